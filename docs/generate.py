@@ -1,0 +1,103 @@
+"""Write everything in the repository that is generated: schemas, the rule reference, the profiles' parsed form.
+
+Run by `make generate`; tests/test_generated.py checks that what is committed is what this writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from gate.options import option_table
+from gate.policy.catalogue import Catalogue
+from gate.policy.load import parsed_profiles
+from gate.policy.policy import Policy
+from gate.policy.schema import PROFILES, policy_schema
+from gate.rule import Rule
+
+ROOT = Path(__file__).parent.parent
+
+_INTRODUCTION = """\
+# Rules
+
+A policy runs exactly the rules it lists, after those of the profile it extends. `image-gate explain RULE` prints what
+stands here about one. Beside its own options every rule takes `action` (`deny`, `warn` or `off`), `on-unknown` (`deny` or
+`warn`; the same as `action` unless stated) and `severity`.
+
+"""
+
+
+def rule_reference() -> str:
+    """Return docs/rules.md."""
+    rules = Catalogue()
+    profiles = {name: Policy.load(name) for name in PROFILES}
+    actions = {
+        name: {setting.rule.id: str(setting.action) for setting in policy.settings}
+        for name, policy in profiles.items()
+    }
+    head = ["rule", "what it requires", "severity", *PROFILES]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for name, rule in rules.items():
+        chosen = [actions[profile].get(name, "–") for profile in PROFILES]
+        lines.append(_row([f"[{name}](#{name})", rule.title, str(rule.severity), *chosen]))
+    return _INTRODUCTION + "\n".join(lines) + "\n\n" + "\n".join(_section(rule) for rule in rules.values())
+
+
+def policy_schema_text() -> str:
+    """Return gate/schemas/policy.json."""
+    return json.dumps(policy_schema(Catalogue()), indent=2, ensure_ascii=False) + "\n"
+
+
+def parsed_profiles_text() -> str:
+    """Return gate/policy/profiles/parsed.json, on one line because nobody reads it."""
+    return json.dumps(parsed_profiles(), separators=(",", ":")) + "\n"
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "docs/rules.md": rule_reference,
+    "gate/policy/profiles/parsed.json": parsed_profiles_text,
+    "gate/schemas/policy.json": policy_schema_text,
+}
+"""Every generated file, and what makes its text."""
+
+
+def _section(rule: Rule) -> str:
+    """Return what the reference says of one rule."""
+    needs = ", ".join(kind.__name__ for kind in rule.evidence)
+    options = list(option_table(rule.options))
+    table = [_row(["option", "allowed", "default", "meaning"]), _row(["---"] * 4)] if options else []
+    table += [
+        _row([f"`{name}`", allowed, f"`{default}`" if default else "must be stated", text])
+        for name, allowed, default, text in options
+    ]
+    text = f"""\
+## {rule.id}
+
+**{rule.title}.** Severity: {rule.severity}. Evidence: {needs}.
+
+{rule.rationale}
+
+*What to do:* {rule.remediation}
+"""
+    return text + "".join(f"{line}\n" for line in (["", *table] if table else []))
+
+
+def _row(cells: list[str]) -> str:
+    """Return one row of a Markdown table."""
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def main() -> None:
+    """Write every generated file that differs from what is there."""
+    for name, text in GENERATED.items():
+        path = ROOT / name
+        new = text()
+        if not path.exists() or path.read_text(encoding="utf-8") != new:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(new, encoding="utf-8")
+            print(f"wrote {name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Collect the evidence that rules need: the layer pass and both scanners side by side, under one deadline."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
+
+from gate.cache import store, stored_manifest, workspace
+from gate.errors import Fault, Unavailable
+from gate.evidence import Evidence, ScanRuns, Secret, Secrets, Subject, Vulnerabilities
+from gate.oci.filesystem import Filesystem
+from gate.oci.image import Image, Layer
+from gate.oci.layer import LayerIndex, Reading, index_layer, read_contents
+from gate.oci.manifest import ImageConfig
+from gate.packages.inventory import DATABASE_DIRECTORIES, READS, Inventory, read_inventory
+from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget
+from gate.scanners.coverage import Seen, languages, scan_runs, vulnerabilities
+
+T = TypeVar("T")
+
+_ACCOUNTS = ("etc/passwd", "etc/group")
+_KEPT = frozenset(path.encode() for path in (*READS, *_ACCOUNTS))
+_KEPT_BELOW = tuple(directory.encode() for directory in DATABASE_DIRECTORIES)
+_GO_PROGRAM = "go"
+"""The mark of a program that states the Go modules inside it."""
+_LAYER_THREADS = 4
+"""Layers read at a time, at most: each holds a few MiB, and more threads than cores gain nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be collected: the kinds of evidence, and whether a rule looks at the byte signatures of programs."""
+
+    kinds: frozenset[type]
+    marks: bool
+    scanners: tuple[str, ...]
+    database_max_age: Mapping[str, timedelta]
+
+
+class Deadline:
+    """The moment at which a run gives up, and the way to stop it before. Shared by all threads of a run."""
+
+    def __init__(self, seconds: float) -> None:
+        self.at = time.monotonic() + seconds
+        self.cancelled = threading.Event()
+        self._seconds = seconds
+
+    def check(self, *_: object) -> None:
+        """Raise `Unavailable` once the time is over or the run was stopped; made to be called between reads."""
+        if self.cancelled.is_set():
+            raise Unavailable("the run was stopped")
+        if time.monotonic() > self.at:
+            raise Unavailable(
+                f"the time limit of {self._seconds:g} s is over", hint="allow more with --timeout"
+            )
+
+
+class Collector:
+    """Collects the evidence of one image; what cannot be had is kept as the `Unavailable` that says why."""
+
+    def __init__(
+        self, wanted: Wanted, scanners: Mapping[str, Scanner], settings: ScannerSettings, deadline: Deadline
+    ) -> None:
+        self._wanted = wanted
+        self._scanners = {name: scanners[name] for name in wanted.scanners}
+        self._settings = settings
+        self._deadline = deadline
+
+    def collect(self, image: Image, subject: Subject) -> Evidence:
+        """Collect everything that was wanted; never raises on account of the image."""
+        known: dict[type, object] = {Subject: subject, ImageConfig: image.config}
+        kinds = self._wanted.kinds
+        if kinds & {ScanRuns, Vulnerabilities}:
+            known.update(self._with_scans(image, subject))
+        elif kinds - known.keys():
+            known.update(self._inspected(image))
+        return Evidence({kind: value for kind, value in known.items() if kind in kinds})
+
+    def _with_scans(self, image: Image, subject: Subject) -> dict[type, object]:
+        """Copy the image, verified, to a private layout; then read it and let the scanners read it, at the same time."""
+        try:
+            with workspace(self._settings.work_dir) as folder:
+                copy = store(image, folder / "image", self._deadline.check)
+                settings = replace(self._settings, work_dir=folder)
+                target = ScanTarget(folder / "image", str(stored_manifest(image)), str(image.manifest.config.digest))
+                with ThreadPoolExecutor(max(1, len(self._scanners))) as pool:
+                    scans = {name: pool.submit(scanner.scan, target, settings, self._deadline.at)
+                             for name, scanner in self._scanners.items()}  # fmt: skip
+                    try:
+                        inspected = self._inspected(copy)
+                        reports = {name: _outcome(scan) for name, scan in scans.items()}
+                    except BaseException:
+                        self._deadline.cancelled.set()
+                        settings.cancelled.set()
+                        raise
+                return inspected | self._judged(reports, inspected, subject)
+        except Unavailable as error:
+            return dict.fromkeys((Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities), error)
+
+    def _judged(
+        self, reports: Mapping[str, ScannerReport | Unavailable], inspected: Mapping[type, object], subject: Subject
+    ) -> dict[type, object]:
+        """Measure the scans against what the gate saw itself."""
+        filesystem, inventory = inspected[Filesystem], inspected[Inventory]
+        seen: Seen | Unavailable
+        if isinstance(filesystem, Filesystem) and isinstance(inventory, Inventory):
+            programs = tuple(entry.path for entry in filesystem.marked() if _GO_PROGRAM in entry.marks)
+            seen = Seen(inventory, subject.checked_at, languages(filesystem.paths()), programs)
+        else:
+            seen = next(value for value in (filesystem, inventory) if isinstance(value, Unavailable))
+        runs = scan_runs(reports, seen, self._wanted.database_max_age)
+        found = _kept(lambda: vulnerabilities(reports, runs, self._wanted.scanners))
+        return {ScanRuns: runs, Vulnerabilities: found}
+
+    def _inspected(self, image: Image) -> dict[type, object]:
+        """Read the layers and make the evidence that comes from files."""
+        filesystem = _kept(lambda: self._filesystem(image))
+        if not isinstance(filesystem, Filesystem):
+            return dict.fromkeys((Filesystem, Inventory, Secrets), filesystem)
+        return {
+            Filesystem: filesystem,
+            Inventory: _kept(lambda: _inventory(filesystem)),
+            Secrets: _secrets(filesystem),
+        }
+
+    def _filesystem(self, image: Image) -> Filesystem:
+        """Index the layers in parallel, each digest once, and squash them."""
+        reading = Reading(
+            keep=_KEPT,
+            keep_below=_KEPT_BELOW,
+            marks=self._wanted.marks or bool(self._scanners),
+            credentials=Secrets in self._wanted.kinds,
+        )
+        unique = {(layer.descriptor.digest, layer.diff_id): layer for layer in image.layers}
+        threads = min(os.cpu_count() or 1, _LAYER_THREADS, max(1, len(unique)))
+        with ThreadPoolExecutor(threads) as pool:
+            started = {key: pool.submit(self._index, layer, reading) for key, layer in unique.items()}
+            try:
+                indexes = {key: future.result() for key, future in started.items()}
+            except BaseException:
+                for future in started.values():
+                    future.cancel()
+                raise
+        layers = [indexes[layer.descriptor.digest, layer.diff_id] for layer in image.layers]
+        filesystem = Filesystem(layers, [str(layer.diff_id) for layer in image.layers])
+        self._look_again(filesystem, image)
+        return filesystem
+
+    def _index(self, layer: Layer, reading: Reading) -> LayerIndex:
+        """Index one layer; once the run is over, the others stop at their next read."""
+        return index_layer(layer, reading, sink=self._deadline.check)
+
+    def _look_again(self, filesystem: Filesystem, image: Image) -> None:
+        """Read the layers once more that hold a wanted file under another name, which a link leads to."""
+        paths = [f"/{path}" for path in (*READS, *_ACCOUNTS)]
+        paths += [entry.path for directory in DATABASE_DIRECTORIES for entry in filesystem.under(directory)]
+        for layer, positions in filesystem.not_kept(paths).items():
+            for position, content in read_contents(image.layers[layer], positions).items():
+                filesystem.add_content(layer, position, content)
+
+
+def _inventory(filesystem: Filesystem) -> Inventory:
+    """Read the package databases."""
+    places = {path: f"/{path}" for path in READS}
+    for directory in DATABASE_DIRECTORIES:
+        start = len(filesystem.real_path(directory) or "") + 1
+        places |= {directory + entry.path[start:]: entry.path for entry in filesystem.under(directory)}
+    contents: dict[str, bytes | Unavailable] = {}
+    for path, place in places.items():
+        content = _kept(lambda place=place: filesystem.content(place))  # type: ignore[misc]
+        if content is not None:
+            contents[path] = content
+    return read_inventory(contents, filesystem.paths())
+
+
+def _secrets(filesystem: Filesystem) -> Secrets:
+    """Gather the credentials that the pass found."""
+    found = [
+        Secret(credential.kind, entry.layer, entry.path, "", credential.redacted, removed)
+        for entry, credential, removed in filesystem.credentials()
+    ]
+    return Secrets(tuple(found))
+
+
+def _outcome(scan: Future[ScannerReport]) -> ScannerReport | Unavailable:
+    """Return what a scan came to."""
+    return _kept(scan.result)
+
+
+def _kept(call: Callable[[], T]) -> T | Unavailable:
+    """Return what a call returns, or the error that says why it is not available; a bug is one that cannot be excused."""
+    try:
+        return call()
+    except Unavailable as error:
+        return error
+    except Exception as error:
+        return Fault("the collection of evidence", error)

@@ -1,0 +1,102 @@
+"""Rules x evidence -> Verdict. Pure: no I/O, no clock, and no way for an error to become a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from gate.errors import Fault, Unavailable
+from gate.evidence import Evidence, Subject
+from gate.policy.policy import Policy, RuleSetting
+from gate.rule import Action, Finding, Remark
+from gate.verdict import Excepted, Outcome, RuleResult, Verdict
+
+
+@dataclass(slots=True)
+class _Said:
+    """What a check said before it ended, and the error that ended it, if one did."""
+
+    findings: list[Finding] = field(default_factory=list)
+    excepted: list[Excepted] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    error: Unavailable | None = None
+
+
+def evaluate(
+    policy: Policy, evidence: Evidence, subject: Subject, facts: Mapping[str, object] | None = None
+) -> Verdict:
+    """Ask every selected rule and return the verdict; `facts` is what the report tells of the evidence.
+
+    Exceptions are applied as of the day of the check, in UTC.
+    """
+    return Verdict(
+        subject=subject,
+        selected=tuple(setting.rule.id for setting in policy.settings),
+        results=tuple(_result(setting, _ask(setting, policy, evidence, subject)) for setting in policy.settings),
+        not_run=policy.not_selected,
+        evidence=facts or {},
+    )
+
+
+def _ask(setting: RuleSetting, policy: Policy, evidence: Evidence, subject: Subject) -> _Said:
+    """Run one check. Whatever it raises is kept as a value: a rule that breaks is unknown, never silent."""
+    said = _Said()
+    today: date = subject.checked_at.date()
+    try:
+        values: list[object] = [evidence.get(kind) for kind in setting.rule.evidence]
+        for item in setting.rule.check(*values, setting.options):
+            if isinstance(item, Remark):
+                said.remarks.append(item)
+            elif exception := policy.exception_for(setting.rule.id, item, subject, today):
+                said.excepted.append(Excepted(item, exception.reason, exception.until))
+            else:
+                said.findings.append(item)
+    except Unavailable as error:
+        said.error = error
+    except Exception as error:
+        said.error = Fault(f"the rule {setting.rule.id}", error)
+    return said
+
+
+def _result(setting: RuleSetting, said: _Said) -> RuleResult:
+    """Decide what a rule's words amount to.
+
+    1. Contradicted or malformed content, and bugs, are unknown under every action, whatever else was found.
+    2. A finding that denies is a failure, also if the check could not finish.
+    3. A check that could not finish is unknown, with the policy's action for that.
+    4. Findings that only warn are a failure that warns.
+    5. Nothing found is a pass.
+    """
+    action = _strongest(setting, said.findings)
+    error = said.error
+    if error is not None and error.blocks:  # 1
+        outcome, action = Outcome.UNKNOWN, setting.action
+    elif action is Action.DENY:  # 2
+        outcome = Outcome.FAIL
+    elif error is not None:  # 3
+        outcome, action = Outcome.UNKNOWN, setting.on_unknown
+    elif said.findings:  # 4
+        outcome, action = Outcome.FAIL, Action.WARN
+    else:  # 5
+        outcome, action = Outcome.PASS, setting.action
+    return RuleResult(
+        rule=setting.rule.id,
+        outcome=outcome,
+        action=action,
+        severity=setting.severity,
+        findings=tuple(said.findings),
+        excepted=tuple(said.excepted),
+        remarks=tuple(said.remarks),
+        reason="" if error is None else error.message,
+        hint="" if error is None else error.hint,
+        blocking=error is not None and error.blocks,
+    )
+
+
+def _strongest(setting: RuleSetting, findings: list[Finding]) -> Action | None:
+    """Return the strongest action that findings ask for; none can go beyond the rule's own."""
+    if not findings:
+        return None
+    asked = {finding.action or setting.action for finding in findings}
+    return Action.DENY if setting.action is Action.DENY and Action.DENY in asked else Action.WARN

@@ -1,0 +1,194 @@
+"""Evidence and its kinds: what is known of an image, and what could not be established.
+
+One difference carries the design: a kind that is *empty* was looked at and there is nothing; a kind that is an
+`Unavailable` was not established, and a rule that needs it is unknown without ever being called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from gate.errors import Unavailable
+from gate.oci.descriptor import Digest, Platform
+from gate.oci.filesystem import Filesystem
+from gate.oci.manifest import ImageConfig
+from gate.oci.reference import Reference
+from gate.packages.inventory import Inventory
+
+Kind = TypeVar("Kind")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is judged: the reference as written, what it resolved to, and when.
+
+    `digest` is the manifest's digest; for an archive without manifests it is the configuration's. `names` are the image
+    names that the source or the caller (`--as`) gives; empty for a file that carries none. `checked_at` has a zone.
+    """
+
+    reference: str
+    source: str
+    digest: Digest
+    config_digest: Digest
+    platform: Platform
+    names: tuple[Reference, ...]
+    checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A credential that was seen: what kind, where, and a form of it that is safe to print.
+
+    `path` starts with a slash; it is empty for one in the configuration, where `field` names the place (`Env`, …).
+    `deleted` says that a later layer removes or replaces the file, which does not remove the secret.
+    """
+
+    kind: str
+    layer_index: int | None
+    path: str
+    field: str
+    redacted: str
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the search for credentials found, and what it did not look into."""
+
+    found: tuple[Secret, ...]
+    not_searched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A scanner's vulnerability database: `built` is when its publisher made it; `digest` identifies the bytes."""
+
+    schema: str
+    built: datetime
+    digest: str = ""
+    providers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedPackage:
+    """A package that a scanner reported having seen; `path` starts with a slash, or is empty where it gave none."""
+
+    type: str
+    name: str
+    version: str
+    purl: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRun:
+    """One scanner's run: what ran, on which data, and what it could see.
+
+    `binary_digest` is the sha256 of the program. `image_id` is the configuration digest the scanner says it scanned.
+    `os_family` and `os_version` are empty where it recognised none; `end_of_life` is its opinion where it has one.
+    `uncovered` names what it saw and its database holds no advisories for: the release (`debian 9`), or purl types.
+    """
+
+    scanner: str
+    version: str
+    binary: str
+    binary_digest: str
+    database: Database
+    image_id: str
+    os_family: str
+    os_version: str
+    end_of_life: bool | None
+    packages: tuple[ScannedPackage, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+    uncovered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRuns:
+    """Each scanner that was asked for, by name: its run, or why there is none.
+
+    `problems` are sentences, by scanner, that say why its finding nothing would not count: what it could not have seen.
+    """
+
+    runs: Mapping[str, ScanRun | Unavailable]
+    problems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one scanner says of one vulnerability in one package.
+
+    `severity` is a lower-case word (`critical` … `negligible`, `unknown`); `severities` are all it passed on, by source.
+    `fix_state` is `fixed`, `not-fixed`, `wont-fix` or `unknown`.
+    """
+
+    scanner: str
+    id: str
+    aliases: tuple[str, ...]
+    severity: str
+    severity_source: str
+    severities: Mapping[str, str]
+    scores: Mapping[str, float]
+    fixed_versions: tuple[str, ...]
+    fix_state: str
+    published: str = ""
+    url: str = ""
+    title: str = ""
+    known_exploited: bool | None = None
+    epss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vulnerability:
+    """One vulnerability in one package, with every scanner's opinion of it.
+
+    `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty.
+    """
+
+    id: str
+    aliases: tuple[str, ...]
+    package_type: str
+    package_name: str
+    package_version: str
+    purl: str
+    opinions: tuple[Opinion, ...]
+    layer: str = ""
+    path: str = ""
+
+    @property
+    def found_by(self) -> tuple[str, ...]:
+        """The scanners that reported it, sorted."""
+        return tuple(sorted({opinion.scanner for opinion in self.opinions}))
+
+
+@dataclass(frozen=True, slots=True)
+class Vulnerabilities:
+    """The joined findings of all scanners that ran, sorted by package and id."""
+
+    found: tuple[Vulnerability, ...]
+
+
+KINDS: frozenset[type] = frozenset(
+    {Subject, ImageConfig, Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities}
+)
+"""All kinds of evidence there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Maps each collected kind to its value, or to the `Unavailable` that says why there is none."""
+
+    values: Mapping[type, object] = field(default_factory=dict)
+
+    def get(self, kind: type[Kind]) -> Kind:
+        """Return the value of `kind`; raises the `Unavailable` kept in its place, or one that says it was not collected."""
+        value = self.values.get(kind)
+        if isinstance(value, kind):
+            return value
+        if isinstance(value, Unavailable):
+            raise value
+        raise Unavailable(f"{kind.__name__} was not collected", hint="this is a fault of image-gate; please report it")

@@ -1,0 +1,67 @@
+"""What a report tells of the evidence beside the verdict: JSON values only, for machines and for the summary lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gate.errors import Unavailable
+from gate.evidence import Evidence, ScanRun, ScanRuns
+from gate.oci.image import Image
+from gate.packages.inventory import Inventory
+
+
+def facts_of(evidence: Evidence, image: Image) -> dict[str, object]:
+    """Return what is known of an image and of the tools that looked at it.
+
+    `size` is the stored size of all layers in bytes. What was not collected is left out; what could not be had stands
+    under `unavailable`, by kind of evidence.
+    """
+    facts: dict[str, object] = {
+        "created": image.config.created,
+        "size": sum(layer.descriptor.size for layer in image.layers),
+        "layers": [
+            {"digest": str(layer.descriptor.digest), "diff_id": str(layer.diff_id), "size": layer.descriptor.size}
+            for layer in image.layers
+        ],
+    }
+    inventory = evidence.values.get(Inventory)
+    if isinstance(inventory, Inventory):
+        facts["distribution"] = "" if inventory.os_release is None else inventory.os_release.pretty_name
+        facts["packages"] = len(inventory.packages)
+        facts["package_databases"] = [
+            {"format": database.format, "path": f"/{database.path}", "packages": len(database.packages)}
+            for database in inventory.databases
+        ]
+    runs = evidence.values.get(ScanRuns)
+    if isinstance(runs, ScanRuns):
+        facts["scanners"] = {name: _scanner(run, runs.problems.get(name, ())) for name, run in sorted(runs.runs.items())}
+    missing = {kind.__name__: value.message for kind, value in evidence.values.items() if isinstance(value, Unavailable)}
+    if missing:
+        facts["unavailable"] = dict(sorted(missing.items()))
+    return facts
+
+
+def _scanner(run: ScanRun | Unavailable, problems: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return what ran, on which data, and what it saw."""
+    if isinstance(run, Unavailable):
+        return {"unavailable": run.message}
+    return {
+        "version": run.version,
+        "path": run.binary,
+        "sha256": run.binary_digest,
+        "database": {
+            "schema": run.database.schema,
+            "built": run.database.built.isoformat(),
+            "digest": run.database.digest,
+            "providers": list(run.database.providers),
+        },
+        "distribution": f"{run.os_family} {run.os_version}".strip(),
+        "end_of_life": run.end_of_life,
+        "packages": len(run.packages),
+        "problems": list(problems),
+        "warnings": list(run.warnings),
+        "seconds": round(run.seconds, 3),
+    }
+
+

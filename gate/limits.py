@@ -1,0 +1,72 @@
+"""Every bound on size, count and time, in one place, each with its reason.
+
+There is no "unlimited": what passes a bound is refused, and the message names the bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of one run; sizes in bytes, times in seconds."""
+
+    document: int = 4 * MIB
+    """A manifest, index or configuration: registries refuse larger manifests, and a parser needs many times the size."""
+    json_depth: int = 64
+    """Nesting of a JSON document: real ones stay below ten, and recursive readers break near a thousand."""
+    json_digits: int = 32
+    """Digits of a JSON number: 64-bit integers have 19, and converting long ones costs quadratic time."""
+    manifests: int = 1_000
+    """Entries of an index: the widest official images list about forty."""
+    index_depth: int = 4
+    """Index in index: one level is common, two are legal and rare."""
+    layers: int = 500
+    """Layers of an image: container engines stop at 127."""
+    chunk: int = 1 * MIB
+    """One step of reading and inflating: large enough that the interpreter lock is released nearly all the time,
+    small enough that a few layers in flight stay within memory."""
+    layer_expanded: int = 64 * GIB
+    """A layer's tar stream: machine-learning images reach tens of GiB."""
+    image_expanded: int = 256 * GIB
+    """All tar streams of an image together."""
+    layer_ratio: int = 200
+    """Expanded over compressed size, once `ratio_floor` is passed: deflate itself ends near 1,030, honest layers below 100."""
+    ratio_floor: int = 1 * GIB
+    """Below this expanded size the ratio does not matter: sparse and log files of honest images compress extremely well."""
+    tar_record: int = 1 * MIB
+    """A PAX header or GNU long name: Go's archive/tar stops there too."""
+    path: int = 4_096
+    """Bytes of a path or link target: PATH_MAX."""
+    path_components: int = 255
+    """Components of a path; squashing costs time per component."""
+    layer_entries: int = 500_000
+    """Entries of a layer; packed they take about 100 bytes each."""
+    image_entries: int = 1_000_000
+    """Entries of all layers of an image together."""
+    links: int = 40
+    """Symbolic links followed in one look-up: MAXSYMLINKS of Linux."""
+    kept_file: int = 64 * MIB
+    """One file whose content is evidence: the largest package databases (sqlite, a full desktop) are near 50 MiB."""
+    kept_total: int = 96 * MIB
+    """All kept contents of an image together, so that the gate stays within 256 MiB."""
+    archive_members: int = 10_000
+    """Members of an image archive: 500 layers need about a thousand."""
+    references: int = 10_000
+    """References of one run."""
+    run_seconds: float = 900.0
+    """One run, unless `--timeout` says otherwise."""
+    scanner_seconds: float = 600.0
+    """One scanner on one image, unless `--scanner-timeout` says otherwise."""
+    scanner_output: int = 256 * MIB
+    """A scanner's report: 10,000 findings with all their texts stay below 64 MiB."""
+    scanner_log: int = 8 * MIB
+    """A scanner's standard error, of which only the end is ever shown."""
+
+
+LIMITS = Limits()

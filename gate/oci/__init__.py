@@ -1,0 +1,1 @@
+"""The OCI vocabulary: bytes in, values out, no network."""

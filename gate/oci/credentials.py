@@ -1,0 +1,334 @@
+"""Find credentials in file contents, fast enough to look at nearly every file of a layer.
+
+Two levels: cheap probes look for the letters by which credentials start, and only where one hits does an anchored regular
+expression decide. What is found never leaves this module in the clear: a `Credential` holds a redacted form.
+
+What is searched: regular files of 20 bytes to 1 MiB, whatever their name or place, apart from ELF programs and from
+names that say the content is compressed, an image, a font or a message catalogue. So not covered are larger files,
+compressed or archived content, other encodings than ASCII and UTF-8 (UTF-16, base64 of a whole file), tokens without a
+recognisable form (passwords, JSON web tokens), file names, link targets and extended attributes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+SMALLEST = 20
+"""Bytes of the shortest credential that is recognised, an AWS access key id."""
+LARGEST = 1024 * 1024
+"""Bytes of the largest file that is searched: files that hold credentials are small, and most bytes are in large ones."""
+MOST = 16
+"""Credentials reported per file: enough to act on, and a hostile file cannot fill the memory."""
+_ENOUGH = 8 * MOST
+"""Credentials after which the search of one file ends; only a file made for it has so many."""
+
+NOT_SEARCHED_SUFFIXES = (
+    b".gz", b".xz", b".zst", b".bz2", b".lz4", b".zip", b".whl", b".jar", b".7z", b".rpm", b".deb", b".apk",
+    b".png", b".jpg", b".jpeg", b".gif", b".webp", b".ico", b".avif", b".mp3", b".mp4", b".ogg", b".webm",
+    b".woff", b".woff2", b".ttf", b".otf", b".eot", b".mo", b".gmo", b".pdf",
+)  # fmt: skip
+"""Compressed and packed content would have to be unpacked first; the others are large in number and hold no text."""
+
+COVERAGE = (
+    "files of 20 bytes to 1 MiB in every layer, apart from ELF programs, archives, compressed files, pictures, fonts,"
+    " PDF and message catalogues; not UTF-16, not encoded content, not names, links or extended attributes"
+)
+"""What is searched, in one sentence for options and reports."""
+
+_ELF = b"\x7fELF"
+_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+_REPEATED = re.compile(rb"(.)\1{7}|EXAMPLE|[xX]{6}|0123456789abcdef0123456789", re.DOTALL)
+"""What placeholders in documents look like; in random characters eight equal ones in a row do not happen."""
+_DISTINCT = 8
+"""Different characters in a token: fewer only in placeholders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential that was seen: what kind, a form of it that is safe to print, and the offset in bytes."""
+
+    kind: str
+    redacted: str
+    offset: int
+
+
+Confirm = Callable[[bytes, int, int, int], "tuple[Credential, ...]"]
+"""Judge what starts at `at` in `data[start:end]`; offsets in the result are relative to `start`."""
+
+
+def searched(path: bytes, size: int) -> bool:
+    """Whether a file of this name and size is searched at all; `path` may be relative or absolute."""
+    return SMALLEST <= size <= LARGEST and not path.lower().endswith(NOT_SEARCHED_SUFFIXES)
+
+
+class CredentialScan:
+    """Searches one file of `size` bytes, which may come in several pieces; keeps at most `LARGEST` bytes of it."""
+
+    __slots__ = ("_found", "_pieces", "_size")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._pieces = bytearray()
+        self._found: tuple[Credential, ...] = ()
+
+    def feed(self, data: bytes, start: int, end: int) -> None:
+        """Take the next piece, `data[start:end]`."""
+        if end - start == self._size:
+            self._found = tuple(_search(data, start, end))
+        elif len(self._pieces) < LARGEST:
+            self._pieces += data[start : min(end, start + LARGEST - len(self._pieces))]
+
+    def found(self) -> tuple[Credential, ...]:
+        """Return what was found, in order of offset, once the whole file was fed."""
+        if self._pieces:
+            data = bytes(self._pieces)
+            self._pieces.clear()
+            self._found = tuple(_search(data, 0, len(data)))
+        return self._found
+
+
+def in_text(text: str) -> tuple[Credential, ...]:
+    """Find credentials in a text, such as a label or a build step; offsets count its UTF-8 bytes."""
+    data = text.encode("utf-8", "surrogatepass")
+    return tuple(_search(data, 0, len(data)))
+
+
+def _search(data: bytes, start: int, end: int) -> list[Credential]:
+    """Search `data[start:end]` for every form."""
+    if data.startswith(_ELF, start):
+        return []
+    found: list[Credential] = []
+    for probe in _PROBES:
+        for hit in probe.search.finditer(data, start, end):
+            at = hit.start()
+            for form in probe.forms:
+                begin = at - form.letter
+                if begin >= start and data.startswith(form.start, begin):
+                    found += form.confirm(data, start, begin, end)
+            if len(found) >= _ENOUGH:
+                break
+    for form in _NEEDLES:
+        at = data.find(form.start, start, end)
+        while at >= 0 and len(found) < _ENOUGH:
+            found += form.confirm(data, start, at, end)
+            at = data.find(form.start, at + len(form.start), end)
+    found.sort(key=lambda credential: credential.offset)
+    return found[:MOST]
+
+
+_MARKER = re.compile(rb"-----BEGIN ((?:[A-Z0-9]{1,12} ){0,3})PRIVATE KEY( BLOCK)?-----")
+_BREAK = rb"(?:\\r|\\n|[\s\"'+,\\])"
+_HEADERS = re.compile(
+    _BREAK
+    + rb"{0,16}(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset)\b[^\r\n\\]{0,200}"
+    + _BREAK
+    + rb"{1,16})*"
+)
+_MATERIAL = re.compile(
+    rb"(?:[A-Za-z0-9/=]|\+(?=[A-Za-z0-9+/=])|" + _BREAK + rb"{1,16}(?=[A-Za-z0-9+/])){64,}"
+)
+_SHORTEST_KEY = 60
+"""Characters of base64 in the shortest private key, an Ed25519 key in PKCS #8."""
+_STARTS = {b"OPENSSH ": b"b3BlbnNzaC1rZXktdjE", b"PGP ": b""}
+"""How the material must start: an OpenSSH key by its magic, all others but PGP by a DER sequence (`M` in base64)."""
+
+
+def _private_key(data: bytes, start: int, at: int, end: int) -> tuple[Credential, ...]:
+    """A PEM private key: the marker counts only with key material behind it, for libraries and manuals name it often."""
+    begin = data.rfind(b"-----BEGIN ", max(start, at - 48), at)
+    marker = _MARKER.match(data, begin, min(end, at + 64)) if begin >= 0 else None
+    if marker is None:
+        return ()
+    headers = _HEADERS.match(data, marker.end(), end)
+    place = headers.end() if headers else marker.end()
+    encrypted = b"ENCRYPTED" in data[begin:place]
+    body = _MATERIAL.match(data, place, min(end, place + 400))
+    if body is None:
+        return ()
+    material = re.sub(_BREAK, b"", body[0])
+    expected = b"" if b"Proc-Type" in data[begin:place] else _STARTS.get(marker[1], b"M")
+    if len(material) < _SHORTEST_KEY or not material.startswith(expected) or _placeholder(material[:200]):
+        return ()
+    kind = "encrypted private key" if encrypted else "private key"
+    return (Credential(kind, marker[0].decode("ascii"), begin - start),)
+
+
+_PUTTY = re.compile(rb"PuTTY-User-Key-File-[23]: [\w-]+\s[\s\S]{0,2000}?\nPrivate-Lines: [1-9]")
+
+
+def _putty_key(data: bytes, start: int, at: int, end: int) -> tuple[Credential, ...]:
+    """A private key in PuTTY's own format."""
+    found = _PUTTY.match(data, at, end)
+    return () if found is None else (Credential("private key", "PuTTY-User-Key-File-…", at - start),)
+
+
+def _token(kind: str, pattern: bytes, shown: int) -> Confirm:
+    """Judge tokens of a fixed form: the whole word must match `pattern`; its first `shown` characters are printed."""
+    expression = re.compile(pattern)
+
+    def confirm(data: bytes, start: int, at: int, end: int) -> tuple[Credential, ...]:
+        if at > start and data[at - 1] in _WORD:
+            return ()
+        found = expression.match(data, at, end)
+        if found is None or _placeholder(found[0][shown:]):
+            return ()
+        if found.end() < end and data[found.end()] in _WORD:
+            return ()
+        return (Credential(kind, _redacted(found[0], shown), at - start),)
+
+    return confirm
+
+
+def _value(kind: str, pattern: bytes) -> Confirm:
+    """Judge a value by the name before it: group 1 of `pattern` is the secret, of which nothing is printed."""
+    expression = re.compile(pattern)
+
+    def confirm(data: bytes, start: int, at: int, end: int) -> tuple[Credential, ...]:
+        found = expression.match(data, at, end)
+        if found is None or _placeholder(found[1]):
+            return ()
+        return (Credential(kind, _redacted(found[1], 0), found.start(1) - start),)
+
+    return confirm
+
+
+_AUTH = re.compile(rb'"auth"\s{0,8}:\s{0,8}"([A-Za-z0-9+/]{8,4000}={0,2})"')
+_LOGINS = 64 * 1024
+"""Bytes behind `"auths"` that are searched for logins: a configuration with a hundred registries is no longer."""
+
+
+def _docker_login(data: bytes, start: int, at: int, end: int) -> tuple[Credential, ...]:
+    """The logins of a Docker `config.json`: base64 of `user:password`."""
+    found = []
+    for match in islice(_AUTH.finditer(data, at, min(end, at + _LOGINS)), MOST):
+        try:
+            user, _, password = base64.b64decode(match[1], validate=True).partition(b":")
+        except (binascii.Error, ValueError):
+            continue
+        if user and password and user.isascii() and password.isascii() and b"\0" not in user:
+            shown = f"user {_printable(user[:40])}, password …"
+            found.append(Credential("registry login", shown, match.start(1) - start))
+    return tuple(found)
+
+
+def _placeholder(secret: bytes) -> bool:
+    """Whether a document would print this in a secret's place."""
+    return len(set(secret)) < _DISTINCT or _REPEATED.search(secret) is not None
+
+
+def _redacted(secret: bytes, shown: int) -> str:
+    """The first `shown` characters, which tell the kind, and the length."""
+    return f"{_printable(secret[:shown])}… ({len(secret)} characters)"
+
+
+def _printable(data: bytes) -> str:
+    """Bytes as text without control characters."""
+    return "".join(
+        character if character.isprintable() else "?" for character in data.decode("ascii", "replace")
+    )
+
+
+_AWS_VALUE = rb"""[\w.]*["']?\s{0,8}[:=]\s{0,8}["']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"""
+_SLACK = rb"-[0-9]{6,16}-[A-Za-z0-9-]{16,200}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One form of credential: how it starts, where in that start the probe's letter is, and who decides."""
+
+    start: bytes
+    letter: int
+    confirm: Confirm
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """A search for the starts of several forms at once.
+
+    A regular expression that begins with one literal letter is searched for at the speed of a plain loop (0.04 to 0.08 s
+    per 100 MiB), however many forms stand behind that letter; an alternation of whole words takes ten times as long.
+    """
+
+    search: re.Pattern[bytes]
+    forms: tuple[_Form, ...]
+
+
+def _form(start: bytes, letter: bytes, confirm: Confirm) -> _Form:
+    return _Form(start, start.index(letter), confirm)
+
+
+_PROBES = (
+    _Probe(
+        re.compile(
+            rb"-(?:(?<=KEY-)----|(?<=KEY BLOCK-)----|(?<=xox[bp]-)|(?<=pypi-)AgEI|(?<=PuTTY-)User|(?<=sk-)ant-)"
+        ),
+        (
+            _Form(b"PRIVATE KEY-----", 11, _private_key),
+            _Form(b"PRIVATE KEY BLOCK-----", 17, _private_key),
+            _form(b"PuTTY-User-Key-File-", b"-", _putty_key),
+            _form(b"xoxb-", b"-", _token("Slack token", b"xoxb" + _SLACK, 5)),
+            _form(b"xoxp-", b"-", _token("Slack token", b"xoxp" + _SLACK, 5)),
+            _form(b"pypi-AgEI", b"-", _token("PyPI token", rb"pypi-AgEI[\w-]{50,1000}", 5)),
+            _form(b"sk-ant-", b"-", _token("Anthropic key", rb"sk-ant-[\w-]{40,200}", 7)),
+        ),
+    ),
+    _Probe(
+        re.compile(rb"g(?:h[pousr]_|ithub_pat_|lpat-)"),
+        (
+            *(
+                _Form(start, 0, _token("GitHub token", start + rb"[A-Za-z0-9]{36,251}", 4))
+                for start in (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")
+            ),
+            _Form(
+                b"github_pat_", 0, _token("GitHub token", rb"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}", 11)
+            ),
+            _Form(b"glpat-", 0, _token("GitLab token", rb"glpat-[\w-]{20,300}", 6)),
+        ),
+    ),
+    _Probe(
+        re.compile(rb"A(?:KIA|Iza|ccountKey=|WS_SECRET_ACCESS_KEY|GE-SECRET-KEY-1|(?<=SecretA)ccessKey)"),
+        (
+            _Form(b"AKIA", 0, _token("AWS access key id", rb"AKIA[0-9A-Z]{16}", 4)),
+            _Form(b"AIza", 0, _token("Google API key", rb"AIza[\w-]{35}", 4)),
+            _Form(b"AccountKey=", 0, _value("Azure storage key", rb"AccountKey=([A-Za-z0-9+/]{86}==)")),
+            _Form(b"AGE-SECRET-KEY-1", 0, _token("age private key", rb"AGE-SECRET-KEY-1[0-9A-Z]{58}", 16)),
+            _Form(
+                b"AWS_SECRET_ACCESS_KEY", 0, _value("AWS secret key", b"AWS_SECRET_ACCESS_KEY" + _AWS_VALUE)
+            ),
+            _form(b"SecretAccessKey", b"A", _value("AWS secret key", b"SecretAccessKey" + _AWS_VALUE)),
+        ),
+    ),
+    _Probe(
+        re.compile(rb"_(?<=[npi][pav][mte]_)(?:(?<=npm_)|(?<=sk_live_)|(?<=dckr_pat_))"),
+        (
+            _form(b"npm_", b"_", _token("npm token", rb"npm_[A-Za-z0-9]{36}", 4)),
+            _Form(b"sk_live_", 7, _token("Stripe key", rb"sk_live_[A-Za-z0-9]{24,250}", 8)),
+            _Form(b"dckr_pat_", 8, _token("Docker Hub token", rb"dckr_pat_[\w-]{24,64}", 9)),
+        ),
+    ),
+)
+"""Starts that are short, or share a rare letter."""
+
+_NEEDLES = (
+    _Form(b"aws_secret_access_key", 0, _value("AWS secret key", b"aws_secret_access_key" + _AWS_VALUE)),
+    _Form(
+        b"hooks.slack.com/services/",
+        0,
+        _value(
+            "Slack webhook",
+            rb"hooks\.slack\.com/services/(T[A-Z0-9]{6,14}/B[A-Z0-9]{6,14}/[A-Za-z0-9]{18,32})",
+        ),
+    ),
+    _Form(
+        b":_authToken",
+        0,
+        _value("npm token", rb":_authToken\s{0,8}=\s{0,8}[\"']?([A-Za-z0-9+/=_.-]{16,1000})"),
+    ),
+    _Form(b'"auths"', 0, _docker_login),
+)
+"""Starts so long that a plain search is faster (0.02 to 0.04 s per 100 MiB)."""

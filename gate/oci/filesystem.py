@@ -1,0 +1,328 @@
+"""The file system of an image: the squashed tree, and what lower layers hold although it is gone."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gate.errors import Unavailable
+from gate.limits import LIMITS
+from gate.oci.credentials import Credential
+from gate.oci.layer import DIRECTORY, FILE, HARD_LINK, OPAQUE, SYMLINK, WHITEOUT, LayerIndex
+from gate.oci.squash import Squash
+
+_CAPABILITY = "security.capability"
+_NO_FILES = (DIRECTORY, WHITEOUT, OPAQUE)
+
+
+class EntryType(enum.IntEnum):
+    """What a path is; hard links are what they share."""
+
+    FILE = 0
+    DIRECTORY = 1
+    SYMLINK = 2
+    CHARACTER_DEVICE = 3
+    BLOCK_DEVICE = 4
+    FIFO = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One path of an image.
+
+    `path` starts with a slash; bytes that are not UTF-8 stand as `\\xNN`. `mode` is the twelve permission bits, `size`
+    in bytes, `mtime` in seconds since the epoch, `layer` the index of the layer that provides the path, 0 at the base.
+    `marks` are the names of the byte signatures found in the content, `interpreter` what a script's first line names,
+    `links` the other paths of the same file.
+    """
+
+    path: str
+    type: EntryType
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    layer: int
+    link_target: str = ""
+    xattrs: Mapping[str, bytes] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
+    interpreter: str = ""
+    links: tuple[str, ...] = ()
+
+    @property
+    def executable(self) -> bool:
+        """Whether it is a file that someone may execute."""
+        return self.type is EntryType.FILE and bool(self.mode & 0o111)
+
+
+class Filesystem:
+    """Look-ups in the squashed tree. Links are followed inside the image, never on the host.
+
+    Built from the indexes of all layers, base first, and their diff IDs. Raises `MalformedImage` where the layers do
+    not fit on each other. All that yields entries does so in the order of paths, and leaves hidden entries out.
+    """
+
+    def __init__(self, layers: Sequence[LayerIndex], diff_ids: Sequence[str]) -> None:
+        self.diff_ids = tuple(diff_ids)
+        self._squash = Squash(layers)
+        self._added: dict[int, bytes] = {}
+        self._links: dict[int, list[int]] = {}
+        for link, file in self._squash.same_file.items():
+            self._links.setdefault(file, []).append(link)
+
+    @property
+    def total_size(self) -> int:
+        """Bytes of all regular files in the tree; a file with several links counts once."""
+        visible = self._squash.tree.values()
+        files = {self._squash.same_file.get(entry, entry) for entry in visible}
+        return sum(self._column("sizes", entry) for entry in files)
+
+    def get(self, path: str) -> Entry | None:
+        """Return what is at `path`, following links in its directories but not the last component."""
+        found = self._walk(path, follow_last=False)
+        return None if found is None else self._entry(*found)
+
+    def lookup(self, path: str) -> Entry | None:
+        """Return what `path` leads to, following every link; None where it dangles, loops or is not there."""
+        found = self._walk(path, follow_last=True)
+        return None if found is None else self._entry(*found)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the whole tree."""
+        return self._yield(self._squash.tree.items())
+
+    def named(self, names: Collection[str]) -> Iterator[Entry]:
+        """Yield all that is not a directory and whose last component is one of `names`."""
+        wanted = {name.encode() for name in names}
+        found = ((path, entry) for path, entry in self._squash.tree.items() if path.rpartition(b"/")[2] in wanted)
+        return self._yield((path, entry) for path, entry in found if self._squash.kind(entry) != DIRECTORY)
+
+    def under(self, directory: str) -> Iterator[Entry]:
+        """Yield everything below a directory, which links may lead to."""
+        real = self._resolve(directory, follow_last=True)
+        prefix = b"" if not real else real + b"/"
+        found = () if real is None else self._squash.tree.items()
+        return self._yield((path, entry) for path, entry in found if path.startswith(prefix) and path != real)
+
+    def real_path(self, path: str) -> str | None:
+        """Return the path that links make of `path`, whether or not anything is there; None where they loop."""
+        real = self._resolve(path, follow_last=True)
+        return None if real is None else _printable(real)
+
+    def paths(self) -> Iterator[str]:
+        """Yield all paths of the tree, without their leading slash and in no order."""
+        return (path.decode("utf-8", "backslashreplace") for path in self._squash.tree)
+
+    def marked(self) -> Iterator[Entry]:
+        """Yield the files in whose content a byte signature was found, once each."""
+        return self._files(self._having("marks"))
+
+    def executables(self) -> Iterator[Entry]:
+        """Yield the regular files with any execute bit, once each."""
+        return self._files(file for file in self._with_mode(0o111) if self._mode(file) & 0o111)
+
+    def privileged(self) -> Iterator[Entry]:
+        """Yield the regular files that give other rights than their caller's, once each: set-user-ID, set-group-ID and
+        capabilities."""
+        capable = {
+            self._squash.same_file.get(entry, entry)
+            for entry in self._having("xattrs")
+            if _CAPABILITY in self._extra("xattrs", entry, {})
+        }
+        return self._files(capable | {file for file in self._with_mode(0o6000) if self._mode(file) & 0o6000})
+
+    def removed(self, names: Collection[str] = (), *, marked: bool = False) -> Iterator[Entry]:
+        """Yield what layers hold although a later entry deletes or replaces it, directories apart.
+
+        With `names` only what has one of them as last component, with `marked` only files with byte signatures.
+        """
+        wanted = {name.encode() for name in names}
+        squash = self._squash
+        candidates = self._having("marks") if marked else range(squash.starts[-1] + len(squash.layers[-1]) if squash.layers else 0)
+        found = []
+        for entry in candidates:
+            layer, position = self._place(entry)
+            path = squash.layers[layer].paths[position]
+            if wanted and path.rpartition(b"/")[2] not in wanted:
+                continue
+            path = squash.moved.get(entry, path)
+            if squash.tree.get(path) != entry and squash.layers[layer].types[position] not in _NO_FILES:
+                found.append((path, entry))
+        return self._yield(found)
+
+    def content(self, path: str) -> bytes | None:
+        """Return the content of a file that evidence needs, following links; None where there is no such file.
+
+        Raises `Unavailable` where the file is there and its content was not kept.
+        """
+        file = self._file_at(path)
+        if file is None:
+            return None
+        content = self._kept(file)
+        if content is None:
+            raise Unavailable(
+                f"{path} has {self._column('sizes', file):,} bytes, more than the pass may keep",
+                hint="a file of this kind is usually far smaller; look at what the image does with it",
+            )
+        return content
+
+    def not_kept(self, paths: Collection[str]) -> dict[int, set[int]]:
+        """Return, by layer, the positions of files that `paths` lead to and whose content the pass did not keep.
+
+        A link can lead to a file that nobody knew to be wanted while its layer was read.
+        """
+        missing: dict[int, set[int]] = {}
+        for path in paths:
+            file = self._file_at(path)
+            if file is not None and self._kept(file) is None and self._column("sizes", file) <= LIMITS.kept_file:
+                layer, position = self._place(file)
+                missing.setdefault(layer, set()).add(position)
+        return missing
+
+    def add_content(self, layer: int, position: int, content: bytes) -> None:
+        """Give the content of a file that `not_kept` named."""
+        self._added[self._squash.starts[layer] + position] = content
+
+    def credentials(self) -> Iterator[tuple[Entry, Credential, bool]]:
+        """Yield every credential found in a file of any layer, and whether a later layer removes or replaces that file."""
+        for entry in self._having("credentials"):
+            path = self._path(entry)
+            found: tuple[Credential, ...] = self._extra("credentials", entry, ())
+            for credential in found:
+                yield self._entry(path, entry), credential, not self._visible_paths(entry)
+
+    def newest_mtime(self) -> int | None:
+        """Return the latest modification time of a regular file in the tree, in seconds since the epoch."""
+        files = (entry for entry in self._squash.tree.values() if self._squash.kind(entry) == FILE)
+        return max((self._column("mtimes", entry) for entry in files), default=None)
+
+    def _walk(self, path: str, *, follow_last: bool) -> tuple[bytes, int] | None:
+        """Resolve a path to its real path and the number of its entry."""
+        real = self._resolve(path, follow_last=follow_last)
+        entry = None if real is None else self._squash.tree.get(real)
+        return None if real is None or entry is None else (real, entry)
+
+    def _resolve(self, path: str, *, follow_last: bool) -> bytes | None:
+        """Resolve links inside the image; a path without an entry is its own answer, one that loops has none."""
+        squash = self._squash
+        real = b""
+        todo = path.encode("utf-8", "surrogatepass").split(b"/")[::-1]
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part == b"..":
+                real = real.rpartition(b"/")[0]
+            if part in (b"", b".", b".."):
+                continue
+            parent, real = real, real + b"/" + part if real else part
+            entry = squash.tree.get(real)
+            kind = DIRECTORY if entry is None else squash.kind(entry)
+            if kind == SYMLINK and entry is not None and (any(todo) or follow_last):
+                links += 1
+                target = squash.target(entry)
+                if links > LIMITS.links or len(todo) > LIMITS.path:
+                    return None
+                real = b"" if target[:1] == b"/" else parent
+                todo.extend(target.split(b"/")[::-1])
+            elif kind != DIRECTORY and any(todo):
+                return None
+        return real
+
+    def _file_at(self, path: str) -> int | None:
+        """Return the number of the regular file that a path leads to."""
+        found = self._walk(path, follow_last=True)
+        if found is None or self._squash.kind(found[1]) != FILE:
+            return None
+        return self._squash.same_file.get(found[1], found[1])
+
+    def _kept(self, file: int) -> bytes | None:
+        """Return the content that the pass, or a second look, kept of a file."""
+        added = self._added.get(file)
+        return self._extra("kept", file, None) if added is None else added
+
+    def _yield(self, chosen: Iterable[tuple[bytes, int]]) -> Iterator[Entry]:
+        """Yield entries in the order of their paths."""
+        return (self._entry(path, entry) for path, entry in sorted(chosen))
+
+    def _files(self, files: Iterable[int]) -> Iterator[Entry]:
+        """Yield one entry for each file that the tree shows, at the first of its paths."""
+        shown = ((min(paths), file) for file in files if (paths := self._visible_paths(file)))
+        return self._yield((path, self._squash.tree[path]) for path, file in shown)
+
+    def _with_mode(self, bits: int) -> set[int]:
+        """Return the files of all layers for which a header states any of these mode bits."""
+        squash = self._squash
+        return {
+            squash.same_file.get(start + position, start + position)
+            for layer, start in zip(squash.layers, squash.starts, strict=True)
+            for position, mode in enumerate(layer.modes)
+            if mode & bits and layer.types[position] in (FILE, HARD_LINK)
+        }
+
+    def _having(self, name: str) -> list[int]:
+        """Return the numbers of all entries that have something in the mapping `name`."""
+        squash = self._squash
+        return [
+            start + position
+            for layer, start in zip(squash.layers, squash.starts, strict=True)
+            for position in getattr(layer, name)
+        ]
+
+    def _visible_paths(self, file: int) -> list[bytes]:
+        """Return the paths at which the tree shows a file."""
+        paths = ((self._path(entry), entry) for entry in (file, *self._links.get(file, ())))
+        return [path for path, entry in paths if self._squash.tree.get(path) == entry]
+
+    def _path(self, entry: int) -> bytes:
+        """Return where an entry was put."""
+        layer, position = self._place(entry)
+        return self._squash.moved.get(entry) or self._squash.layers[layer].paths[position]
+
+    def _place(self, entry: int) -> tuple[int, int]:
+        """Return layer and position of an entry."""
+        layer = self._squash.layer_of(entry)
+        return layer, entry - self._squash.starts[layer]
+
+    def _column(self, name: str, entry: int) -> int:
+        """Return a number that an entry's own header states."""
+        layer, position = self._place(entry)
+        value: int = getattr(self._squash.layers[layer], name)[position]
+        return value
+
+    def _extra(self, name: str, entry: int, default: Any) -> Any:
+        """Return what only few entries have."""
+        layer, position = self._place(entry)
+        return getattr(self._squash.layers[layer], name).get(position, default)
+
+    def _mode(self, file: int) -> int:
+        """Return the mode that engines leave on a file: that of the last hard link to it, where it has any."""
+        return self._column("modes", self._squash.last_link.get(file, file))
+
+    def _entry(self, path: bytes, entry: int) -> Entry:
+        """Build the value for people and rules."""
+        file = self._squash.same_file.get(entry, entry)
+        last = self._squash.last_link.get(file, file)
+        others = sorted(_printable(other) for other in self._visible_paths(file) if other != path) if last != file else []
+        return Entry(
+            path=_printable(path),
+            type=EntryType(self._squash.kind(entry)),
+            mode=self._column("modes", last),
+            uid=self._column("uids", last),
+            gid=self._column("gids", last),
+            size=self._column("sizes", file),
+            mtime=self._column("mtimes", file),
+            layer=self._squash.layer_of(entry),
+            link_target=self._extra("links", file, b"").decode("utf-8", "backslashreplace"),
+            xattrs={**self._extra("xattrs", file, {}), **self._extra("xattrs", last, {})},
+            marks=self._extra("marks", file, ()),
+            interpreter=self._extra("interpreters", file, ""),
+            links=tuple(others),
+        )
+
+
+def _printable(path: bytes) -> str:
+    """Write a path for people: from the root, with `\\xNN` for what is not UTF-8."""
+    return "/" + path.decode("utf-8", "backslashreplace")

@@ -1,0 +1,235 @@
+"""One pass over one layer: verify it, and index every entry and the few contents that evidence needs."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from gate.errors import MalformedImage
+from gate.limits import LIMITS
+from gate.oci import tar_header
+from gate.oci.credentials import Credential, CredentialScan, searched
+from gate.oci.image import Layer
+from gate.oci.marks import ContentScan, script_interpreter
+from gate.oci.stream import tar_stream
+from gate.oci.tar_header import Member
+from gate.oci.tarball import TarReader
+
+FILE, DIRECTORY, SYMLINK, CHARACTER_DEVICE, BLOCK_DEVICE, FIFO, HARD_LINK, WHITEOUT, OPAQUE = range(9)
+"""Types of index entries. A whiteout deletes the path it stands for, an opaque mark all that lower layers have below
+it (OCI image specification, layer.md, "Whiteouts")."""
+
+_TYPES = {
+    tar_header.REGULAR: FILE,
+    tar_header.DIRECTORY: DIRECTORY,
+    tar_header.SYMBOLIC_LINK: SYMLINK,
+    tar_header.HARD_LINK: HARD_LINK,
+    tar_header.CHARACTER_DEVICE: CHARACTER_DEVICE,
+    tar_header.BLOCK_DEVICE: BLOCK_DEVICE,
+    tar_header.FIFO: FIFO,
+}
+_LINKS = (SYMLINK, HARD_LINK)
+_WHITEOUT = b".wh."
+_OPAQUE = b".wh..wh..opq"
+_OVERLAY = ("trusted.overlay.", "user.overlay.")
+_ELF = b"\x7fELF"
+_SCRIPT = b"#!"
+_SCRIPT_LINE = 256
+"""Linux reads so much of a script's first line (BINPRM_BUF_SIZE)."""
+_UNUSUAL_STARTS = frozenset({b"", b"/", b"."})
+_USUAL_LENGTH = 256
+"""What a ustar header alone can hold: such a name passes neither limit on paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the pass looks at beside the headers.
+
+    `keep` and `keep_below` name the files, by normalised path, whose content is kept. `marks` searches programs for the
+    byte signatures of `gate.oci.marks`, `credentials` searches the files that `gate.oci.credentials` chooses.
+    """
+
+    keep: frozenset[bytes] = frozenset()
+    keep_below: tuple[bytes, ...] = ()
+    marks: bool = True
+    credentials: bool = False
+    allowance: Allowance = field(default_factory=lambda: Allowance(LIMITS.kept_total))
+
+
+class Allowance:
+    """How many bytes of content the layers of one image may keep, together; layers are read in parallel."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Take `size` bytes if they are left."""
+        with self._lock:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
+
+
+@dataclass(slots=True)
+class LayerIndex:
+    """Every entry of one layer in order, in packed columns: a million entries as objects would take 320 MiB.
+
+    Position `i` of every column is entry `i`; what few entries have is kept by position in the mappings.
+    """
+
+    paths: list[bytes] = field(default_factory=list)
+    types: bytearray = field(default_factory=bytearray)
+    modes: array[int] = field(default_factory=lambda: array("H"))
+    uids: array[int] = field(default_factory=lambda: array("I"))
+    gids: array[int] = field(default_factory=lambda: array("I"))
+    sizes: array[int] = field(default_factory=lambda: array("Q"))
+    mtimes: array[int] = field(default_factory=lambda: array("q"))
+    links: dict[int, bytes] = field(default_factory=dict)
+    xattrs: dict[int, Mapping[str, bytes]] = field(default_factory=dict)
+    marks: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    interpreters: dict[int, str] = field(default_factory=dict)
+    credentials: dict[int, tuple[Credential, ...]] = field(default_factory=dict)
+    kept: dict[int, bytes] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def index_layer(layer: Layer, reading: Reading, *, sink: Callable[[bytes], object] | None = None) -> LayerIndex:
+    """Read a layer to its end and return its index; `sink` receives the stored bytes.
+
+    Raises what `tar_stream` and `TarReader` raise, and `MalformedImage` for names and entries that engines refuse.
+    """
+    index = LayerIndex()
+    reader = TarReader(tar_stream(layer, sink=sink))
+    append_path, append_type = index.paths.append, index.types.append
+    append_mode, append_size, append_mtime = index.modes.append, index.sizes.append, index.mtimes.append
+    append_uid, append_gid = index.uids.append, index.gids.append
+    keep, keep_below, credentials = reading.keep, reading.keep_below, reading.credentials
+    for position, member in enumerate(reader):
+        name, type_, mode, uid, gid, size, mtime, link, device, xattrs, head = member
+        kind = _TYPES[type_]
+        path = name.rstrip(b"/") if name[-1:] == b"/" else name
+        if path[:2] == b"./":
+            path = path[2:]
+        if b"/." in path or b"//" in path or path[:1] in _UNUSUAL_STARTS or len(path) > _USUAL_LENGTH:
+            path, kind = _unusual(name, kind)
+        append_path(path)
+        append_type(kind)
+        try:
+            append_mode(mode & 0o7777)
+            append_size(size)
+            append_mtime(mtime)
+            append_uid(uid)
+            append_gid(gid)
+        except OverflowError:
+            raise MalformedImage(f"a tar entry has an owner, size or time that no file has: {path[:200]!r}") from None
+        if kind == FILE:
+            if path in keep or head == _ELF or head[:2] == _SCRIPT or credentials or path.startswith(keep_below):
+                _read_content(index, reader, reading, head)
+        elif kind in _LINKS:
+            index.links[position] = _target(link, path, kind)
+        if device or xattrs:
+            _check_overlay(member, path)
+            index.xattrs[position] = xattrs
+        if position >= LIMITS.layer_entries:
+            raise MalformedImage(f"a layer has more than {LIMITS.layer_entries:,} entries")
+    return index
+
+
+def _normal(name: bytes) -> list[bytes]:
+    """Split a name in its components, as Go's `filepath.Clean` reads it; climbing out of the root is malformed."""
+    parts: list[bytes] = []
+    for part in name.split(b"/"):
+        if part == b"..":
+            if not parts:
+                raise MalformedImage(f"a tar entry climbs out of the root: {name[:200]!r}")
+            parts.pop()
+        elif part not in (b"", b"."):
+            parts.append(part)
+    if len(name) > LIMITS.path or len(parts) > LIMITS.path_components:
+        raise MalformedImage(
+            f"a tar entry has a path of {len(name):,} bytes and {len(parts):,} components;"
+            f" at most {LIMITS.path:,} and {LIMITS.path_components} are read"
+        )
+    return parts
+
+
+def _unusual(name: bytes, kind: int) -> tuple[bytes, int]:
+    """Normalise a name that is not plainly relative, and recognise whiteouts by it, as containerd does for any type."""
+    parts = _normal(name)
+    if not parts:
+        if not name or kind != DIRECTORY:
+            raise MalformedImage("a tar entry has an empty name, or replaces the root")
+        return b"", DIRECTORY
+    base = parts[-1]
+    if base == _OPAQUE:
+        return b"/".join(parts[:-1]), OPAQUE
+    if base.startswith(_WHITEOUT):
+        parts[-1] = base[len(_WHITEOUT) :]
+        if parts[-1] in (b"", b".", b".."):
+            raise MalformedImage(f"a whiteout names no file: {name[:200]!r}")
+        kind = WHITEOUT
+    return b"/".join(parts), kind
+
+
+def _target(link: bytes, path: bytes, kind: int) -> bytes:
+    """Check a link's target; that of a hard link is a path inside the image, and is normalised as one."""
+    if not link or len(link) > LIMITS.path or b"\0" in link:
+        raise MalformedImage(f"a link has no target, or one that is too long: {path[:200]!r}")
+    return b"/".join(_normal(link)) if kind == HARD_LINK else link
+
+
+def _check_overlay(member: Member, path: bytes) -> None:
+    """Refuse what only overlay file systems read as a deletion: other engines would show the file."""
+    if (member.type == tar_header.CHARACTER_DEVICE and member.device == (0, 0)) or any(
+        name.startswith(_OVERLAY) for name in member.xattrs
+    ):
+        raise MalformedImage(f"a tar entry is a deletion mark of overlay file systems: {path[:200]!r}")
+
+
+def _read_content(index: LayerIndex, reader: TarReader, reading: Reading, head: bytes) -> None:
+    """Look at the content of the regular file that was indexed last, as far as someone wants it."""
+    position = len(index.paths) - 1
+    path, size = index.paths[position], index.sizes[position]
+    feeds: list[Callable[[bytes, int, int], object]] = []
+    kept = None
+    if (path in reading.keep or path.startswith(reading.keep_below)) and size <= LIMITS.kept_file:
+        if reading.allowance.take(size):
+            kept = bytearray()
+            feeds.append(lambda buffer, start, end: kept.extend(memoryview(buffer)[start:end]))
+    program = ContentScan(size) if reading.marks and head == _ELF else None
+    if program:
+        feeds.append(program.feed)
+    secrets = CredentialScan(size) if reading.credentials and searched(path, size) else None
+    if secrets:
+        feeds.append(secrets.feed)
+    if head[:2] == _SCRIPT:
+        line = reader.peek(_SCRIPT_LINE)
+        index.interpreters[position] = (script_interpreter(line) or b"").decode("utf-8", "backslashreplace")
+    if feeds:
+        for buffer, start, end in reader.content():
+            for feed in feeds:
+                feed(buffer, start, end)
+    if kept is not None:
+        index.kept[position] = bytes(kept)
+    if program and (found := program.marks()):
+        index.marks[position] = tuple(sorted(found))
+    if secrets and (credentials := secrets.found()):
+        index.credentials[position] = credentials
+
+
+def read_contents(layer: Layer, positions: Collection[int]) -> dict[int, bytes]:
+    """Read a layer once more and return the contents of the files at `positions`, together `LIMITS.kept_total` at most."""
+    found: dict[int, bytes] = {}
+    left = LIMITS.kept_total
+    reader = TarReader(tar_stream(layer))
+    for position, member in enumerate(reader):
+        if position in positions and member.size <= left:
+            left -= member.size
+            found[position] = b"".join(buffer[start:end] for buffer, start, end in reader.content())
+    return found

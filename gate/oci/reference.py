@@ -1,0 +1,138 @@
+"""Names of images: parse them as Docker does, print them in full, match them against patterns.
+
+Grammar: github.com/distribution/reference. A name is compared by its parsed host and path segments, never as text, so
+`registry.example.com.evil.test` or `good.example@evil` cannot pass for `registry.example.com`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gate.errors import InvalidInput, MalformedImage, Unavailable
+from gate.oci.descriptor import Digest
+
+DEFAULT_REGISTRY = "docker.io"
+_DEFAULT_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io"})
+
+_HOST = re.compile(
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)"
+    r"(?::(?P<port>[0-9]{1,5}))?",
+    re.ASCII,
+)
+_SEGMENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", re.ASCII)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image name: registry (host and port), repository, and tag and digest as far as they were written."""
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, value: str) -> Reference:
+        """Parse a name such as `alpine`, `shop/api:1.4` or `registry.example.com:5000/shop/api@sha256:…`.
+
+        `docker.io` and, for one segment, `library/` are implied. Raises `InvalidInput` for anything outside the grammar.
+        """
+        name, _, digest_text = value.partition("@")
+        digest = _digest(digest_text, value) if "@" in value else None
+        head, slash, last = name.rpartition("/")
+        last, colon, tag = last.partition(":")
+        if colon and not _TAG.fullmatch(tag):
+            raise _invalid(value, f"{tag!r} is not a tag")
+        segments = [*head.split("/"), last] if slash else [last]
+        registry = DEFAULT_REGISTRY
+        if len(segments) > 1 and _is_host(segments[0]):
+            registry = _registry(segments.pop(0), value)
+        if registry == DEFAULT_REGISTRY and len(segments) == 1:
+            segments.insert(0, "library")
+        repository = "/".join(segments)
+        if not all(_SEGMENT.fullmatch(segment) for segment in segments) or len(repository) > _LONGEST_NAME:
+            raise _invalid(value, "a repository is lower-case words with single separators, split by slashes")
+        return cls(registry, repository, tag, digest)
+
+    @property
+    def name(self) -> str:
+        """Registry and repository, in full."""
+        return f"{self.registry}/{self.repository}"
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.name}{tag}{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern over names, compared segment by segment: `*` is one segment, a final `**` is one or more.
+
+    `registry.example.com` alone stands for everything in that registry, a longer pattern without wildcard for that
+    repository and all below it. A leading `*.` matches subdomains of a host, never the host itself.
+    """
+
+    registry: str
+    segments: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, value: str) -> Pattern:
+        """Parse a pattern; raises `InvalidInput` where a part could never match."""
+        host, *segments = value.split("/")
+        wildcard, bare = ("*.", host[2:]) if host.startswith("*.") else ("", host)
+        if not _is_host(bare) or (wildcard and "." not in bare):
+            raise _invalid(value, "a pattern starts with a registry host, such as registry.example.com or docker.io")
+        registry = wildcard + _registry(bare, value)
+        for position, segment in enumerate(segments):
+            wild = segment == "*" or (segment == "**" and position == len(segments) - 1)
+            if not wild and not _SEGMENT.fullmatch(segment):
+                raise _invalid(value, "wildcards stand for whole segments: `*` for one, a final `**` for all that follow")
+        return cls(registry, tuple(segments))
+
+    def matches(self, reference: Reference) -> bool:
+        """Whether `reference` lies in this pattern."""
+        if self.registry.startswith("*."):
+            if not reference.registry.endswith(self.registry[1:]):
+                return False
+        elif reference.registry != self.registry:
+            return False
+        wanted = self.segments[:-1] if self.segments[-1:] == ("**",) else self.segments
+        found = reference.repository.split("/")
+        deeper = len(found) > len(wanted) if wanted != self.segments else len(found) >= len(wanted)
+        return deeper and all(want in ("*", have) for want, have in zip(wanted, found, strict=False))
+
+    def __str__(self) -> str:
+        return "/".join((self.registry, *self.segments))
+
+
+def _is_host(segment: str) -> bool:
+    """Whether Docker reads a first segment as a registry: it has a dot, a port or upper case, or is `localhost`."""
+    return "." in segment or ":" in segment or segment == "localhost" or segment != segment.lower()
+
+
+def _registry(segment: str, value: str) -> str:
+    """Normalise host and port; port 443 is kept, because registries on other ports are other registries."""
+    match = _HOST.fullmatch(segment)
+    if match is None or (match["port"] and not 0 < int(match["port"]) < 65_536):
+        raise _invalid(value, f"{segment!r} is not a registry host")
+    host = match["host"].lower()
+    if match["port"]:
+        return f"{host}:{int(match['port'])}"
+    return DEFAULT_REGISTRY if host in _DEFAULT_ALIASES else host
+
+
+def _digest(value: str, whole: str) -> Digest:
+    """Parse the digest that a caller typed."""
+    try:
+        return Digest.parse(value)
+    except (MalformedImage, Unavailable) as error:
+        raise _invalid(whole, error.message) from None
+
+
+def _invalid(value: str, why: str) -> InvalidInput:
+    """Build the one error of this module."""
+    return InvalidInput(f"{value[:300]!r} is not an image name: {why}", hint="write it as registry/repository:tag@digest")

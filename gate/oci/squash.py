@@ -1,0 +1,172 @@
+"""Apply layers on top of each other, as containerd's unpacker does (`archive.Apply`), without unpacking anything.
+
+Every entry has a number that grows in the order of application. A path maps to its last entry; deletions are notes that
+hide what is older than they are, so no deletion ever has to search for children. Paths are bytes without a leading
+slash; the root is the empty path.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from gate.errors import MalformedImage
+from gate.limits import LIMITS
+from gate.oci.layer import DIRECTORY, HARD_LINK, OPAQUE, SYMLINK, WHITEOUT, LayerIndex
+
+
+class Squash:
+    """The tree that layers make together.
+
+    `tree` maps each path of the result to the number of its entry. `same_file` maps the number of a hard link to that
+    of the file it shares; `last_link` maps that file to its last link, whose mode and owner engines set on the file.
+    `moved` has the real path of entries that a linked directory led elsewhere. Raises `MalformedImage` for layers that
+    engines fail to unpack.
+    """
+
+    def __init__(self, layers: Sequence[LayerIndex]) -> None:
+        self.layers = layers
+        self.starts: list[int] = []
+        self.tree: dict[bytes, int] = {}
+        self.same_file: dict[int, int] = {}
+        self.last_link: dict[int, int] = {}
+        self.moved: dict[int, bytes] = {}
+        self._deleted: dict[bytes, int] = {}
+        self._opaque: dict[bytes, int] = {}
+        self._real: dict[bytes, bytes] = {b"": b""}
+        self._directories: set[bytes] = set()
+        self._followed: set[bytes] = set()
+        total = 0
+        for layer in layers:
+            self.starts.append(total)
+            total += len(layer)
+            if total > LIMITS.image_entries:
+                raise MalformedImage(f"an image has more than {LIMITS.image_entries:,} entries")
+        for number, layer in enumerate(layers):
+            self._apply(layer, self.starts[number])
+        if self._deleted or self._opaque:
+            floors: dict[bytes, int] = {}
+            self.tree = {path: entry for path, entry in self.tree.items() if self._visible(path, entry, floors)}
+
+    def layer_of(self, entry: int) -> int:
+        """Return the index of the layer that holds an entry."""
+        return bisect_right(self.starts, entry) - 1
+
+    def kind(self, entry: int) -> int:
+        """Return the type of an entry; that of a hard link is the type of what it shares."""
+        entry = self.same_file.get(entry, entry)
+        layer = self.layer_of(entry)
+        return self.layers[layer].types[entry - self.starts[layer]]
+
+    def target(self, entry: int) -> bytes:
+        """Return where a symbolic link points, as stored."""
+        entry = self.same_file.get(entry, entry)
+        layer = self.layer_of(entry)
+        return self.layers[layer].links[entry - self.starts[layer]]
+
+    def _apply(self, layer: LayerIndex, start: int) -> None:
+        """Apply one layer whose first entry has the number `start`."""
+        tree, real_paths, directories, followed = self.tree, self._real, self._directories, self._followed
+        for entry, (path, kind) in enumerate(zip(layer.paths, layer.types, strict=True), start):
+            if kind == OPAQUE:
+                self._opaque[self._directory(path)] = start
+                real_paths.clear()
+                continue
+            parent, _, base = path.rpartition(b"/")
+            real = real_paths.get(parent)
+            if real is None:
+                real = self._directory(parent)
+            if real != parent:
+                path = _join(real, base)
+                self.moved[entry] = path
+            if path in directories if kind != DIRECTORY else path in followed:
+                self._forget(path, entry)
+            if kind == WHITEOUT:
+                self._forget(path, entry)
+                continue
+            if kind == HARD_LINK:
+                self._share(entry, path, layer.links[entry - start])
+            tree[path] = entry
+
+    def _forget(self, path: bytes, entry: int) -> None:
+        """Hide a path, and all below it, that is older than `entry`."""
+        self._deleted[path] = entry
+        if path in self._directories or path in self._followed:
+            self._real.clear()
+
+    def _share(self, entry: int, path: bytes, target: bytes) -> None:
+        """Note the file that a hard link shares; engines fail on a target that is not there."""
+        parent, _, base = target.rpartition(b"/")
+        resolved = _join(self._directory(parent), base)
+        found = self.tree.get(resolved)
+        if found is None or not self._visible(resolved, found) or (resolved + b"/").startswith(path + b"/"):
+            raise MalformedImage(f"the hard link {path[:200]!r} has the target {target[:200]!r}, which is not there")
+        found = self.same_file.get(found, found)
+        if self.kind(found) == DIRECTORY:
+            raise MalformedImage(f"the hard link {path[:200]!r} points to a directory")
+        self.same_file[entry] = found
+        self.last_link[found] = entry
+
+    def _visible(self, path: bytes, entry: int, floors: dict[bytes, int] | None = None) -> bool:
+        """Whether nothing hides `entry` at `path`; `floors` remembers directories, once the tree is final."""
+        if not self._deleted and not self._opaque:
+            return True
+        parent = path.rpartition(b"/")[0]
+        hidden = max(self._deleted.get(path, -1), self._floor(parent, {} if floors is None else floors) if path else -1)
+        return hidden <= entry
+
+    def _floor(self, directory: bytes, floors: dict[bytes, int]) -> int:
+        """Return the number below which all entries in a directory are hidden."""
+        pending = []
+        while directory not in floors:
+            pending.append(directory)
+            if not directory:
+                break
+            directory = directory.rpartition(b"/")[0]
+        floor = floors.get(directory, -1)
+        for directory in reversed(pending):
+            floor = max(floor, self._deleted.get(directory, -1), self._opaque.get(directory, -1))
+            floors[directory] = floor
+        return floor
+
+    def _directory(self, path: bytes) -> bytes:
+        """Resolve a directory that an entry lies in, through links, inside the root, and remember the answer.
+
+        containerd follows links in parent directories (`fs.RootPath`): a layer that writes `bin/sh` over a base whose
+        `bin` links to `usr/bin` writes `usr/bin/sh`. A parent that is a file is malformed.
+        """
+        known = self._real.get(path)
+        if known is not None:
+            return known
+        real = b""
+        todo = path.split(b"/")[::-1]
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part == b"..":
+                real = real.rpartition(b"/")[0]
+            if part in (b"", b".", b".."):
+                continue
+            here = _join(real, part)
+            entry = self.tree.get(here)
+            kind = self.kind(entry) if entry is not None and self._visible(here, entry) else DIRECTORY
+            if kind == SYMLINK and entry is not None:
+                links += 1
+                if links > LIMITS.links or len(todo) > LIMITS.path:
+                    raise MalformedImage(f"the directory {path[:200]!r} is a loop of links")
+                self._followed.add(here)
+                target = self.target(entry)
+                todo.extend(target.split(b"/")[::-1])
+                real = b"" if target[:1] == b"/" else real
+            elif kind != DIRECTORY:
+                raise MalformedImage(f"a tar entry lies below {here[:200]!r}, which is not a directory")
+            else:
+                self._directories.add(here)
+                real = here
+        self._real[path] = real
+        return real
+
+
+def _join(directory: bytes, base: bytes) -> bytes:
+    """Join a directory and a name in it."""
+    return directory + b"/" + base if directory else base

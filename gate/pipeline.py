@@ -1,0 +1,176 @@
+"""One run, from references to a report. Read this first.
+
+    reference --locate--> Location --open--> images, one per platform --collect--> Evidence --evaluate--> Verdict
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gate import __version__
+from gate.collect import Collector, Deadline, Wanted
+from gate.errors import ImageGateError, InvalidInput, Unavailable
+from gate.evaluate import evaluate
+from gate.evidence import Evidence, ScanRuns, Subject, Vulnerabilities
+from gate.facts import facts_of
+from gate.limits import LIMITS
+from gate.oci.descriptor import Platform
+from gate.oci.image import Image, Opened
+from gate.oci.reference import Reference
+from gate.policy.policy import Policy
+from gate.scanners import ScannerSettings, built_in
+from gate.sources import Location
+from gate.sources.locate import locate
+from gate.sources.open import open_source
+from gate.verdict import Report, Undecided, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What the caller says about a run, beside the policy. None of it can weaken a policy.
+
+    `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
+    in seconds. `progress` is told what is being done, in words for people.
+    """
+
+    scanners: ScannerSettings
+    platform: str = "all"
+    name: str = ""
+    timeout: float = LIMITS.run_seconds
+    progress: Callable[[str], object] = field(default=lambda message: None)
+
+
+def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> Report:
+    """Judge images under a policy and return the report.
+
+    Every reference is parsed before any work: raises `InvalidInput` if one cannot be used. What goes wrong later is in
+    the report, and keeps its status from being a pass.
+    """
+    run = _Run(policy, settings)
+    if not references:
+        raise InvalidInput("no image was named", hint="give at least one reference")
+    if len(references) > LIMITS.references:
+        raise InvalidInput(f"{len(references):,} references; at most {LIMITS.references:,} are judged in one run")
+    for location in [locate(reference) for reference in references]:
+        run.judge(location)
+    return run.report()
+
+
+class _Run:
+    """The state of one run: what was judged so far."""
+
+    def __init__(self, policy: Policy, settings: RunSettings) -> None:
+        self._policy = policy
+        self._settings = settings
+        self._wanted = None if settings.platform == "all" else _platform(settings.platform)
+        self._names = (Reference.parse(settings.name),) if settings.name else ()
+        self._deadline = Deadline(settings.timeout)
+        self._started = datetime.now(UTC)
+        self._clock = time.monotonic()
+        self._verdicts: list[Verdict] = []
+        self._undecided: list[Undecided] = []
+        self._left_out: dict[str, dict[str, str]] = {}
+
+    def judge(self, location: Location) -> None:
+        """Judge every image that one reference names."""
+        self._settings.progress(f"opening {location.text}")
+        try:
+            with open_source(location, self._wanted) as opened:
+                self._left_out[location.text] = dict(opened.left_out)
+                for label, error in opened.failed.items():
+                    self._undecided.append(Undecided(location.text, label, error.message, error.hint))
+                for image in opened.images:
+                    self._judge_image(location, image)
+                self._check_any(location, opened)
+        except Unavailable as error:
+            self._undecided.append(Undecided(location.text, "", error.message, error.hint))
+
+    def _judge_image(self, location: Location, image: Image) -> None:
+        """Judge one image."""
+        if image.platform.os.lower() == "windows":
+            reason = "no rule can judge Windows images; leave this platform out with --platform"
+            self._undecided.append(Undecided(location.text, str(image.platform), reason))
+            return
+        subject = Subject(
+            reference=location.text,
+            source=location.source,
+            digest=image.digest,
+            config_digest=image.manifest.config.digest,
+            platform=image.platform,
+            names=self._names or _names(image),
+            checked_at=self._started,
+        )
+        policy = self._policy.for_subject(subject.names)
+        self._settings.progress(f"checking {location.text} ({image.platform})")
+        evidence = self._collect(policy, image, subject)
+        self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image)))
+
+    def _collect(self, policy: Policy, image: Image, subject: Subject) -> Evidence:
+        """Collect what the selected rules need, and nothing else."""
+        rules = [setting.rule for setting in policy.settings]
+        kinds = frozenset(kind for rule in rules for kind in rule.evidence)
+        scanned = bool(kinds & {ScanRuns, Vulnerabilities})
+        wanted = Wanted(
+            kinds=kinds,
+            marks=any(rule.marks for rule in rules),
+            scanners=policy.scanners_required if scanned else (),
+            database_max_age=policy.database_max_age,
+        )
+        scanners = built_in() if scanned else {}
+        return Collector(wanted, scanners, self._settings.scanners, self._deadline).collect(image, subject)
+
+    def _check_any(self, location: Location, opened: Opened) -> None:
+        """Nothing to judge is not a pass."""
+        if not opened.images and not opened.failed:
+            left_out = ", ".join(f"{label} ({reason})" for label, reason in opened.left_out.items()) or "nothing"
+            reason = f"{location.text} has no image to judge; it has {left_out}"
+            self._undecided.append(Undecided(location.text, self._settings.platform, reason))
+
+    def report(self) -> Report:
+        """Return what was found."""
+        policy = self._policy
+        today = self._started.date()
+        return Report(
+            verdicts=tuple(self._verdicts),
+            undecided=tuple(self._undecided),
+            left_out={reference: found for reference, found in self._left_out.items() if found},
+            run={
+                "version": __version__,
+                "started": self._started.isoformat(timespec="seconds"),
+                "seconds": round(time.monotonic() - self._clock, 3),
+                "platform": self._settings.platform,
+                "policy": {
+                    "name": policy.name,
+                    "origin": policy.origin,
+                    "digest": policy.digest,
+                    "in_checkout": policy.in_checkout,
+                    "rules": len(policy.settings),
+                    "scanners": list(policy.scanners_required),
+                    "expired_exceptions": [exception.summary for exception in policy.expired(today)],
+                },
+            },
+        )
+
+
+def _platform(text: str) -> Platform:
+    """Parse `OS/ARCHITECTURE[/VARIANT]`."""
+    parts = text.split("/")
+    if not 2 <= len(parts) <= 3 or not all(part and part.isalnum() and part.isascii() for part in parts):
+        raise InvalidInput(f"{text[:100]!r} is not a platform", hint="write all, or OS/ARCHITECTURE such as linux/arm64")
+    return Platform(*parts).normalised()
+
+
+def _names(image: Image) -> tuple[Reference, ...]:
+    """Return the names that a file carries, as far as they are image names: a bare tag in a layout is none."""
+    found = []
+    for name in image.names:
+        if "/" not in name and ":" not in name:
+            continue  # a bare tag, as layouts carry; read as a name it would be an image of Docker Hub
+        try:
+            found.append(Reference.parse(name))
+        except ImageGateError:
+            continue
+    return tuple(found)

@@ -1,0 +1,225 @@
+"""Find and read a policy: the file, the profile it extends, and what both come to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from gate.errors import InvalidInput
+from gate.oci.reference import Pattern
+from gate.options import Mark, Node, decode, encode, suggestion
+from gate.policy import document
+from gate.policy.catalogue import Catalogue
+from gate.policy.exceptions import PolicyException
+from gate.policy.policy import Policy, Scope, check_scanners, overlay, read_entries, select
+from gate.policy.schema import PROFILES, PolicyFile, ScannerSettings, ScopeEntry
+from gate.rule import Rule
+
+FILE_NAMES = (".image-gate.yaml", ".image-gate.yml")
+DEFAULT_PROFILE = "baseline"
+PROFILE_FOLDER = Path(__file__).parent / "profiles"
+PARSED_PROFILES = PROFILE_FOLDER / "parsed.json"
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a policy comes from: what to call it, and its bytes."""
+
+    name: str
+    origin: str
+    in_checkout: bool
+    data: bytes
+
+
+def load(
+    path_or_profile: str | None,
+    *,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    rules: Mapping[str, Rule] | None = None,
+) -> Policy:
+    """Load a policy; see `Policy.load`."""
+    directory = Path.cwd() if directory is None else directory
+    rules = Catalogue() if rules is None else rules
+    found = find(directory) if path_or_profile is None else None
+    profile = path_or_profile if path_or_profile in PROFILES else DEFAULT_PROFILE
+    if path_or_profile in PROFILES or (path_or_profile is None and found is None):
+        data = (PROFILE_FOLDER / f"{profile}.yaml").read_bytes()
+        note = " (no policy file found)" if path_or_profile is None else ""
+        source = Source(profile, f"profile {profile}{note}", False, data)
+        return _policy(source, _profile(profile, data), rules)
+    shown = os.path.relpath(found, directory) if found else str(path_or_profile)
+    path = directory / shown
+    data = _read(path, shown)
+    inside = _in_checkout(path, directory, os.environ if environment is None else environment)
+    origin = f"{shown} (from the checkout under test)" if inside else shown
+    return _policy(Source(path.name, origin, inside, data), document.parse(data, shown), rules)
+
+
+def find(directory: Path) -> Path | None:
+    """Return the policy file for `directory`: the nearest one upward, not above the repository's root.
+
+    Outside a repository only `directory` itself counts: what lies above may be anyone's. Raises `InvalidInput` where
+    both spellings of the name stand side by side.
+    """
+    root = repository_root(directory)
+    folders = [directory, *directory.parents]
+    for folder in folders[: folders.index(root) + 1] if root else folders[:1]:
+        here = [folder / name for name in FILE_NAMES if os.path.lexists(folder / name)]
+        if len(here) > 1:
+            raise InvalidInput(
+                f"both {here[0]} and {here[1].name} exist", hint="keep one of them, or name it with --policy"
+            )
+        if here:
+            return here[0]
+    return None
+
+
+def repository_root(directory: Path) -> Path | None:
+    """Return the nearest folder upward that holds `.git`, None outside a repository."""
+    return next(
+        (folder for folder in (directory, *directory.parents) if os.path.lexists(folder / ".git")), None
+    )
+
+
+def verify_digest(policy: Policy, expected: str) -> None:
+    """Refuse any policy but the one named by `--policy-digest`; raises `InvalidInput`."""
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", expected):
+        raise InvalidInput(
+            f"{expected[:100]!r} is not a policy digest",
+            hint="write sha256: and 64 lower-case hexadecimal digits",
+        )
+    if expected != policy.digest:
+        raise InvalidInput(
+            f"the policy from {policy.origin} has the digest {policy.digest}, not {expected}",
+            hint="it was changed, or image-gate's profile was by an update; review it, then state the new digest",
+        )
+
+
+def parsed_profiles() -> dict[str, object]:
+    """Parse the profiles' YAML into the form of `profiles/parsed.json`, each beside the digest of what it was read from."""
+    found: dict[str, object] = {}
+    for name in PROFILES:
+        data = (PROFILE_FOLDER / f"{name}.yaml").read_bytes()
+        found[name] = {
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "document": document.parse(data, f"{name}.yaml").plain(),
+        }
+    return found
+
+
+def _profile(name: str, data: bytes) -> Node:
+    """Return a profile, from its parsed form while that belongs to these bytes: reading YAML takes 15 ms, this none."""
+    place = Mark(f"profile {name}", 1, 1)
+    parsed = json.loads(PARSED_PROFILES.read_bytes()) if PARSED_PROFILES.exists() else {}
+    known = parsed.get(name, {})
+    if known.get("sha256") == hashlib.sha256(data).hexdigest():
+        return Node.of(known["document"], place)
+    return document.parse(data, place.file)
+
+
+def _read(path: Path, shown: str) -> bytes:
+    """Read a file that a user named, no further than the limit."""
+    try:
+        with path.open("rb") as file:
+            return file.read(document.DOCUMENT_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        near = f"; {suggestion(shown, PROFILES)}" if "/" not in shown else ""
+        raise InvalidInput(
+            f"the policy {shown!r} cannot be read: {reason}", hint=f"name a file or a built-in profile{near}"
+        ) from None
+
+
+def _in_checkout(path: Path, directory: Path, environment: Mapping[str, str]) -> bool:
+    """Whether a CI job judges a change by a policy that the change itself can edit."""
+    root = repository_root(directory)
+    in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
+    return in_ci and root is not None and path.resolve().is_relative_to(root.resolve())
+
+
+def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
+    """Build the policy that a document and the profile it extends come to."""
+    sections = root.mapping("the policy")
+    file = decode(root, PolicyFile, "")
+    digest = hashlib.sha256(source.data)
+    below: Mapping[str, Node] = {}
+    if file.extends:
+        profile_data = (PROFILE_FOLDER / f"{file.extends}.yaml").read_bytes()
+        digest.update(profile_data)
+        below = _profile(file.extends, profile_data).value
+    entries: dict[str, Node] = below["rules"].value if below else {}
+    if "rules" in sections:
+        entries = overlay(entries, read_entries(sections["rules"], rules, "rules"))
+    settings, not_selected = select(entries, rules)
+    if not settings:
+        raise InvalidInput(
+            f"{sections.get('rules', root).mark}: the policy selects no rule",
+            hint="list at least one under `rules`, or extend a profile: an empty policy would let everything pass",
+        )
+    scanning = _scanners(sections, below)
+    check_scanners(settings, scanning.required, sections.get("scanners", root).mark)
+    policy = Policy(
+        name=source.name,
+        origin=source.origin,
+        digest=f"sha256:{digest.hexdigest()}",
+        in_checkout=source.in_checkout,
+        scanners_required=tuple(sorted(set(scanning.required))),
+        database_max_age={
+            name: timedelta(days=days) for name, days in encode(scanning.max_database_age_days).items()
+        },
+        settings=settings,
+        not_selected=not_selected,
+        scopes=_scopes(sections, rules),
+        exceptions=_exceptions(sections, rules),
+        entries=entries,
+        rules=rules,
+    )
+    for scope in policy.scopes:
+        policy.scoped([scope])
+    return policy
+
+
+def _scanners(sections: Mapping[str, Node], below: Mapping[str, Node]) -> ScannerSettings:
+    """Decode the section `scanners`, over what the profile says; ages are replaced scanner by scanner."""
+    merged: dict[str, Node] = {}
+    for section in (below.get("scanners"), sections.get("scanners")):
+        for name, node in section.value.items() if section else ():
+            under = merged.get(name)
+            both = under is not None and isinstance(under.value, dict) and isinstance(node.value, dict)
+            merged[name] = (
+                Node({**under.value, **node.value}, node.mark, node.key) if under and both else node
+            )
+    place = sections["scanners"].mark if "scanners" in sections else Mark("", 1, 1)
+    return decode(Node(merged, place), ScannerSettings, "scanners")
+
+
+def _scopes(sections: Mapping[str, Node], rules: Mapping[str, Rule]) -> tuple[Scope, ...]:
+    """Read the section `scopes`."""
+    found: list[Scope] = []
+    for number, node in enumerate(sections["scopes"].value if "scopes" in sections else ()):
+        label = f"scopes[{number}]"
+        entry = decode(node, ScopeEntry, label)
+        try:
+            pattern = Pattern.parse(entry.match)
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{node.value['match'].mark}: {label}.match: {error.message}", hint=error.hint
+            ) from None
+        entries = read_entries(node.value["rules"], rules, f"{label}.rules")
+        found.append(Scope(pattern, entries, str(node.mark)))
+    return tuple(found)
+
+
+def _exceptions(sections: Mapping[str, Node], rules: Mapping[str, Rule]) -> tuple[PolicyException, ...]:
+    """Read the section `exceptions`."""
+    items = sections["exceptions"].value if "exceptions" in sections else ()
+    return tuple(
+        PolicyException.read(node, f"exceptions[{number}]", rules) for number, node in enumerate(items)
+    )

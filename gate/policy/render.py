@@ -1,0 +1,113 @@
+"""Write policies: what one comes to with everything it extends, and a first one to start from."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from gate.options import encode
+from gate.policy.exceptions import PolicyException
+from gate.policy.policy import Policy, RuleSetting, Scope
+
+
+def render_policy(policy: Policy) -> str:
+    """Return the effective policy as YAML: every rule that runs with every option, and why the others do not.
+
+    It is a policy file itself: loaded again, it selects the same rules with the same options, scopes and exceptions.
+    """
+    document: dict[str, Any] = {
+        "schema": 1,
+        "scanners": {
+            "required": list(policy.scanners_required),
+            "max-database-age-days": {name: age.days for name, age in policy.database_max_age.items()},
+        },
+        "rules": {setting.rule.id: _setting(setting) for setting in policy.settings},
+    }
+    if policy.scopes:
+        document["scopes"] = [_scope(scope) for scope in policy.scopes]
+    if policy.exceptions:
+        document["exceptions"] = [_exception(exception) for exception in policy.exceptions]
+    not_selected = "".join(f"#   {rule}: {reason}\n" for rule, reason in sorted(policy.not_selected.items()))
+    return (
+        f"# The effective policy. Source: {policy.origin}\n# Digest (--policy-digest): {policy.digest}\n"
+        f"{_dump(document)}" + (f"# These rules do not run:\n{not_selected}" if not_selected else "")
+    )
+
+
+def template(profile: str) -> str:
+    """Return the text of a first policy file that extends `profile`, with the usual changes as comments."""
+    return _TEMPLATE.replace("PROFILE", profile)
+
+
+def _setting(setting: RuleSetting) -> dict[str, Any]:
+    """Return a rule's entry, with nothing left to a default."""
+    control = {
+        "action": str(setting.action),
+        "on-unknown": str(setting.on_unknown),
+        "severity": str(setting.severity),
+    }
+    if setting.severity.name == "UNKNOWN":
+        del control["severity"]
+    return {**control, **encode(setting.options)}
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    """Return a scope as it was written."""
+    return {
+        "match": str(scope.match),
+        "rules": {rule: entry.plain() for rule, entry in scope.entries.items()},
+    }
+
+
+def _exception(exception: PolicyException) -> dict[str, Any]:
+    """Return an exception as it was written, with what it does not state left out."""
+    names = ("rule", "id", "package", "path", "layer", "reason", "owner", "link")
+    stated = {name: getattr(exception, name) for name in names if getattr(exception, name)}
+    images = {"images": [str(image) for image in exception.images]} if exception.images else {}
+    return {**stated, **images, "until": exception.until.isoformat()}
+
+
+def _dump(document: dict[str, Any]) -> str:
+    """Write plain values as YAML, innermost collections on one line."""
+    from ruamel.yaml import YAML  # here, because only this command writes YAML
+
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.width = 120
+    text = io.StringIO()
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+_TEMPLATE = """\
+# What images must be like here. `image-gate rules` lists the rules, `image-gate explain RULE` tells about one,
+# `image-gate policy show` prints what this file comes to. For completion in an editor, save `image-gate policy schema`
+# beside this file and name it in a comment: yaml-language-server: $schema=policy.schema.json
+schema: 1
+
+# A built-in profile first; the entries below replace its entries key by key.
+#   baseline  sensible for any team        strict  distroless, everything denies        audit  everything only warns
+extends: PROFILE
+
+# Scanners that must have run. Without one of them the rules that judge their findings are unknown, which is no pass.
+# scanners: {required: [trivy, grype]}
+
+# Per rule: `action` (deny, warn, off), `on-unknown` (deny, warn), and the rule's own options.
+rules:
+  max-age: {days: 90}
+  # allowed-registries: {action: deny, registries: [registry.example.com]}
+
+# What differs for some images, by name; later scopes refine earlier ones.
+# scopes:
+#   - match: registry.example.com/tools/**
+#     rules:
+#       max-age: {action: warn}
+
+# Accepted deviations. Each needs a reason and a last day, and names an id, package, path, layer or images.
+# exceptions:
+#   - rule: max-age
+#     images: registry.example.com/shop/legacy-api
+#     until: 2026-12-31
+#     reason: replaced by the end of the year
+"""

@@ -1,0 +1,152 @@
+"""What a policy file may hold: its sections as types, and the JSON schema that is generated from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from gate.options import Options, Text, describe, json_schema
+from gate.rule import Rule
+
+SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
+PROFILES = ("baseline", "strict", "audit")
+ScannerName = Literal["trivy", "grype"]
+
+
+class DatabaseAges(Options):
+    """How old each scanner's database may be, in days."""
+
+    trivy: Annotated[int, describe("Days; it is published every six hours.", ge=1, le=3650)] = 5
+    grype: Annotated[int, describe("Days; it is published every day.", ge=1, le=3650)] = 5
+
+
+class ScannerSettings(Options):
+    """Which scanners must have run, and on how fresh data."""
+
+    required: Annotated[
+        tuple[ScannerName, ...],
+        describe(
+            "Scanners that must have run where a rule needs their findings; without one of them it is unknown."
+        ),
+    ] = ("trivy", "grype")
+    max_database_age_days: Annotated[
+        DatabaseAges,
+        describe("An older database counts as no database: what it does not list may be known by now."),
+    ] = DatabaseAges()
+
+
+class RuleControl(Options):
+    """What every rule's entry may state beside the rule's own options."""
+
+    action: Annotated[
+        Literal["deny", "warn", "off"],
+        describe("What a broken rule does: close the gate, be reported, or not run."),
+    ] = "deny"
+    on_unknown: Annotated[
+        Literal["deny", "warn"] | UnsetType,
+        describe("What it does when it cannot be decided; the same as `action` unless stated."),
+    ] = UNSET
+    severity: Annotated[
+        Literal["critical", "high", "medium", "low", "negligible"] | UnsetType,
+        describe("How bad a finding is; the rule's own severity unless stated."),
+    ] = UNSET
+
+
+CONTROL_KEYS = frozenset(RuleControl.__struct_encode_fields__)
+
+
+class ScopeEntry(Options):
+    """One scope: what differs for some images."""
+
+    match: Annotated[Text, describe("A pattern over image names: registry.example.com/tools/**.")]
+    rules: Annotated[dict[str, Any], describe("Entries that refine those above, key by key.", min_length=1)]
+
+
+class ExceptionEntry(Options):
+    """One accepted deviation from one rule: narrow, reasoned, and for a time."""
+
+    rule: Annotated[Text, describe("The rule that is excepted.")]
+    id: Annotated[
+        Text | UnsetType,
+        describe("The finding's id, exactly, such as a CVE; aliases that the scanners know match too."),
+    ] = UNSET
+    package: Annotated[
+        Text | UnsetType, describe("A package by name or by purl; a purl with a version means that one.")
+    ] = UNSET
+    path: Annotated[
+        Text | UnsetType,
+        describe("A path in the image; `*` and `?` stay within one segment, `**` is any number of segments."),
+    ] = UNSET
+    layer: Annotated[Text | UnsetType, describe("The diff ID of a layer.")] = UNSET
+    images: Annotated[
+        Text | Annotated[tuple[Text, ...], Meta(min_length=1)] | UnsetType,
+        describe(
+            "Patterns over image names, digests (sha256:…), or both (pattern@sha256:…); any of them suffices."
+        ),
+    ] = UNSET
+    until: Annotated[date, describe("The last day on which it applies, in UTC.")]
+    reason: Annotated[Text, describe("Why this is acceptable.")]
+    owner: Annotated[Text | UnsetType, describe("Who answers for it.")] = UNSET
+    link: Annotated[Text | UnsetType, describe("Where it was decided.")] = UNSET
+
+
+class PolicyFile(Options):
+    """A policy file: its sections, each of which is read by itself."""
+
+    schema: Annotated[Literal[1], describe("The version of this format.")]
+    extends: Annotated[
+        Literal["baseline", "strict", "audit"] | UnsetType,
+        describe("A built-in profile whose entries come first; those of this file replace them key by key."),
+    ] = UNSET
+    scanners: Annotated[dict[str, Any], describe("Which scanners must have run, and on how fresh data.")] = (
+        field(default_factory=dict)
+    )
+    rules: Annotated[
+        dict[str, Any], describe("The rules that run: exactly these, after those of `extends`.")
+    ] = field(default_factory=dict)
+    scopes: Annotated[
+        tuple[dict[str, Any], ...],
+        describe("What differs for images by name; later scopes refine earlier ones."),
+    ] = ()
+    exceptions: Annotated[tuple[dict[str, Any], ...], describe("Accepted deviations, each for a time.")] = ()
+
+
+def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:
+    """Return the JSON schema of policy files, with every option of `rules`; editors complete and check with it."""
+    names = sorted(rules)
+    kinds = (PolicyFile, ScannerSettings, ScopeEntry, ExceptionEntry, RuleControl)
+    references, definitions = json_schema(*kinds, *(rules[name].options for name in names))
+    schemas = [definitions[reference["$ref"].rpartition("/")[2]] for reference in references]
+    (file, scanners, scope, exception, control), options = schemas[: len(kinds)], schemas[len(kinds) :]
+    entries = {
+        name: {
+            "description": rules[name].title,
+            "type": "object",
+            "properties": {key: {"$ref": f"#/$defs/{key}"} for key in control["properties"]}
+            | own["properties"],
+            "additionalProperties": False,
+        }
+        for name, own in zip(names, options, strict=True)
+    }
+    for reference in references:
+        definitions.pop(reference["$ref"].rpartition("/")[2], None)
+    definitions |= control["properties"]
+    definitions["rules"] = {"type": "object", "properties": entries, "additionalProperties": False}
+    chosen = {"$ref": "#/$defs/rules"}
+    scope["properties"]["rules"] |= chosen
+    exception["properties"]["rule"]["enum"] = names
+    sections = file["properties"]
+    sections["scanners"] = {**scanners, "description": sections["scanners"]["description"]}
+    sections["rules"] |= chosen
+    sections["scopes"]["items"] = scope
+    sections["exceptions"]["items"] = exception
+    return {
+        "$schema": SCHEMA_URL,
+        **file,
+        "title": "image-gate policy",
+        "anyOf": [{"required": ["extends"]}, {"required": ["rules"]}],
+        "$defs": dict(sorted(definitions.items())),
+    }

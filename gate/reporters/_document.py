@@ -1,0 +1,245 @@
+"""The JSON report as types, which are its published schema, and the report turned into them.
+
+The schema only ever grows: a field is never renamed, removed or given another meaning under the same `schema` number.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from gate.options import describe, json_schema
+from gate.printable import redacted
+from gate.rule import Action, Finding, Location, Remark, Severity
+from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict
+
+SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
+SeverityName = Annotated[
+    str,
+    msgspec.Meta(extra_json_schema={"enum": [str(severity) for severity in sorted(Severity, reverse=True)]}),
+]
+
+
+class LocationDocument(msgspec.Struct, frozen=True):
+    """Where in the image something is; what does not apply is null."""
+
+    layer: Annotated[str | None, describe("Diff ID of the layer (digest of its uncompressed tar stream).")]
+    layer_index: Annotated[int | None, describe("Position of the layer, 0 at the base.", ge=0)]
+    path: Annotated[str | None, describe("Path in the image, with a leading slash.")]
+    package: Annotated[str | None, describe("Package URL.")]
+
+
+class FindingDocument(msgspec.Struct, frozen=True):
+    """One deviation from a rule."""
+
+    message: Annotated[str, describe("What is wrong, for people.")]
+    id: Annotated[str, describe("The name it has of its own, such as a CVE; else empty.")]
+    severity: SeverityName
+    action: Annotated[Action, describe("Whether it closes the gate or only warns.")]
+    location: LocationDocument
+    remediation: Annotated[str, describe("What to do about it, where that is more than the rule says.")]
+    details: Annotated[dict[str, Any], describe("Further facts, by name; they depend on the rule.")]
+
+
+class ExceptedDocument(msgspec.Struct, frozen=True):
+    """A finding that a dated exception of the policy covers."""
+
+    finding: FindingDocument
+    reason: Annotated[str, describe("Why the policy accepts it.")]
+    until: Annotated[date, describe("The last day on which it does, in UTC.")]
+
+
+class RemarkDocument(msgspec.Struct, frozen=True):
+    """Something worth knowing that breaks no rule."""
+
+    message: str
+    location: LocationDocument
+
+
+class ResultDocument(msgspec.Struct, frozen=True):
+    """What one selected rule says."""
+
+    rule: Annotated[str, describe("The rule's id; `image-gate explain ID` tells about it.")]
+    outcome: Outcome
+    action: Annotated[Action, describe("What an outcome other than pass does.")]
+    blocking: Annotated[
+        bool, describe("Whether an unknown outcome keeps the gate closed whatever the policy says.")
+    ]
+    severity: SeverityName
+    reason: Annotated[str, describe("Why the outcome is unknown; else empty.")]
+    hint: Annotated[str, describe("What to do about an unknown outcome.")]
+    findings: list[FindingDocument]
+    excepted: list[ExceptedDocument]
+    remarks: list[RemarkDocument]
+
+
+class NotRunDocument(msgspec.Struct, frozen=True):
+    """A rule that the policy does not select."""
+
+    rule: str
+    reason: str
+
+
+class LeftOutDocument(msgspec.Struct, frozen=True):
+    """A platform, or an entry of an index, that was not judged on purpose."""
+
+    platform: str
+    reason: str
+
+
+class PlatformsDocument(msgspec.Struct, frozen=True):
+    """Which platforms of the reference were judged in this run, and which were not."""
+
+    checked: list[str]
+    left_out: list[LeftOutDocument]
+
+
+class SubjectDocument(msgspec.Struct, frozen=True):
+    """What was judged."""
+
+    reference: Annotated[str, describe("The reference as given, without credentials.")]
+    source: Annotated[str | None, describe("Where it was read from.")]
+    digest: Annotated[
+        str | None, describe("Digest of the manifest, or of the configuration where there is no manifest.")
+    ]
+    config_digest: Annotated[str | None, describe("Digest of the image configuration (the image id).")]
+    platform: Annotated[str | None, describe("OS/ARCHITECTURE[/VARIANT].")]
+    names: Annotated[list[str], describe("The image names that the source or --as gives.")]
+
+
+class VerdictDocument(msgspec.Struct, frozen=True):
+    """What the gate says of one image for one platform; without results where it could not be judged at all."""
+
+    subject: SubjectDocument
+    status: Annotated[Status, describe("Only pass opens the gate.")]
+    reason: Annotated[str, describe("Why nothing could be judged; empty where rules answered.")]
+    hint: Annotated[str, describe("What to do about that.")]
+    results: Annotated[list[ResultDocument], describe("Exactly one per selected rule.")]
+    not_run: list[NotRunDocument]
+    platforms: PlatformsDocument
+    evidence: Annotated[
+        dict[str, Any], describe("What the verdict rests on: scanners, databases, inventory.")
+    ]
+
+
+class ReportDocument(msgspec.Struct, frozen=True):
+    """The verdicts of one run of image-gate."""
+
+    schema: Annotated[Literal[1], describe("Version of this format; fields are only ever added.")]
+    status: Annotated[Status, describe("The worst of all verdicts: fail, then unknown, then pass.")]
+    verdicts: list[VerdictDocument]
+    run: Annotated[dict[str, Any], describe("Evidence about the run: versions, policy, databases, timings.")]
+
+
+def report_document(report: Report) -> ReportDocument:
+    """Turn a report into its JSON form; human texts are freed of credentials."""
+    checked: dict[str, list[str]] = {}
+    for verdict in report.verdicts:
+        checked.setdefault(verdict.subject.reference, []).append(str(verdict.subject.platform))
+
+    def platforms(reference: str) -> PlatformsDocument:
+        left_out = report.left_out.get(reference, {})
+        return PlatformsDocument(
+            sorted(checked.get(reference, ())),
+            [LeftOutDocument(name, redacted(left_out[name])) for name in sorted(left_out)],
+        )
+
+    verdicts = [_verdict(verdict, platforms(verdict.subject.reference)) for verdict in report.verdicts]
+    verdicts += [_undecided(undecided, platforms(undecided.reference)) for undecided in report.undecided]
+    return ReportDocument(1, report.status, verdicts, dict(report.run))
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON schema of the report."""
+    (reference,), definitions = json_schema(ReportDocument)
+    root = definitions.pop(reference["$ref"].rpartition("/")[2])
+    return {
+        "$schema": SCHEMA_URL,
+        **root,
+        "title": "image-gate report",
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _verdict(verdict: Verdict, platforms: PlatformsDocument) -> VerdictDocument:
+    """Turn one verdict into its JSON form."""
+    subject = verdict.subject
+    return VerdictDocument(
+        subject=SubjectDocument(
+            reference=redacted(subject.reference),
+            source=redacted(subject.source),
+            digest=str(subject.digest),
+            config_digest=str(subject.config_digest),
+            platform=str(subject.platform),
+            names=[str(name) for name in subject.names],
+        ),
+        status=verdict.status,
+        reason="",
+        hint="",
+        results=[_result(result) for result in verdict.results],
+        not_run=[NotRunDocument(rule, verdict.not_run[rule]) for rule in sorted(verdict.not_run)],
+        platforms=platforms,
+        evidence=dict(verdict.evidence),
+    )
+
+
+def _undecided(undecided: Undecided, platforms: PlatformsDocument) -> VerdictDocument:
+    """Turn what could not be judged into a verdict that is unknown and has no results."""
+    return VerdictDocument(
+        subject=SubjectDocument(
+            redacted(undecided.reference), None, None, None, undecided.platform or None, []
+        ),
+        status=Status.UNKNOWN,
+        reason=redacted(undecided.reason),
+        hint=redacted(undecided.hint),
+        results=[],
+        not_run=[],
+        platforms=platforms,
+        evidence={},
+    )
+
+
+def _result(result: RuleResult) -> ResultDocument:
+    """Turn one rule's answer into its JSON form."""
+    return ResultDocument(
+        rule=result.rule,
+        outcome=result.outcome,
+        action=result.action,
+        blocking=result.blocking,
+        severity=str(result.severity),
+        reason=redacted(result.reason),
+        hint=redacted(result.hint),
+        findings=[_finding(finding, result) for finding in result.findings],
+        excepted=[_excepted(excepted, result) for excepted in result.excepted],
+        remarks=[_remark(remark) for remark in result.remarks],
+    )
+
+
+def _finding(finding: Finding, result: RuleResult) -> FindingDocument:
+    """Turn one finding into its JSON form; severity and action are the rule's unless it states its own."""
+    return FindingDocument(
+        message=redacted(finding.message),
+        id=finding.id,
+        severity=str(result.severity if finding.severity is None else finding.severity),
+        action=finding.action or result.action,
+        location=_location(finding.location),
+        remediation=redacted(finding.remediation),
+        details=dict(finding.details),
+    )
+
+
+def _excepted(excepted: Excepted, result: RuleResult) -> ExceptedDocument:
+    """Turn an excepted finding into its JSON form."""
+    return ExceptedDocument(_finding(excepted.finding, result), redacted(excepted.reason), excepted.until)
+
+
+def _remark(remark: Remark) -> RemarkDocument:
+    """Turn a remark into its JSON form."""
+    return RemarkDocument(redacted(remark.message), _location(remark.location))
+
+
+def _location(location: Location) -> LocationDocument:
+    """Turn a location into its JSON form."""
+    return LocationDocument(location.layer, location.layer_index, location.path, location.package)

@@ -1,0 +1,149 @@
+"""Facts in few words: what ran, what was judged, how many, how old, where. Everything returned is safe to show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from gate import __version__
+from gate.printable import shown
+from gate.rule import Location, Severity
+from gate.verdict import Outcome, Report, Status, Verdict
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 rule`, `2 rules`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def severity_counts(severities: Iterable[Severity] | Mapping[Severity, int]) -> str:
+    """Return `2 critical, 3 high`: counts by severity, the worst first."""
+    counts = Counter(severities)
+    return ", ".join(f"{counts[severity]:,} {severity}" for severity in sorted(counts, reverse=True))
+
+
+def outcome_counts(report: Report) -> str:
+    """Return `3 pass · 1 fail · 1 unknown` over all that was to be judged."""
+    counts = Counter(verdict.status for verdict in report.verdicts)
+    counts[Status.UNKNOWN] += len(report.undecided)
+    return " · ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+
+
+def place(location: Location) -> str:
+    """Return where something is: the path and its layer, or the package."""
+    layer = "" if location.layer_index is None else f"layer {location.layer_index}"
+    if location.path:
+        return f"{shown(location.path)} ({layer})" if layer else shown(location.path)
+    return layer or shown((location.package or "").partition("?")[0])
+
+
+def size(number: int) -> str:
+    """Return a size in bytes for people: `142 MB`."""
+    amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 999.5 and len(units) > 1:
+        amount /= 1000
+        units.pop(0)
+    return f"{amount:.1f} {units[0]}" if amount < 10 and units[0] != "B" else f"{amount:.0f} {units[0]}"
+
+
+def age(since: object, now: datetime) -> str:
+    """Return how long ago `since` was (a time or its ISO 8601 text): `6 h`, `12 days`; empty for what is no time."""
+    try:
+        then = since if isinstance(since, datetime) else datetime.fromisoformat(str(since))
+        seconds = (now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds()
+    except (ValueError, OverflowError):
+        return ""
+    if seconds < 0:
+        return ""
+    hours = int(seconds // 3600)
+    return f"{hours} h" if hours < 48 else f"{hours // 24:,} days"
+
+
+def facts_of_run(run: Mapping[str, object], *, verbose: bool) -> str:
+    """Return our version and the policy, on one line."""
+    policy = _mapping(run, "policy")
+    digest = _word(policy, "digest")
+    parts = [_word(policy, "origin"), digest if verbose else digest[: len("sha256:") + 12]]
+    selected = policy.get("rules")
+    parts += [count(selected, "rule")] if isinstance(selected, int) else []
+    facts = [
+        f"{_word(run, 'version') or __version__}",
+        f"policy {', '.join(part for part in parts if part)}",
+    ]
+    if verbose:
+        facts += [f"started {_word(run, 'started')}", f"{_word(run, 'seconds')} s"]
+    return " · ".join(facts if policy else facts[:1])
+
+
+def facts_of_image(verdict: Verdict) -> tuple[str, str]:
+    """Return two lines: what the image is, and which image it is with how many rules said what."""
+    evidence, now = verdict.evidence, verdict.subject.checked_at
+    built, bytes_ = age(evidence.get("created"), now), evidence.get("size")
+    what = [
+        shown(str(verdict.subject.platform)),
+        _word(evidence, "distribution"),
+        size(bytes_) if isinstance(bytes_, int) else "",
+        f"built {built} ago" if built else "",
+    ]
+    return " · ".join(
+        part for part in what if part
+    ), f"{verdict.subject.digest.short}  {rule_counts(verdict)}"
+
+
+def rule_counts(verdict: Verdict) -> str:
+    """Return `2 rules failed · 1 warning · 3 excepted · 8 passed`; what there is none of is left out."""
+    results = verdict.results
+    failed = sum(result.closes and result.outcome is Outcome.FAIL for result in results)
+    unknown = sum(result.closes and result.outcome is Outcome.UNKNOWN for result in results)
+    warnings = sum(result.warns for result in results)
+    excepted = sum(len(result.excepted) for result in results)
+    parts = (
+        (failed, f"{count(failed, 'rule')} failed"),
+        (unknown, f"{count(unknown, 'rule')} unknown"),
+        (warnings, count(warnings, "warning")),
+        (excepted, f"{excepted:,} excepted"),
+        (
+            passed := sum(result.outcome is Outcome.PASS for result in results),
+            f"{count(passed, 'rule')} passed",
+        ),
+    )
+    return " · ".join(text for number, text in parts if number)
+
+
+def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
+    """Return one line per scanner: what ran, how old its data is, and what it saw; or why it did not run."""
+    lines = []
+    for name, run in sorted(_mapping(verdict.evidence, "scanners").items()):
+        if not isinstance(run, Mapping):
+            continue
+        database = _mapping(run, "database")
+        built = age(database.get("built"), verdict.subject.checked_at)
+        facts = [
+            f"{shown(name)} {_word(run, 'version')}".rstrip(),
+            f"database {built} old" if built else "",
+            f"saw {count(run['packages'], 'package')}" if isinstance(run.get("packages"), int) else "",
+            _word(run, "distribution"),
+            _word(run, "unavailable"),
+        ]
+        if verbose:
+            facts += [
+                _word(run, "path"),
+                _word(run, "sha256"),
+                _word(database, "built"),
+                _word(database, "digest"),
+            ]
+        lines.append(" · ".join(fact for fact in facts if fact))
+    return lines
+
+
+def _mapping(facts: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return a nested mapping of facts, empty where there is none."""
+    found = facts.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _word(facts: Mapping[str, object], name: str) -> str:
+    """Return a fact as text that is safe to show, empty where there is none."""
+    found = facts.get(name)
+    return "" if found is None else shown(str(found))

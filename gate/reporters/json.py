@@ -1,0 +1,63 @@
+r"""json: the whole report for machines, with a published schema (gate/schemas/report.json).
+
+The text is ASCII and has no control characters, so it is safe in any terminal and log; a lone surrogate, which many
+readers refuse, is written as the six visible characters `\udc80`. Keys of free mappings are sorted: equal reports give
+equal bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gate.reporters import RenderOptions, Reporter
+from gate.reporters._document import report_document
+from gate.verdict import Report
+
+_NOT_ASCII = re.compile(r"[^\n -~]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def render(report: Report, options: RenderOptions) -> str:  # noqa: ARG001 -- machines get everything, always
+    """Render the report as indented JSON that ends in a line feed."""
+    document = report_document(report)
+    try:
+        encoded = msgspec.json.encode(document, enc_hook=_plain, order="deterministic")
+    except UnicodeEncodeError:
+        plain = msgspec.to_builtins(document, enc_hook=_plain, order="deterministic")
+        encoded = msgspec.json.encode(_visible_surrogates(plain))
+    text = msgspec.json.format(encoded, indent=2).decode()
+    text = text.replace(
+        "##", "#\\u0023"
+    )  # "##[…]" is a command to build systems wherever it stands in a line
+    return _NOT_ASCII.sub(_escape, text) + "\n"
+
+
+def _plain(value: object) -> object:
+    """Turn what msgspec does not know into what it does; anything else in a report is a bug."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a report cannot hold a {type(value).__name__}")
+
+
+def _escape(match: re.Match[str]) -> str:
+    """Write a character as JSON escapes of its UTF-16 code units."""
+    units = match[0].encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+def _visible_surrogates(value: Any) -> Any:
+    """Replace lone surrogates in every string by visible text."""
+    if isinstance(value, str):
+        return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
+    if isinstance(value, list | tuple):
+        return [_visible_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_visible_surrogates(name): _visible_surrogates(item) for name, item in value.items()}
+    return value
+
+
+REPORTER = Reporter("json", "application/json", render)

@@ -1,0 +1,306 @@
+"""text: the report for people at a terminal or in a build log: the verdict first, then what failed, then what to do.
+
+No meaning rests on colour alone: every status is a mark and a word. Everything shown passes `shown`, which takes
+credentials out and escapes what could act on a terminal or a build system.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gate.printable import shown
+from gate.reporters import RenderOptions, Reporter
+from gate.reporters._advice import upgrades
+from gate.reporters._facts import (
+    count,
+    facts_of_image,
+    facts_of_run,
+    facts_of_scanners,
+    outcome_counts,
+    place,
+    severity_counts,
+)
+from gate.rule import Action, Finding
+from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict
+
+MARKS: Mapping[Status, tuple[str, str]] = {
+    Status.PASS: ("✓ PASS", "bold green"),
+    Status.FAIL: ("✗ FAIL", "bold red"),
+    Status.UNKNOWN: ("? UNKNOWN", "bold yellow"),
+}
+ENDINGS: Mapping[Status, str] = {
+    Status.PASS: "exit 0: pass",
+    Status.FAIL: "exit 1: fail, the policy is broken",
+    Status.UNKNOWN: "exit 3: unknown, the gate could not decide and stays closed",
+}
+CODES = "0 pass · 1 fail · 2 wrong request · 3 could not decide"
+
+FINDINGS_PER_RULE = 5
+LINES_PER_SECTION = 10
+LONGEST_MESSAGE = 400
+"""What is shown without --verbose: enough to see what is wrong, while one image fits a screen."""
+
+Row = tuple[RuleResult, Finding]
+
+
+def render(report: Report, options: RenderOptions) -> str:
+    """Render the report; the last line says what the exit code means."""
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=options.width,
+        force_terminal=options.color,
+        color_system="standard" if options.color else None,
+        no_color=not options.color,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        legacy_windows=False,
+        _environ={},
+    )
+    sheet = _Sheet(console, options)
+    sheet.report(report)
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().split("\n")[:-1])
+
+
+class _Sheet:
+    """Writes the sections of one report."""
+
+    def __init__(self, console: Console, options: RenderOptions) -> None:
+        self.console = console
+        self.verbose = options.verbose and not options.quiet
+        self.brief = options.quiet
+        self.spaced = False
+
+    def report(self, report: Report) -> None:
+        """Write everything."""
+        if not self.brief:
+            self.line(facts_of_run(report.run, verbose=self.verbose), "dim", lead="image-gate ")
+            self.left_out(report.left_out)
+        for verdict in report.verdicts:
+            self.verdict(verdict)
+        for undecided in report.undecided:
+            self.undecided(undecided)
+        if self.brief:
+            return
+        judged = len(report.verdicts) + len(report.undecided)
+        if judged > 1 or self.spaced:
+            self.line()
+        if judged > 1:
+            self.line(f"{judged} images: {outcome_counts(report)}")
+        self.console.print(f"{ENDINGS[report.status]}   ({CODES})", soft_wrap=True)
+
+    def left_out(self, left_out: Mapping[str, Mapping[str, str]]) -> None:
+        """Say what was not judged on purpose, before any verdict can be mistaken for one on everything."""
+        for reference in sorted(left_out):
+            for name, reason in sorted(left_out[reference].items()):
+                what = f"not judged: {shown(name)} of {shown(reference)}: {shown(reason, self.limit)}"
+                self.line(what, "yellow", lead="! ")
+
+    def verdict(self, verdict: Verdict) -> None:
+        """Write one verdict and its sections."""
+        subject = verdict.subject
+        image, rules = facts_of_image(verdict)
+        self.heading(verdict.status, subject.reference, image, rules)
+        if self.brief:
+            return
+        rows = [(result, finding) for result in _by_severity(verdict.results) for finding in result.findings]
+        self.findings("WHAT FAILED", "✗", "red", [row for row in rows if _denies(*row)])
+        self.fix_first(verdict)
+        self.findings("WARNINGS", "!", "yellow", [row for row in rows if not _denies(*row)])
+        self.unknown([result for result in verdict.results if result.outcome is Outcome.UNKNOWN])
+        self.excepted(verdict)
+        if self.verbose:
+            self.remarks(verdict)
+            self.other_rules(verdict)
+        if self.verbose or verdict.status is not Status.PASS:
+            scanners = facts_of_scanners(verdict, verbose=self.verbose)
+            self.section("SCANNERS", [("", line) for line in scanners])
+
+    def heading(self, status: Status, reference: str, *facts: str) -> None:
+        """Write mark, word, reference and the first fact on one line, the others below; or all on one line."""
+        mark, style = MARKS[status]
+        first, *others = facts
+        head = Text.assemble((shown(reference), "bold"), f"  {first}" if first else "")
+        if self.brief:
+            rest = "".join(f"  {fact}" for fact in others)
+            self.console.print(Text.assemble((mark, style), "  ", head, rest), soft_wrap=True)
+            return
+        if self.spaced:
+            self.line()
+        self.console.print(_hanging(Text(f"{mark}  ", style), head))
+        for fact in others:
+            self.line(fact, lead=f"{'':{len(mark)}}  ")
+
+    def undecided(self, undecided: Undecided) -> None:
+        """Write one reference that could not be judged, and why."""
+        reason = shown(undecided.reason, self.limit)
+        hint = f"→ {shown(undecided.hint, self.limit)}" if undecided.hint else ""
+        self.heading(
+            Status.UNKNOWN, undecided.reference, shown(undecided.platform), reason, *([hint] if hint else [])
+        )
+
+    def findings(self, title: str, mark: str, style: str, rows: Sequence[Row]) -> None:
+        """Write a table of findings: the worst few of each rule, or all with --verbose."""
+        if not rows:
+            return
+        table = _table((title, None), ("SEVERITY", None), ("FOUND", 3), ("WHERE", 2))
+        for rule, unordered in _by_rule(rows).items():
+            members = sorted(unordered, key=lambda row: -(row[1].severity or row[0].severity))
+            name = Text(f"{mark} {shown(rule)}", style)
+            vulnerable = {
+                str(finding.details["package"]) for _, finding in members if "package" in finding.details
+            }
+            if len(members) > 1 and vulnerable:
+                summary = (
+                    f"{severity_counts(finding.severity or result.severity for result, finding in members)}"
+                )
+                table.add_row(name, "", f"{summary}, in {count(len(vulnerable), 'package')}", "")
+                name = Text()
+            limit = len(members) if self.verbose else FINDINGS_PER_RULE
+            for result, finding in members[:limit]:
+                severity = str(finding.severity or result.severity)
+                table.add_row(name, severity, shown(finding.message, self.limit), place(finding.location))
+                name = Text()
+            if len(members) > limit:
+                table.add_row(
+                    "", "", f"and {len(members) - limit} more (--verbose lists all)", "", style="dim"
+                )
+        self.gap()
+        self.console.print(table)
+
+    def fix_first(self, verdict: Verdict) -> None:
+        """Write which upgrades clear what, the most urgent first."""
+        found = upgrades(verdict)
+        limit = len(found) if self.verbose else LINES_PER_SECTION
+        if not found:
+            return
+        table = _table(("FIX FIRST", 1), ("CLEARS", None), ("FOUND BY", None))
+        for number, upgrade in enumerate(found[:limit], 1):
+            what = f"{upgrade.package} {upgrade.installed} → {' or '.join(upgrade.to)}"
+            where = f" ({shown(upgrade.path)})" if upgrade.path else ""
+            table.add_row(
+                f"{number}. {shown(what)}{where}",
+                severity_counts(upgrade.cleared),
+                shown(", ".join(upgrade.found_by), 30),
+            )
+        if len(found) > limit:
+            table.add_row(f"and {len(found) - limit} more (--verbose lists all)", "", "", style="dim")
+        self.gap()
+        self.console.print(table)
+
+    def unknown(self, results: Iterable[RuleResult]) -> None:
+        """Write what could not be told and why, one line per reason, integrity errors first."""
+        reasons: dict[tuple[bool, bool, str, str], list[str]] = {}
+        for result in results:
+            key = (not result.blocking, not result.closes, result.reason, result.hint)
+            reasons.setdefault(key, []).append(result.rule)
+        lines = []
+        for (_, warns, reason, hint), rules in sorted(reasons.items()):
+            names = ", ".join(sorted(rules)[:4]) + (f" and {len(rules) - 4} more" if len(rules) > 4 else "")
+            why = f"{shown(reason, self.limit)}{' (only warns)' if warns else ''}"
+            lines.append(("! " if warns else "? ", f"{shown(names)}: {why}"))
+            lines += [("  → ", shown(hint, self.limit))] if hint else []
+        self.section("COULD NOT TELL", lines, "yellow")
+
+    def excepted(self, verdict: Verdict) -> None:
+        """Write the findings that exceptions cover, those that end soonest first."""
+        today = verdict.subject.checked_at.date()
+        found = [(excepted, result.rule) for result in verdict.results for excepted in result.excepted]
+        found.sort(key=lambda pair: (pair[0].until, pair[1]))
+        limit = len(found) if self.verbose else LINES_PER_SECTION
+        lines = [
+            ("", shown(_exception(excepted, rule, today), self.limit)) for excepted, rule in found[:limit]
+        ]
+        lines += [("", f"and {len(found) - limit} more (--verbose lists all)")] if len(found) > limit else []
+        self.section("EXCEPTIONS", lines)
+
+    def remarks(self, verdict: Verdict) -> None:
+        """Write what rules remarked."""
+        lines = [
+            (f"{shown(result.rule)}: ", f"{shown(remark.message)} {place(remark.location)}".rstrip())
+            for result in verdict.results
+            for remark in result.remarks
+        ]
+        self.section("REMARKS", lines)
+
+    def other_rules(self, verdict: Verdict) -> None:
+        """Write which rules passed and which did not run."""
+        passed = [shown(result.rule) for result in verdict.results if result.outcome is Outcome.PASS]
+        self.section("PASSED", [("", ", ".join(passed))] if passed else [])
+        not_run = sorted(verdict.not_run.items())
+        self.section("NOT RUN", [(f"{shown(rule)}: ", shown(reason)) for rule, reason in not_run])
+
+    def section(self, title: str, lines: Sequence[tuple[str, str]], style: str = "") -> None:
+        """Write a titled list of lines that are safe to show, each with what it starts with."""
+        if not lines:
+            return
+        self.gap()
+        self.line(title, "bold", lead=" ")
+        for lead, line in lines:
+            self.line(line, style, lead=f" {lead}")
+
+    def gap(self) -> None:
+        """Write an empty line, and remember that the report is no longer a few lines."""
+        self.spaced = True
+        self.line()
+
+    def line(self, line: str = "", style: str = "", *, lead: str = "") -> None:
+        """Write one line. Where it folds, the rest is indented: nothing that an image wrote can pass for a line of ours."""
+        self.console.print(_hanging(Text(lead, style), Text(line, style)))
+
+    @property
+    def limit(self) -> int:
+        """The longest message shown; 0 is no limit."""
+        return 0 if self.verbose else LONGEST_MESSAGE
+
+
+def _hanging(lead: Text, line: Text) -> Table:
+    """Lay out a line whose continuation is indented as far as `lead` is long, and at least a little."""
+    grid = Table.grid(expand=True)
+    grid.add_column(no_wrap=True, width=lead.cell_len)
+    grid.add_column(ratio=1, overflow="fold")
+    grid.add_row(lead, line)
+    return grid
+
+
+def _table(*columns: tuple[str, int | None]) -> Table:
+    """Make a table without borders; a column with a ratio folds, one without never does."""
+    table = Table(box=None, pad_edge=True, padding=(0, 1), expand=True, header_style="bold")
+    for title, ratio in columns:
+        table.add_column(title, ratio=ratio, no_wrap=ratio is None, overflow="fold")
+    return table
+
+
+def _denies(result: RuleResult, finding: Finding) -> bool:
+    """Whether this finding keeps the gate closed."""
+    return result.closes and (finding.action or result.action) is Action.DENY
+
+
+def _by_severity(results: Iterable[RuleResult]) -> list[RuleResult]:
+    """Sort results, the worst first."""
+    return sorted(results, key=lambda result: (-result.severity, result.rule))
+
+
+def _by_rule(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Group rows by rule, in their order."""
+    groups: dict[str, list[Row]] = {}
+    for result, finding in rows:
+        groups.setdefault(result.rule, []).append((result, finding))
+    return groups
+
+
+def _exception(excepted: Excepted, rule: str, today: date) -> str:
+    """Say what is excepted, until when and why."""
+    days = (excepted.until - today).days
+    finding = excepted.finding
+    return f"{rule}: {finding.id or finding.message}, until {excepted.until} ({count(days, 'day')}): {excepted.reason}"
+
+
+REPORTER = Reporter("text", "text/plain; charset=utf-8", render)

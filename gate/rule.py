@@ -1,0 +1,119 @@
+"""Rule and Finding: what a rule is, what it says, and what it needs to know.
+
+A rule is a value: its metadata and one pure function. The function's signature is its declaration: every parameter but
+the last is a kind of evidence, the last is the rule's options.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gate.errors import InvalidInput
+from gate.evidence import KINDS
+from gate.oci.filesystem import Entry, Filesystem
+from gate.options import Options
+
+
+class Severity(enum.IntEnum):
+    """How bad a finding is; the order is the order of concern, with `UNKNOWN` below all that is rated."""
+
+    UNKNOWN = 0
+    NEGLIGIBLE = 1
+    LOW = 2
+    MEDIUM = 3
+    HIGH = 4
+    CRITICAL = 5
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Action(enum.StrEnum):
+    """What a broken rule does: close the gate, or be reported."""
+
+    DENY = "deny"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a finding is.
+
+    `layer` is the diff ID and `layer_index` the position from 0 at the base; `path` starts with a slash. `package` is a
+    purl. What does not apply is None.
+    """
+
+    layer: str | None = None
+    layer_index: int | None = None
+    path: str | None = None
+    package: str | None = None
+
+    @classmethod
+    def of(cls, entry: Entry, filesystem: Filesystem) -> Location:
+        """The place of a file in the layer that provides it."""
+        return cls(layer=filesystem.diff_ids[entry.layer], layer_index=entry.layer, path=entry.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One deviation from a rule.
+
+    `id` names it where it has a name of its own (a CVE). `severity` and `action` are the rule's unless stated.
+    `details` holds what a machine may want: JSON values only. `remediation` says what to do about this one.
+    """
+
+    message: str
+    location: Location = field(default_factory=Location)
+    id: str = ""
+    severity: Severity | None = None
+    action: Action | None = None
+    remediation: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something worth knowing that breaks no rule, such as a shell that an upper layer removes."""
+
+    message: str
+    location: Location = field(default_factory=Location)
+
+
+Check = Callable[..., Iterator[Finding | Remark]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: metadata and a pure `check(evidence…, options)` that yields findings; none is a pass.
+
+    A check may raise `Unavailable` for what its evidence does not tell. `evidence` and `options` are read from the
+    signature; a signature that is not such a declaration raises `InvalidInput` when the rule is built. `marks` says that
+    it looks at the byte signatures of programs, which cost the layer pass a search through them.
+    """
+
+    id: str
+    title: str
+    rationale: str
+    remediation: str
+    severity: Severity
+    check: Check
+    marks: bool = False
+    evidence: tuple[type, ...] = field(init=False)
+    options: type[Options] = field(init=False)
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(self.check)
+        parameters = [hints.get(name) for name in inspect.signature(self.check).parameters]
+        if not parameters or not _is_options(parameters[-1]) or not all(kind in KINDS for kind in parameters[:-1]):
+            raise InvalidInput(f"rule {self.id}: the parameters of its check must be kinds of evidence, then its options")
+        object.__setattr__(self, "evidence", tuple(parameters[:-1]))
+        object.__setattr__(self, "options", parameters[-1])
+
+
+def _is_options(kind: object) -> bool:
+    """Whether `kind` is a type of options."""
+    return isinstance(kind, type) and issubclass(kind, Options)

@@ -1,0 +1,93 @@
+"""Scanners: programs of others that look for known vulnerabilities, run side by side on one verified image.
+
+This file holds the one protocol, `Scanner`, and what a scan is given and gives back. A scan either returns a
+`ScannerReport` that was established completely, or raises `Unavailable` and says why not and what to do.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gate.evidence import Opinion, ScanRun
+from gate.limits import LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerSettings:
+    """What the caller says about all scanners.
+
+    `work_dir` takes the private folders of each run. `trivy` and `grype` are paths of the programs; None looks them up
+    on `PATH`. `trivy_cache` holds `db/` and `java-db/`, `grype_database` holds `6/`. `timeout` bounds one program on one
+    image, in seconds. `offline` forbids renewing a database. The three sources replace where the programs renew their
+    databases from (a mirror); None leaves it to the program. Setting `cancelled` ends every running program.
+    """
+
+    work_dir: Path
+    trivy_cache: Path
+    grype_database: Path
+    trivy: str | None = None
+    grype: str | None = None
+    timeout: float = LIMITS.scanner_seconds
+    offline: bool = False
+    trivy_source: str | None = None
+    trivy_java_source: str | None = None
+    grype_source: str | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTarget:
+    """One image to scan: a private, verified OCI layout that lists nothing else, and the digests it was verified by."""
+
+    layout: Path
+    manifest_digest: str
+    config_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawFinding:
+    """One vulnerability in one package, as one scanner reported it.
+
+    `purl` is as the scanner wrote it, or empty. `layer` is a diff ID; `path` starts with a slash; both may be empty.
+    """
+
+    package_type: str
+    package_name: str
+    package_version: str
+    purl: str
+    opinion: Opinion
+    layer: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerReport:
+    """All that one scanner said of one image."""
+
+    run: ScanRun
+    findings: tuple[RawFinding, ...]
+
+
+Scan = Callable[[ScanTarget, ScannerSettings, float], ScannerReport]
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """One scanner: its name, and the function that runs it.
+
+    `scan(target, settings, deadline)` ends before `deadline` (of `time.monotonic()`), leaves no process and no file
+    behind, and raises `Unavailable` for everything that keeps its report from being complete.
+    """
+
+    name: str
+    scan: Scan
+
+
+def built_in() -> Mapping[str, Scanner]:
+    """Return the scanners that image-gate knows, by name."""
+    from gate.scanners import grype, trivy  # here, because both need the protocol above
+
+    return {scanner.name: scanner for scanner in (grype.SCANNER, trivy.SCANNER)}

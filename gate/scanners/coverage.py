@@ -1,0 +1,160 @@
+"""Whether a scanner could have seen what is in the image: its finding nothing counts only if it could.
+
+Pure functions over what was collected. What keeps a scanner from counting is a sentence; no sentence, no objection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gate.errors import IntegrityError, Unavailable
+from gate.evidence import ScanRun, ScanRuns, Vulnerabilities
+from gate.packages.inventory import Inventory
+from gate.packages.languages import language_of
+from gate.scanners import ScannerReport
+from gate.scanners.merge import merge
+
+DATABASE_MAX_AGE = timedelta(days=5)
+"""How old a database may be unless the policy says otherwise; both are published daily, and Grype itself says five days."""
+_CLOCK_SKEW = timedelta(days=1)
+_EXAMPLES = 3
+_NUMBER = re.compile(r"(\d+)")
+_DISTRIBUTION_FOLDERS = (
+    "usr/lib/node_modules/", "usr/lib/python", "usr/lib/ruby/", "usr/share/java/", "usr/share/nodejs/", "usr/share/rubygems",
+)  # fmt: skip
+"""Where distributions put the packages of languages: those belong to a package of theirs, and Trivy reports only that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the gate itself saw in the image, and when it looked.
+
+    `languages` maps purl types of language packages to one path that shows such a package (`languages`). `programs` are
+    the paths, with a leading slash, of programs that state the Go modules inside them.
+    """
+
+    inventory: Inventory
+    now: datetime
+    languages: Mapping[str, str]
+    programs: tuple[str, ...] = ()
+
+
+def languages(paths: Iterable[str]) -> dict[str, str]:
+    """Return, by purl type, the first path that shows an installed package of a language; paths without leading slash."""
+    found: dict[str, str] = {}
+    for path in paths:
+        kind = language_of(path)
+        if kind is not None and kind not in found and not path.startswith(_DISTRIBUTION_FOLDERS):
+            found[kind] = path
+    return found
+
+
+def scan_runs(
+    reports: Mapping[str, ScannerReport | Unavailable],
+    seen: Seen | Unavailable,
+    max_age: Mapping[str, timedelta],
+) -> ScanRuns:
+    """Return the evidence of all scanners that were asked for, with what speaks against counting each.
+
+    `max_age` is the greatest age of a database by scanner; `DATABASE_MAX_AGE` where it names none.
+    """
+    runs = {
+        name: report.run if isinstance(report, ScannerReport) else report for name, report in reports.items()
+    }
+    problems: dict[str, tuple[str, ...]] = {}
+    for name, run in sorted(runs.items()):
+        if isinstance(run, Unavailable):
+            continue
+        if isinstance(seen, Unavailable):
+            problems[name] = (f"the image's own packages are not known: {seen.message}",)
+        else:
+            problems[name] = tuple(_problems(run, seen, max_age.get(name, DATABASE_MAX_AGE)))
+    return ScanRuns(runs, problems)
+
+
+def vulnerabilities(
+    reports: Mapping[str, ScannerReport | Unavailable], runs: ScanRuns, required: Iterable[str]
+) -> Vulnerabilities:
+    """Join the findings of all scanners that ran.
+
+    Raises `Unavailable` if one of `required` did not run or does not count, with every reason; `IntegrityError` if one of
+    the reasons is.
+    """
+    reasons: list[Unavailable] = []
+    for name in sorted(set(required)):
+        run = runs.runs.get(name)
+        if run is None:
+            reasons.append(Unavailable(f"{name} was not run"))
+        elif isinstance(run, Unavailable):
+            reasons.append(run)
+        reasons.extend(Unavailable(f"{name}: {problem}") for problem in runs.problems.get(name, ()))
+    if reasons:
+        kind = (
+            IntegrityError if any(isinstance(reason, IntegrityError) for reason in reasons) else Unavailable
+        )
+        hints = dict.fromkeys(reason.hint for reason in reasons if reason.hint)
+        raise kind("; ".join(reason.message for reason in reasons), hint="; ".join(hints))
+    return merge({name: report for name, report in reports.items() if isinstance(report, ScannerReport)})
+
+
+def _problems(run: ScanRun, seen: Seen, max_age: timedelta) -> Iterator[str]:
+    """Yield what speaks against counting a scanner's run."""
+    yield from _database_problems(run, seen.now, max_age)
+    yield from _release_problems(run, seen.inventory)
+    yield from _unseen(run, seen)
+
+
+def _database_problems(run: ScanRun, now: datetime, max_age: timedelta) -> Iterator[str]:
+    """Judge the age of the database; one of the future says that a clock is wrong, and then no age can be told."""
+    built = run.database.built
+    if now - built > max_age:
+        yield f"its database is of {built:%Y-%m-%d}, {(now - built).days} days old; at most {max_age.days} are accepted"
+    elif built - now > _CLOCK_SKEW:
+        yield f"its database is of {built:%Y-%m-%d %H:%M}, which is in the future; a clock is wrong"
+
+
+def _release_problems(run: ScanRun, inventory: Inventory) -> Iterator[str]:
+    """Judge whether it took the image for what it is, and whether its database knows that."""
+    for name in run.uncovered:
+        yield f"its database holds no advisories for {name}"
+    if not any(database.packages for database in inventory.databases):
+        return
+    stated = inventory.os_release
+    if not run.os_family:
+        yield "it did not recognise the distribution" + (
+            f" {stated.id!r}" if stated else ": the image has no os-release"
+        )
+    elif stated is not None:
+        own, theirs = _NUMBER.match(stated.version_id), _NUMBER.match(run.os_version)
+        if own and theirs and int(own[1]) != int(theirs[1]):
+            yield f"it took the image for {run.os_family} {run.os_version}; its os-release says {stated.id} {stated.version_id}"
+
+
+def _unseen(run: ScanRun, seen: Seen) -> Iterator[str]:
+    """Name what is in the image and not among the packages that the scanner saw."""
+    reported = {(package.type, package.name, package.version.removeprefix("0:")) for package in run.packages}
+    for database in seen.inventory.databases:
+        missing = [
+            package
+            for package in database.packages
+            if (package.type, package.name, package.version.removeprefix("0:")) not in reported
+        ]
+        if missing:
+            names = ", ".join(f"{package.name} {package.version}" for package in missing[:_EXAMPLES])
+            more = ", …" if len(missing) > _EXAMPLES else ""
+            yield (
+                f"it did not see {len(missing)} of the {len(database.packages)} packages in /{database.path} ({names}{more})"
+            )
+    for name, path in seen.inventory.unread:
+        yield f"/{path} is a package database of {name}, which is not read here, so it is not known what it should have seen"
+    types = {package.type for package in run.packages}
+    for kind, path in sorted(seen.languages.items()):
+        if kind not in types:
+            yield f"it saw no {kind} package, and /{path} is one"
+    places = {package.path for package in run.packages if package.type == "golang"}
+    for path in seen.programs:
+        if path not in places:
+            yield f"it did not see the Go modules in {path}"

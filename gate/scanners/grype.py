@@ -1,0 +1,379 @@
+"""Grype: `grype oci-dir:LAYOUT`, with its findings and, from the same run, the packages that it looked at.
+
+Grype's own report lists packages with findings only, so what it saw is read from a CycloneDX document beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gate.errors import IntegrityError, Unavailable
+from gate.evidence import Opinion, ScannedPackage, ScanRun
+from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
+from gate.scanners.grype_database import GrypeDatabase, Release
+from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
+from gate.scanners.program import Program, Requirement, check_version, find
+from gate.scanners.purls import SYSTEM_TYPES, type_of
+from gate.scanners.renewal import renewing, shared
+
+NAME = "grype"
+REQUIREMENT = Requirement(
+    NAME,
+    minimum=(0, 110, 0),
+    install="install Grype 0.110 or later (https://github.com/anchore/grype#installation)",
+)
+_SEVERITIES = frozenset({"negligible", "low", "medium", "high", "critical"})
+_FIX_STATES = frozenset({"fixed", "not-fixed", "wont-fix"})
+_RENEW_AFTER = 12 * 3600
+"""Seconds: the database is published once a day."""
+
+
+class _Fix(report.Part, frozen=True):
+    versions: list[str] | None = None
+    state: str = ""
+
+
+class _Advisory(report.Part, frozen=True):
+    id: str = ""
+
+
+class _Metrics(report.Part, frozen=True):
+    base_score: float | None = report.named("baseScore", None)
+
+
+class _Cvss(report.Part, frozen=True):
+    source: str = ""
+    metrics: _Metrics = _Metrics()
+
+
+class _Exploited(report.Part, frozen=True):
+    cve: str = ""
+
+
+class _Epss(report.Part, frozen=True):
+    score: float | None = report.named("epss", None)
+
+
+class _Vulnerability(report.Part, frozen=True):
+    id: str
+    namespace: str = ""
+    severity: str = ""
+    url: str = report.named("dataSource", "")
+    description: str = ""
+    fix: _Fix = _Fix()
+    advisories: list[_Advisory] | None = None
+    cvss: list[_Cvss] | None = None
+    exploited: list[_Exploited] | None = report.named("knownExploited", None)
+    epss: list[_Epss] | None = None
+
+
+class _Location(report.Part, frozen=True):
+    path: str = ""
+    layer: str = report.named("layerID", "")
+
+
+class _Artifact(report.Part, frozen=True):
+    name: str
+    version: str
+    type: str
+    purl: str = ""
+    locations: list[_Location] | None = None
+
+
+class _Match(report.Part, frozen=True):
+    vulnerability: _Vulnerability
+    artifact: _Artifact
+    related: list[_Vulnerability] | None = report.named("relatedVulnerabilities", None)
+
+
+class _Target(report.Part, frozen=True):
+    image_id: str = report.named("imageID", "")
+    manifest_digest: str = report.named("manifestDigest", "")
+
+
+class _Source(report.Part, frozen=True):
+    type: str
+    target: _Target
+
+
+class _Distro(report.Part, frozen=True):
+    name: str = ""
+    version: str = ""
+
+
+class _Status(report.Part, frozen=True):
+    built: str = ""
+    valid: bool = False
+
+
+class _DatabaseInfo(report.Part, frozen=True):
+    status: _Status
+
+
+class _Descriptor(report.Part, frozen=True):
+    name: str
+    version: str
+    db: _DatabaseInfo
+
+
+class _Alert(report.Part, frozen=True):
+    type: str = ""
+
+
+class _Alerts(report.Part, frozen=True):
+    alerts: list[_Alert] | None = None
+
+
+class _Report(report.Part, frozen=True, kw_only=True):
+    matches: list[_Match]
+    source: _Source
+    distro: _Distro
+    descriptor: _Descriptor
+    alerts: list[_Alerts] | None = report.named("alertsByPackage", None)
+
+
+class _Property(report.Part, frozen=True):
+    name: str
+    value: str = ""
+
+
+class _Component(report.Part, frozen=True):
+    type: str
+    name: str
+    version: str = ""
+    purl: str = ""
+    properties: list[_Property] | None = None
+
+    def property(self, name: str) -> str:
+        """Return the value of a property, empty where there is none."""
+        return next((found.value for found in self.properties or () if found.name == name), "")
+
+
+class _Packages(report.Part, frozen=True, rename="camel"):
+    bom_format: str
+    components: list[_Component] | None = None
+
+
+def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
+    """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
+    program = find(REQUIREMENT, settings.grype)
+    bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
+    warnings = () if settings.offline else _renew(program, settings, bounds)
+    with shared(settings.grype_database, bounds), sandbox(settings.work_dir, NAME) as place:
+        database = GrypeDatabase.read(settings.grype_database)
+        finished = run(_scan_command(program, target, settings, place), place, bounds)
+        found = report.read(place.path("report.json"), _Report, "report of Grype")
+        packages = report.read(place.path("packages.json"), _Packages, "package list of Grype")
+        _check(found, packages, finished, target)
+        _check_database(found, database, settings.grype_database)
+    return _report(program, database, (found, packages), finished, warnings)
+
+
+def _environment(place: Sandbox, settings: ScannerSettings, *, network: bool) -> dict[str, str]:
+    """Return the environment: Grype is set by variables, and judges no age, which the policy does."""
+    return place.environment(network=network) | {
+        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
+        "GRYPE_DB_AUTO_UPDATE": "false",
+        "GRYPE_DB_CACHE_DIR": str(settings.grype_database.absolute()),
+        "GRYPE_DB_VALIDATE_AGE": "false",
+        "GRYPE_DB_VALIDATE_BY_HASH_ON_START": "true",
+    }
+
+
+def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
+    """Build the scan's command line; not with `-q`, which hides that a part of the matching failed."""
+    empty = place.path("empty.yaml")
+    empty.touch()
+    outputs = place.path("report.json"), place.path("packages.json")
+    argv = (
+        program.path, f"oci-dir:{target.layout}", "--config", str(empty),
+        "-o", f"json={outputs[0]}", "-o", f"cyclonedx-json={outputs[1]}",
+    )  # fmt: skip
+    return Command("Grype", argv, _environment(place, settings, network=False), outputs)
+
+
+def _renew(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple[str, ...]:
+    """Renew the database if it is due; a failure is a warning as long as there is one, whose age the policy judges."""
+    folder = settings.grype_database
+    if not _is_due(folder):
+        return ()
+    try:
+        with renewing(folder, bounds), sandbox(settings.work_dir, NAME) as place:
+            if _is_due(folder):  # not renewed by another run meanwhile
+                environment = _environment(place, settings, network=True)
+                if settings.grype_source:
+                    environment["GRYPE_DB_UPDATE_URL"] = settings.grype_source
+                empty = place.path("empty.yaml")
+                empty.touch()
+                argv = (program.path, "db", "update", "--config", str(empty))
+                run(Command("Grype's database download", argv, environment), place, bounds)
+    except Unavailable as error:
+        if not (folder / "6" / "vulnerability.db").exists():
+            raise
+        return (error.message,)
+    return ()
+
+
+def _is_due(folder: Path) -> bool:
+    """Say whether there is no usable database, or one that is no longer of today."""
+    try:
+        built = GrypeDatabase.read(folder).database.built
+    except Unavailable:
+        return True
+    return (datetime.now(UTC) - built).total_seconds() > _RENEW_AFTER
+
+
+def _check(found: _Report, packages: _Packages, finished: Finished, target: ScanTarget) -> None:
+    """Refuse a report of another image, of another program, or of a run that lost a part of its work."""
+    check_version(REQUIREMENT, found.descriptor.version)
+    if found.descriptor.name != "grype" or found.source.type != "image" or packages.bom_format != "CycloneDX":
+        raise Unavailable(
+            f"the report of Grype is of {found.descriptor.name[:40]!r} on a {found.source.type[:40]!r}",
+            hint=REQUIREMENT.install,
+        )
+    image = found.source.target
+    if image.image_id != target.config_digest or image.manifest_digest != target.manifest_digest:
+        raise IntegrityError(
+            f"Grype scanned the image {image.image_id[:80]!r}, not {target.config_digest}",
+            hint="the image was changed between the check and the scan, or the scanner is another program; run again",
+        )
+    if "matcher returned error" in finished.log:
+        raise Unavailable(
+            "Grype could not look up some packages (matcher returned error), so findings are missing",
+            hint="its database is usually damaged or of another version: grype db delete, then grype db update",
+        )
+
+
+def _check_database(found: _Report, database: GrypeDatabase, folder: Path) -> None:
+    """Refuse a report that rests on another database than the one that was looked into."""
+    status = found.descriptor.db.status
+    if GrypeDatabase.read(folder).identity != database.identity:
+        raise Unavailable(
+            "Grype's database was replaced during the scan", hint="another program renewed it; run again"
+        )
+    if (
+        not status.valid
+        or report.moment(status.built, "the date of the database that Grype used") != database.database.built
+    ):
+        raise Unavailable(
+            f"Grype used another database than the one in {folder}, or an invalid one",
+            hint="remove it and run again",
+        )
+
+
+def _report(
+    program: Program,
+    database: GrypeDatabase,
+    documents: tuple[_Report, _Packages],
+    finished: Finished,
+    warnings: tuple[str, ...],
+) -> ScannerReport:
+    """Turn Grype's words into the gate's."""
+    found, listed = documents
+    packages = tuple(_packages(listed))
+    release = (
+        database.release(found.distro.name, found.distro.version) if found.distro.name else Release(False)
+    )
+    types = {package.type for package in packages}
+    uncovered = [kind for kind in sorted(types) if not database.covers_type(kind)]
+    if found.distro.name and types & SYSTEM_TYPES and not release.covered:
+        uncovered.insert(0, f"{found.distro.name} {found.distro.version}".strip())
+    run_ = ScanRun(
+        scanner=NAME,
+        version=found.descriptor.version,
+        binary=program.path,
+        binary_digest=program.digest,
+        database=database.database,
+        image_id=found.source.target.image_id,
+        os_family=found.distro.name,
+        os_version=found.distro.version,
+        end_of_life=_end_of_life(found, release),
+        packages=packages,
+        warnings=(*warnings, *_warnings(finished.log)),
+        seconds=finished.seconds,
+        uncovered=tuple(uncovered),
+    )
+    return ScannerReport(run_, tuple(_finding(match) for match in found.matches))
+
+
+def _end_of_life(found: _Report, release: Release) -> bool | None:
+    """Return Grype's opinion of the release, None where it has none."""
+    if any(alert.type == "distro-eol" for group in found.alerts or () for alert in group.alerts or ()):
+        return True
+    return None if release.end_of_life is None else release.end_of_life < datetime.now(UTC)
+
+
+def _warnings(log: str) -> Iterator[str]:
+    """Yield the messages of level WARN and above, without their time."""
+    for line in log.splitlines():
+        level, _, message = line.partition("]")[2].strip().partition(" ")
+        if level in ("WARN", "ERROR", "FATAL"):
+            yield message.strip()[:300]
+
+
+def _packages(listed: _Packages) -> Iterator[ScannedPackage]:
+    """Yield every package that Grype saw; components of other types are files and the operating system."""
+    for component in listed.components or ():
+        kind = component.property("syft:package:type")
+        if kind:
+            path = component.property("syft:location:0:path")
+            yield ScannedPackage(
+                type_of(component.purl) or kind, component.name, component.version, component.purl, path
+            )
+
+
+def _finding(match: _Match) -> RawFinding:
+    """Turn one match into a finding."""
+    artifact = match.artifact
+    location = artifact.locations[0] if artifact.locations else _Location()
+    return RawFinding(
+        package_type=type_of(artifact.purl) or artifact.type,
+        package_name=artifact.name,
+        package_version=artifact.version,
+        purl=artifact.purl,
+        opinion=_opinion(match.vulnerability, match.related or []),
+        layer=location.layer,
+        path=location.path,
+    )
+
+
+def _opinion(item: _Vulnerability, related: list[_Vulnerability]) -> Opinion:
+    """Turn one match's judgement into an opinion; related records add the severities of other sources."""
+    records = (item, *related)
+    aliases = {record.id for record in related} | {advisory.id for advisory in item.advisories or ()}
+    severities: dict[str, str] = {}
+    scores: dict[str, float] = {}
+    for record in records:
+        source = record.namespace.partition(":")[0]
+        severities.setdefault(source, _severity(record.severity))
+        for cvss in record.cvss or ():
+            if cvss.metrics.base_score is not None:
+                scores.setdefault(cvss.source or source, cvss.metrics.base_score)
+    epss = next((entry.score for record in records for entry in record.epss or ()), None)
+    state = item.fix.state
+    return Opinion(
+        scanner=NAME,
+        id=item.id,
+        aliases=tuple(sorted(aliases - {item.id, ""})),
+        severity=_severity(item.severity),
+        severity_source=item.namespace.partition(":")[0],
+        severities=severities,
+        scores=scores,
+        fixed_versions=tuple(sorted({version for version in item.fix.versions or () if version})),
+        fix_state=state if state in _FIX_STATES else "unknown",
+        url=item.url,
+        title=item.description.partition("\n")[0][:200],
+        known_exploited=any(record.exploited for record in records),
+        epss=epss,
+    )
+
+
+def _severity(word: str) -> str:
+    """Return a severity in the gate's words."""
+    return word.lower() if word.lower() in _SEVERITIES else "unknown"
+
+
+SCANNER = Scanner(NAME, scan)

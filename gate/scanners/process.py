@@ -1,0 +1,251 @@
+"""Run a scanner once, bounded in time, output and memory, in folders and an environment of its own.
+
+What surrounds the gate must not reach a scanner: configuration and ignore files in the working directory, in the home
+directory and in the environment have silenced scanners before, and a scanner that was tampered with looks for
+credentials there. What a scanner leaves behind (processes, temporary files) is removed whatever happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate.errors import Unavailable
+from gate.limits import GIB, LIMITS
+
+_NETWORK_VARIABLES = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+"""What a download needs to know of the machine it runs on; nothing else of the environment is passed on."""
+_CLOSED_PROXY = "http://127.0.0.1:1"
+"""Port 1 answers nobody: a scan that asks the network although it was told not to gets nowhere."""
+_POLL = 0.05
+"""Seconds between two looks at a running scanner: what can be written in that time passes the output limit unseen."""
+_ADDRESS_SPACE = 16 * GIB
+"""Bytes. Go reserves far more than it uses and both databases are mapped into memory, so this only stops a run-away."""
+_SHOWN_LINES = 4
+_SHOWN_CHARACTERS = 600
+_PANIC = re.compile(r"^(?:panic: |fatal error: |goroutine \d+ \[)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The private folders of one run below `root`: an empty working directory, a home, room for temporary files."""
+
+    root: Path
+
+    @property
+    def cwd(self) -> Path:
+        """The empty working directory."""
+        return self.root / "cwd"
+
+    @property
+    def log(self) -> Path:
+        """Where standard error goes."""
+        return self.root / "log"
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of this run."""
+        return self.root / name
+
+    def environment(self, *, network: bool) -> dict[str, str]:
+        """Return the whole environment of a run: its own folders, and only for a download the way to the network."""
+        home, temporary = str(self.root / "home"), str(self.root / "tmp")
+        own = {"HOME": home, "TMPDIR": temporary, "LC_ALL": "C", "NO_COLOR": "1"}
+        own |= {f"XDG_{kind}_HOME": f"{home}/{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
+        if network:
+            return own | {name: os.environ[name] for name in _NETWORK_VARIABLES if name in os.environ}
+        return own | {"HTTP_PROXY": _CLOSED_PROXY, "HTTPS_PROXY": _CLOSED_PROXY}
+
+
+@contextlib.contextmanager
+def sandbox(work_dir: Path, name: str) -> Iterator[Sandbox]:
+    """Make the folders of one run and remove them at its end; raises `Unavailable` where that cannot be done."""
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        root = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=work_dir)).resolve()
+        for folder in ("cwd", "home", "tmp"):
+            (root / folder).mkdir()
+    except OSError as error:
+        raise Unavailable(
+            f"no folder for {name} to work in: {error}", hint="choose another one with --cache-dir"
+        ) from None
+    try:
+        yield Sandbox(root)
+    finally:
+        _remove(root)
+
+
+def _remove(root: Path) -> None:
+    """Remove a folder, also where a scanner took away the right to write below it."""
+    shutil.rmtree(root, ignore_errors=True)
+    if root.exists():
+        for folder, _, _ in os.walk(root):
+            with contextlib.suppress(OSError):
+                os.chmod(folder, 0o700)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One program to run: `argv[0]` is an absolute path, `outputs` are the files it is told to write."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    outputs: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a program may run: until `deadline` (of `time.monotonic()`), or until `cancelled` is set."""
+
+    deadline: float
+    cancelled: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that ended by itself with exit code 0: its standard error, and the seconds it took."""
+
+    log: str
+    seconds: float
+
+
+def run(command: Command, place: Sandbox, bounds: Bounds) -> Finished:
+    """Run a program in its sandbox and return when it has ended with exit code 0.
+
+    Raises `Unavailable` if it cannot be started, passes a bound, is cancelled, ends in any other way, or reports a crash
+    although it ends with 0. Afterwards no process of its group is left.
+    """
+    began = time.monotonic()
+    with place.log.open("wb") as log, place.path("stdout").open("wb") as stdout:
+        try:
+            process = subprocess.Popen(
+                command.argv,
+                cwd=place.cwd,
+                env=dict(command.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=log,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Unavailable(
+                f"{command.name} cannot be started: {error}",
+                hint=f"check that {command.argv[0]} is a program for this machine that you may execute",
+            ) from None
+        try:
+            _confine(process.pid)
+            _wait(process, command, place, bounds)
+        finally:
+            _end(process)
+    text = _tail(place.log)
+    if process.returncode != 0 or _PANIC.search(text):
+        raise Unavailable(
+            f"{command.name} {_how(process.returncode)}{_quoted(text)}", hint=_hint(process.returncode)
+        )
+    return Finished(text, time.monotonic() - began)
+
+
+def _confine(pid: int) -> None:
+    """Bound the program's memory and forbid core dumps, where the system can do that to a process that runs already.
+
+    Not in a function between fork and exec: that is not safe beside other threads, and layers are read in threads.
+    """
+    import resource
+
+    prlimit = getattr(resource, "prlimit", None)  # Linux
+    if prlimit is not None:
+        for kind, limit in ((resource.RLIMIT_AS, _ADDRESS_SPACE), (resource.RLIMIT_CORE, 0)):
+            with contextlib.suppress(
+                OSError, ValueError
+            ):  # it has ended already, or a lower bound is in force
+                prlimit(pid, kind, (limit, limit))
+
+
+def _wait(process: subprocess.Popen[bytes], command: Command, place: Sandbox, bounds: Bounds) -> None:
+    """Wait for the end; raises `Unavailable` for whatever must not go on."""
+    while True:
+        left = bounds.deadline - time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, min(_POLL, left)))
+        ended = process.returncode is not None
+        written = sum(_size(path) for path in (place.path("stdout"), *command.outputs))
+        if written > LIMITS.scanner_output or _size(place.log) > LIMITS.scanner_log:
+            raise Unavailable(
+                f"{command.name} writes more than {LIMITS.scanner_output:,} bytes of report or {LIMITS.scanner_log:,} of log",
+                hint="no honest report is that large; run it by hand to see what it writes",
+            )
+        if ended:
+            return
+        if bounds.cancelled.is_set():
+            raise Unavailable(f"{command.name} was ended because the run was cancelled")
+        if left <= 0:
+            raise Unavailable(
+                f"{command.name} did not end in time and was stopped",
+                hint="allow more with --scanner-timeout or --timeout; a locked database makes a scanner wait for ever",
+            )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of the program's process group, which outlives it where it started others."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file, 0 where there is none yet."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _tail(path: Path) -> str:
+    """Return what a program wrote to standard error; undecodable bytes are replaced."""
+    return path.read_bytes().decode("utf-8", "replace")
+
+
+def _how(returncode: int) -> str:
+    """Say how a program ended."""
+    if returncode == 0:
+        return "reports a crash of its own"
+    if returncode > 0:
+        return f"failed with exit code {returncode}"
+    try:
+        return f"was ended by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"was ended by signal {-returncode}"
+
+
+def _hint(returncode: int) -> str:
+    """Say what to do about an unexpected end."""
+    if returncode in (-signal.SIGKILL, 137):
+        return "the system usually ends a program so when memory runs out; give the job more"
+    return "what it says usually names the cause; run it by hand with the same database to see more"
+
+
+def _quoted(text: str) -> str:
+    """Return the last lines that a program wrote, shortened, after a colon."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()][-_SHOWN_LINES:]
+    shown = " / ".join(lines)
+    return f": {shown[-_SHOWN_CHARACTERS:]}" if shown else ""

@@ -1,0 +1,132 @@
+"""The program behind a scanner: where it is, which bytes it has, and whether its version may be used.
+
+Bad releases have been published under good names: Trivy 0.69.4 to 0.69.6 carried code that steals credentials
+(aquasecurity/trivy-action#541). So a version that the binary states in its bytes is judged before it is ever started,
+and the one that it reports is judged again.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gate.errors import Unavailable
+from gate.limits import LIMITS
+
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+.].*)?", re.ASCII)
+_LONGEST_MARK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a scanner must be: the oldest version that image-gate was tried with, and versions that are never used.
+
+    `mark` are the bytes in front of the version in the binary (the linker's `-X` option, which Go keeps in the build
+    information), or empty. `install` says how to get the program. `refused` gives the reason by version.
+    """
+
+    name: str
+    minimum: tuple[int, int, int]
+    install: str
+    mark: bytes = b""
+    refused: Mapping[tuple[int, int, int], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program as it was found: its absolute path and the sha256 of its bytes."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """What changes when a file is replaced or written to."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, path: Path | str) -> FileIdentity:
+        """Read it; raises `OSError`."""
+        status = os.stat(path)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def find(requirement: Requirement, given: str | None) -> Program:
+    """Find the program at `given`, or by name on `PATH`, and refuse what must not be started; raises `Unavailable`."""
+    name = requirement.name
+    path = given or shutil.which(name, path=_absolute_search_path())
+    if path is None:
+        raise Unavailable(
+            f"{name} is not installed", hint=f"{requirement.install}, or name it with --{name} PATH"
+        )
+    path = os.path.abspath(path)
+    try:
+        digest, stated = _read(path, FileIdentity.of(path), requirement.mark)
+    except OSError as error:
+        raise Unavailable(
+            f"{name} at {path} cannot be read: {error.strerror}", hint=requirement.install
+        ) from None
+    if not os.path.isfile(path) or not os.access(path, os.X_OK):
+        raise Unavailable(f"{path} is not a program that you may execute", hint=requirement.install)
+    if stated:
+        check_version(requirement, stated)
+    return Program(path, digest)
+
+
+def check_version(requirement: Requirement, version: str) -> None:
+    """Raise `Unavailable` for a version that is refused, too old, or no version."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise Unavailable(
+            f"{requirement.name} says that its version is {version[:40]!r}, so it is not known what it can do",
+            hint=requirement.install,
+        )
+    number = int(match[1][:9]), int(match[2][:9]), int(match[3][:9])
+    if number in requirement.refused:
+        raise Unavailable(
+            f"{requirement.name} {version} is refused: {requirement.refused[number]}",
+            hint=f"treat this machine's credentials as stolen; then {requirement.install}",
+        )
+    if number < requirement.minimum:
+        oldest = ".".join(map(str, requirement.minimum))
+        raise Unavailable(f"{requirement.name} {version} is older than {oldest}", hint=requirement.install)
+
+
+def sha256_of(path: Path | str, identity: FileIdentity) -> str:
+    """Return the digest of a file (`sha256:…`) that has the given identity; raises `OSError`."""
+    return _read(str(path), identity, b"")[0]
+
+
+@functools.lru_cache(maxsize=16)  # many images are checked in one run, with the same programs and databases
+def _read(path: str, identity: FileIdentity, mark: bytes) -> tuple[str, str]:  # noqa: ARG001  # a part of the cache's key
+    """Read a file once: its digest, and the text that follows the first occurrence of `mark`."""
+    digest, stated, tail = hashlib.sha256(), "", b""
+    with open(path, "rb") as file:
+        while chunk := file.read(LIMITS.chunk):
+            digest.update(chunk)
+            if mark and not stated:
+                window = tail + chunk
+                position = window.find(mark)
+                if position >= 0:
+                    found = re.match(rb"[0-9A-Za-z.+-]{1,40}", window[position + len(mark) :])
+                    stated = found[0].decode() if found else ""
+                tail = window[-_LONGEST_MARK:]
+    return f"sha256:{digest.hexdigest()}", stated
+
+
+def _absolute_search_path() -> str:
+    """Return `PATH` without relative entries: a program that the checked-out tree offers must not become the judge."""
+    return os.pathsep.join(
+        entry for entry in os.environ.get("PATH", "").split(os.pathsep) if os.path.isabs(entry)
+    )

@@ -1,0 +1,59 @@
+"""Package URLs (purl specification) as scanners write them, reduced to what two scanners agree on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from packageurl import PackageURL
+
+from gate.packages.inventory import FORMATS
+
+SYSTEM_TYPES = frozenset(kind.package_type for kind in FORMATS)
+"""Packages of distributions: an image has one, so its name tells nothing, and scanners spell it differently."""
+
+_PYPI = re.compile(r"[-_.]+")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PackageKey:
+    """What makes the packages of two scanners the same one."""
+
+    type: str
+    namespace: str
+    name: str
+    version: str
+
+
+def key_of(purl: str, package_type: str, name: str, version: str) -> PackageKey:
+    """Return the key of a package as a scanner names it.
+
+    `version` is the scanner's own field, because purls keep an epoch elsewhere. Where `purl` is none, type and name count.
+    """
+    try:
+        parsed = PackageURL.from_string(purl)
+    except ValueError:
+        return PackageKey(package_type, "", name, version)
+    kind, namespace, own_name = parsed.type, parsed.namespace or "", parsed.name
+    if kind == "pypi":
+        own_name = _PYPI.sub("-", own_name).lower()  # PEP 503
+    elif kind == "golang":
+        version = version.removeprefix("v").removeprefix("go")  # the standard library is v1.21.3 or go1.21.3
+    elif kind in SYSTEM_TYPES:
+        namespace, version = "", version.removeprefix("0:")
+    return PackageKey(kind, namespace, own_name, version)
+
+
+def type_of(purl: str) -> str:
+    """Return the type of a purl, empty for what is none."""
+    scheme, _, rest = purl.partition(":")
+    return rest.lstrip("/").partition("/")[0].lower() if scheme == "pkg" else ""
+
+
+def plain(purl: str, version: str) -> str:
+    """Return a purl with this version and without qualifiers and subpath; empty for what is none."""
+    try:
+        parsed = PackageURL.from_string(purl)
+    except ValueError:
+        return ""
+    return PackageURL(parsed.type, parsed.namespace, parsed.name, version or None).to_string()

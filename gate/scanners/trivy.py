@@ -1,0 +1,364 @@
+"""Trivy: `trivy image --input LAYOUT`, offline, with a database that was looked into before (Trivy's report names none)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gate.errors import IntegrityError, Unavailable
+from gate.evidence import Opinion, ScannedPackage, ScanRun
+from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
+from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
+from gate.scanners.program import Program, Requirement, check_version, find
+from gate.scanners.purls import SYSTEM_TYPES, type_of
+from gate.scanners.renewal import renewing, shared
+from gate.scanners.trivy_database import TrivyDatabase
+
+NAME = "trivy"
+_COMPROMISED = "this release carried code that steals credentials (aquasecurity/trivy-action#541, March 2026)"
+REQUIREMENT = Requirement(
+    NAME,
+    minimum=(0, 70, 0),
+    install="install Trivy 0.70 or later (https://trivy.dev/docs/latest/getting-started/installation/)",
+    mark=b"github.com/aquasecurity/trivy/pkg/version/app.ver=",
+    refused={(0, 69, patch): _COMPROMISED for patch in (4, 5, 6)},
+)
+_JAVA_NEEDED = "skip-java-db-update"
+"""What Trivy's error names where an image holds jars and there is no database for them."""
+_LEVELS = ("unknown", "low", "medium", "high", "critical")
+_FIX_STATES = {
+    "fixed": "fixed",
+    "will_not_fix": "wont-fix",
+    "affected": "not-fixed",
+    "fix_deferred": "not-fixed",
+    "end_of_life": "wont-fix",
+}
+_TITLED = frozenset({"conda-pkg", "gemspec", "jar", "node-pkg", "python-pkg"})
+"""Types whose packages state their own path; their target is a title such as `Node.js`, not a path."""
+
+
+class _OperatingSystem(report.Part, frozen=True, rename="pascal"):
+    family: str
+    name: str
+    end_of_life: bool = report.named("EOSL", False)
+
+
+class _Metadata(report.Part, frozen=True):
+    image_id: str = report.named("ImageID", "")
+    os: _OperatingSystem | None = report.named("OS", None)
+
+
+class _Identifier(report.Part, frozen=True):
+    purl: str = report.named("PURL", "")
+
+
+class _Layer(report.Part, frozen=True):
+    diff_id: str = report.named("DiffID", "")
+
+
+class _Package(report.Part, frozen=True, rename="pascal"):
+    name: str
+    version: str = ""
+    release: str = ""
+    epoch: int = 0
+    identifier: _Identifier = _Identifier()
+    file_path: str = ""
+
+    @property
+    def full_version(self) -> str:
+        """The version with epoch and release, as package managers print it."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}-{self.release}" if self.release else f"{epoch}{self.version}"
+
+
+class _Score(report.Part, frozen=True):
+    v2: float | None = report.named("V2Score", None)
+    v3: float | None = report.named("V3Score", None)
+    v4: float | None = report.named("V40Score", None)
+
+
+class _Finding(report.Part, frozen=True, kw_only=True, rename="pascal"):
+    id: str = report.named("VulnerabilityID")
+    aliases: list[str] | None = report.named("VendorIDs", None)
+    pkg_name: str
+    pkg_path: str = ""
+    pkg_identifier: _Identifier = _Identifier()
+    installed_version: str
+    fixed_version: str = ""
+    status: str = ""
+    layer: _Layer = _Layer()
+    severity: str
+    severity_source: str = ""
+    vendor_severity: dict[str, int] | None = None
+    scores: dict[str, _Score] | None = report.named("CVSS", None)
+    url: str = report.named("PrimaryURL", "")
+    title: str = ""
+    published_date: str = ""
+
+
+class _Result(report.Part, frozen=True, kw_only=True, rename="pascal"):
+    target: str
+    class_: str = report.named("Class", "")
+    type: str = ""
+    packages: list[_Package] | None = None
+    vulnerabilities: list[_Finding] | None = None
+
+
+class _Tool(report.Part, frozen=True, rename="pascal"):
+    version: str
+
+
+class _Report(report.Part, frozen=True, kw_only=True, rename="pascal"):
+    schema_version: int
+    tool: _Tool = report.named("Trivy")
+    artifact_type: str
+    metadata: _Metadata
+    results: list[_Result] | None = None
+
+
+def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
+    """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
+    program = find(REQUIREMENT, settings.trivy)
+    bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
+    warnings = () if settings.offline else _renew_all(program, settings, bounds)
+    try:
+        return _scan(program, target, settings, bounds, warnings)
+    except Unavailable as error:
+        if (
+            settings.offline
+            or _JAVA_NEEDED not in error.message
+            or (settings.trivy_cache / "java-db").exists()
+        ):
+            raise
+    warnings += _renew(program, settings, bounds, _JAVA)
+    return _scan(program, target, settings, bounds, warnings)
+
+
+def _scan(
+    program: Program, target: ScanTarget, settings: ScannerSettings, bounds: Bounds, warnings: tuple[str, ...]
+) -> ScannerReport:
+    """Run Trivy once on a database that does not change meanwhile."""
+    cache = settings.trivy_cache
+    with shared(cache, bounds), sandbox(settings.work_dir, NAME) as place:
+        database = TrivyDatabase.read(cache)
+        finished = run(_scan_command(program, target, settings, place), place, bounds)
+        found = report.read(place.path("report.json"), _Report, "report of Trivy")
+        _check(found, target)
+        if TrivyDatabase.read(cache).identity != database.identity:
+            raise Unavailable(
+                "Trivy's database was replaced during the scan", hint="another program renewed it; run again"
+            )
+    return _report(program, database, found, finished, warnings)
+
+
+def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
+    """Build the scan's command line.
+
+    The cache folder is the run's own, with links to the databases: nothing but they is shared with other runs.
+    """
+    cache, output = place.path("cache"), place.path("report.json")
+    cache.mkdir()
+    for name in ("db", "java-db"):
+        source = (settings.trivy_cache / name).absolute()
+        if source.is_dir():
+            (cache / name).symlink_to(source)
+    argv = (
+        program.path, "image", "--input", str(target.layout),
+        "--config", "", "--ignorefile", "", "--module-dir", str(place.path("modules")),
+        "--cache-dir", str(cache), "--cache-backend", "memory",
+        "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--disable-telemetry",
+        "--scanners", "vuln", "--pkg-types", "os,library", "--list-all-pkgs", "--no-progress",
+        "--timeout", f"{max(1, int(settings.timeout))}s",
+        "--format", "json", "--output", str(output),
+    )  # fmt: skip
+    return Command("Trivy", argv, place.environment(network=False), (output,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewable:
+    """One of Trivy's two databases: its folder, and the options that fetch it and say from where."""
+
+    folder: str
+    download: str
+    source: str
+
+
+_MAIN = _Renewable("db", "--download-db-only", "--db-repository")
+_JAVA = _Renewable("java-db", "--download-java-db-only", "--java-db-repository")
+
+
+class _Schedule(report.Part, frozen=True, rename="pascal"):
+    next_update: str
+
+
+def _renew_all(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple[str, ...]:
+    """Renew the databases that are due; the one for Java, which is large, only where there is one already."""
+    warnings = _renew(program, settings, bounds, _MAIN)
+    if (settings.trivy_cache / _JAVA.folder).exists():
+        warnings += _renew(program, settings, bounds, _JAVA)
+    return warnings
+
+
+def _renew(program: Program, settings: ScannerSettings, bounds: Bounds, which: _Renewable) -> tuple[str, ...]:
+    """Renew one database if it is due; a failure is a warning as long as there is one, whose age the policy judges."""
+    folder = settings.trivy_cache / which.folder
+    if not _is_due(folder):
+        return ()
+    mirror = settings.trivy_source if which is _MAIN else settings.trivy_java_source
+    try:
+        with renewing(settings.trivy_cache, bounds), sandbox(settings.work_dir, NAME) as place:
+            if _is_due(folder):  # not renewed by another run meanwhile
+                argv = (
+                    program.path, "image", which.download, *((which.source, mirror) if mirror else ()), "--config", "",
+                    "--cache-dir", str(settings.trivy_cache.absolute()),
+                    "--skip-version-check", "--disable-telemetry", "--no-progress",
+                )  # fmt: skip
+                run(
+                    Command("Trivy's database download", argv, place.environment(network=True)), place, bounds
+                )
+    except Unavailable as error:
+        if not folder.exists():
+            raise
+        return (error.message,)
+    return ()
+
+
+def _is_due(folder: Path) -> bool:
+    """Say whether a database is missing, broken or past the update that its own metadata announces."""
+    try:
+        schedule = report.read(folder / "metadata.json", _Schedule, "metadata of a database of Trivy")
+        return report.moment(schedule.next_update, "the next update") <= datetime.now(UTC)
+    except Unavailable:
+        return True
+
+
+def _check(found: _Report, target: ScanTarget) -> None:
+    """Refuse a report of another image, of another kind of thing, or of a version that may not be used."""
+    check_version(REQUIREMENT, found.tool.version)
+    if found.schema_version != 2 or found.artifact_type != "container_image":
+        raise Unavailable(
+            f"Trivy reports on {found.artifact_type[:40]!r} in schema {found.schema_version}, not on an image in schema 2",
+            hint=REQUIREMENT.install,
+        )
+    if found.metadata.image_id != target.config_digest:
+        raise IntegrityError(
+            f"Trivy scanned the image {found.metadata.image_id[:80]!r}, not {target.config_digest}",
+            hint="the image was changed between the check and the scan, or the scanner is another program; run again",
+        )
+
+
+def _report(
+    program: Program, database: TrivyDatabase, found: _Report, finished: Finished, warnings: tuple[str, ...]
+) -> ScannerReport:
+    """Turn Trivy's words into the gate's."""
+    system = found.metadata.os
+    family = "" if system is None or system.family == "none" else system.family
+    version = "" if system is None else system.name
+    results = found.results or []
+    packages = tuple(_packages(results))
+    run_ = ScanRun(
+        scanner=NAME,
+        version=found.tool.version,
+        binary=program.path,
+        binary_digest=program.digest,
+        database=database.database,
+        image_id=found.metadata.image_id,
+        os_family=family,
+        os_version=version,
+        end_of_life=system.end_of_life if system is not None and family else None,
+        packages=packages,
+        warnings=(*warnings, *_warnings(finished.log)),
+        seconds=finished.seconds,
+        uncovered=tuple(_uncovered(database, family, version, packages)),
+    )
+    return ScannerReport(run_, tuple(_findings(results)))
+
+
+def _warnings(log: str) -> Iterator[str]:
+    """Yield the messages of level WARN and above, without their time."""
+    for line in log.splitlines():
+        parts = line.split("\t", 2)
+        if len(parts) == 3 and parts[1] in ("WARN", "ERROR", "FATAL"):
+            yield parts[2].replace("\t", " ")[:300]
+
+
+def _uncovered(
+    database: TrivyDatabase, family: str, version: str, packages: tuple[ScannedPackage, ...]
+) -> Iterator[str]:
+    """Yield what was seen in the image and has no advisories in the database."""
+    types = {package.type for package in packages}
+    if family and types & SYSTEM_TYPES and not database.covers_release(family, version):
+        yield f"{family} {version}".strip()
+    yield from sorted(kind for kind in types if not database.covers_type(kind))
+
+
+def _packages(results: list[_Result]) -> Iterator[ScannedPackage]:
+    """Yield every package that Trivy saw."""
+    for result in results:
+        for package in result.packages or ():
+            purl = package.identifier.purl
+            yield ScannedPackage(
+                type_of(purl) or result.type,
+                package.name,
+                package.full_version,
+                purl,
+                _path(result, package.file_path),
+            )
+
+
+def _findings(results: list[_Result]) -> Iterator[RawFinding]:
+    """Yield every vulnerability that Trivy reports."""
+    for result in results:
+        for item in result.vulnerabilities or ():
+            purl = item.pkg_identifier.purl
+            yield RawFinding(
+                package_type=type_of(purl) or result.type,
+                package_name=item.pkg_name,
+                package_version=item.installed_version,
+                purl=purl,
+                opinion=_opinion(item),
+                layer=item.layer.diff_id,
+                path=_path(result, item.pkg_path),
+            )
+
+
+def _path(result: _Result, path: str) -> str:
+    """Return where a package is, with a leading slash; programs with modules inside are the target themselves."""
+    if not path and result.class_ == "lang-pkgs" and result.type not in _TITLED:
+        path = result.target
+    return f"/{path.lstrip('/')}" if path else ""
+
+
+def _opinion(item: _Finding) -> Opinion:
+    """Turn one finding's judgement into an opinion."""
+    fixed = tuple(sorted({version.strip() for version in item.fixed_version.split(",") if version.strip()}))
+    severities: Mapping[str, str] = {
+        source: _LEVELS[level] if 0 <= level < len(_LEVELS) else "unknown"
+        for source, level in (item.vendor_severity or {}).items()
+    }
+    scores = {
+        source: score
+        for source, cvss in (item.scores or {}).items()
+        if (score := next((value for value in (cvss.v4, cvss.v3, cvss.v2) if value), None)) is not None
+    }
+    severity = item.severity.lower()
+    return Opinion(
+        scanner=NAME,
+        id=item.id,
+        aliases=tuple(sorted(set(item.aliases or ()) - {item.id})),
+        severity=severity if severity in _LEVELS else "unknown",
+        severity_source=item.severity_source,
+        severities=severities,
+        scores=scores,
+        fixed_versions=fixed,
+        fix_state="fixed" if fixed else _FIX_STATES.get(item.status, "unknown"),
+        published=item.published_date,
+        url=item.url,
+        title=item.title,
+    )
+
+
+SCANNER = Scanner(NAME, scan)

@@ -1,0 +1,225 @@
+"""The archive of `docker save`: `manifest.json`, and since version 25 an OCI layout in the same file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Protocol
+
+from gate.errors import InvalidInput, MalformedImage
+from gate.limits import LIMITS
+from gate.oci import strict_json
+from gate.oci.descriptor import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_INDEX, OCI_LAYER, Descriptor, Digest, Platform
+from gate.oci.image import Image, Opened
+from gate.oci.manifest import ImageConfig, Index, Manifest
+from gate.oci.reference import Reference
+from gate.sources import Location
+from gate.sources.layout import LayoutBlobs, LayoutFiles, names_of
+from gate.sources.resolve import resolve
+
+_FIELDS = ("Config", "RepoTags", "Layers", "Parent", "LayerSources")
+_BLOB_PATH = re.compile(r"blobs/(?P<algorithm>sha256|sha512)/(?P<encoded>[0-9a-f]+)")
+_CONFIG_PATH = re.compile(r"(?P<encoded>[0-9a-f]{64})\.json")
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5")
+
+
+class Members(LayoutFiles, Protocol):
+    """The members of an archive, with their sizes in bytes."""
+
+    def size(self, path: str) -> int:
+        """Return the size of a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MemberLayer:
+    """A layer that is a member of the archive, under any name."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+    members: Members
+    path: str
+
+    def open(self) -> BinaryIO:
+        """Open the stored bytes."""
+        return _open(self.members, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One image as `manifest.json` states it."""
+
+    config: str
+    layers: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def open_docker(members: Members, location: Location, wanted: Platform | None, *, both: bool) -> Opened:
+    """Open the chosen image of a `docker save` archive.
+
+    With `both`, the archive also is an OCI layout: the image is then read from there, with its real manifest, after
+    both readings were found to name the same configuration and layers. Raises `MalformedImage` where they differ.
+    """
+    entries = _entries(members)
+    if both:
+        _compare(members, entries)
+    entry = _choose(entries, location)
+    image = _image(members, entry)
+    if both:
+        opened = _from_layout(members, image, wanted)
+        if opened is not None:
+            return opened
+    return Opened(image.digest, (image,))
+
+
+def _entries(members: Members) -> tuple[_Entry, ...]:
+    """Read manifest.json."""
+    with _open(members, "manifest.json") as stream:
+        body = strict_json.parse(stream.read(LIMITS.document + 1), "manifest.json")
+    found = []
+    for number, value in enumerate(strict_json.objects(body, "manifest.json", limit=LIMITS.manifests)):
+        what = f"image {number} of manifest.json"
+        fields = strict_json.named_fields(value, _FIELDS, what)
+        layers = strict_json.texts(fields.get("Layers"), f"{what}, Layers")
+        if len(layers) > LIMITS.layers:
+            raise MalformedImage(f"{what} has {len(layers):,} layers; at most {LIMITS.layers:,} are read")
+        config = strict_json.text(fields.get("Config"), f"{what}, Config")
+        found.append(_Entry(config, layers, strict_json.texts(fields.get("RepoTags"), f"{what}, RepoTags")))
+    if not found:
+        raise MalformedImage("manifest.json lists no image")
+    return tuple(found)
+
+
+def _choose(entries: tuple[_Entry, ...], location: Location) -> _Entry:
+    """Return the image that the caller chose, or the only one."""
+    chosen = entries
+    if location.choice:
+        chosen = tuple(entry for entry in entries if any(_same_name(location.choice, name) for name in entry.names))
+        if len(chosen) > 1:
+            raise MalformedImage(f"manifest.json has {location.choice!r} {len(chosen)} times")
+    listing = ", ".join(name[:100] for entry in entries[:10] for name in entry.names[:3]) or "no names at all"
+    if not chosen:
+        raise InvalidInput(f"there is no {location.choice!r} in {location.path}", hint=f"it has {listing}")
+    if len(chosen) > 1:
+        raise InvalidInput(
+            f"{location.path} holds {len(chosen)} images and none was chosen", hint=f"add :NAME; it has {listing}"
+        )
+    return chosen[0]
+
+
+def _same_name(left: str, right: str) -> bool:
+    """Whether two names are the same image, `alpine` and `docker.io/library/alpine:latest` for example."""
+    try:
+        found = [Reference.parse(name) for name in (left, right)]
+    except InvalidInput:
+        return left == right
+    return len({replace(name, tag=name.tag or "latest") for name in found}) == 1
+
+
+def _image(members: Members, entry: _Entry) -> Image:
+    """Open one image of manifest.json; its manifest is made here, because this format has none."""
+    with _open(members, entry.config) as stream:
+        config_bytes = stream.read(LIMITS.document + 1)
+    config = ImageConfig.from_bytes(config_bytes)
+    digest = Digest("sha256", hashlib.sha256(config_bytes).hexdigest())
+    named = _CONFIG_PATH.fullmatch(entry.config) or _BLOB_PATH.fullmatch(entry.config)
+    if named is not None and named["encoded"] != digest.encoded:
+        raise MalformedImage(f"the configuration {entry.config[:200]!r} hashes to {digest}")
+    if len(entry.layers) != len(config.diff_ids):
+        raise MalformedImage(
+            f"manifest.json has {len(entry.layers)} layers and the image configuration {len(config.diff_ids)} diff IDs"
+        )
+    layers = tuple(
+        _MemberLayer(_layer_descriptor(members, path, diff), diff, members, path)
+        for path, diff in zip(entry.layers, config.diff_ids, strict=True)
+    )
+    config_descriptor = Descriptor(DOCKER_CONFIG, digest, len(config_bytes))
+    manifest = Manifest(DOCKER_MANIFEST, config_descriptor, tuple(layer.descriptor for layer in layers), {})
+    return Image(None, manifest, config, layers, config.platform, _manifest_bytes(manifest), config_bytes, entry.names)
+
+
+def _layer_descriptor(members: Members, path: str, diff_id: Digest) -> Descriptor:
+    """Say what a layer's stored bytes must hash to: its diff ID, unless the file is compressed."""
+    with _open(members, path) as stream:
+        head = stream.read(2)
+        if named := _BLOB_PATH.fullmatch(path):
+            digest = Digest.parse(f"{named['algorithm']}:{named['encoded']}")
+        elif head in _COMPRESSED:
+            hashed = hashlib.sha256(head)
+            while chunk := stream.read(LIMITS.chunk):
+                hashed.update(chunk)
+            digest = Digest("sha256", hashed.hexdigest())
+        else:
+            digest = diff_id
+    suffix = {_COMPRESSED[0]: "+gzip", _COMPRESSED[1]: "+zstd"}.get(head, "")
+    return Descriptor(OCI_LAYER + suffix, digest, members.size(path))
+
+
+def _manifest_bytes(manifest: Manifest) -> bytes:
+    """Write a manifest for an image that came without one, so that scanners can read it from a layout."""
+    descriptors = [
+        {"mediaType": item.media_type, "digest": str(item.digest), "size": item.size}
+        for item in (manifest.config, *manifest.layers)
+    ]
+    body = {"schemaVersion": 2, "mediaType": manifest.media_type, "config": descriptors[0], "layers": descriptors[1:]}
+    return json.dumps(body, sort_keys=True).encode()
+
+
+def _compare(members: Members, entries: tuple[_Entry, ...]) -> None:
+    """Refuse an archive whose two readings differ: engines take one of them, scanners the other.
+
+    Every image of manifest.json must be in the layout, with the same configuration and layers. Every manifest that
+    index.json lists directly must be in manifest.json; of an index at least one, because containerd writes all its
+    platforms and only one of them to manifest.json. All of those are judged.
+    """
+    docker = {_identity(_image(members, entry)) for entry in entries}
+    matched: set[tuple[str, ...]] = set()
+    for descriptor, opened in _layout(members, None):
+        found = {_identity(image) for image in opened.images}
+        if not found & docker or (descriptor.media_type not in _INDEXES and not found <= docker):
+            raise _differ()
+        matched |= found
+    if not docker <= matched:
+        raise _differ()
+
+
+_INDEXES = frozenset({OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json"})
+
+
+def _differ() -> MalformedImage:
+    """Build the error for two readings."""
+    return MalformedImage(
+        "the archive's manifest.json and index.json name different images, so engines and scanners would see different ones",
+        hint="save the image again with one tool",
+    )
+
+
+def _identity(image: Image) -> tuple[str, ...]:
+    """What makes two readings the same image: configuration and diff IDs, with the stored form of the layers apart."""
+    return (str(image.manifest.config.digest), *(str(layer.digest) for layer in image.manifest.layers))
+
+
+def _layout(members: Members, wanted: Platform | None) -> list[tuple[Descriptor, Opened]]:
+    """Open every entry of index.json."""
+    with _open(members, "index.json") as stream:
+        index = Index.from_bytes(stream.read(LIMITS.document + 1), OCI_INDEX)
+    blobs = LayoutBlobs(members)
+    return [(entry, resolve(blobs, entry, wanted, names_of(entry))) for entry in index.manifests]
+
+
+def _from_layout(members: Members, chosen: Image, wanted: Platform | None) -> Opened | None:
+    """Return the layout's reading of an image, which has a manifest digest and all platforms."""
+    for _, opened in _layout(members, wanted):
+        if _identity(chosen) in {_identity(image) for image in opened.images}:
+            images = tuple(replace(image, names=chosen.names or image.names) for image in opened.images)
+            return replace(opened, images=images)
+    return None
+
+
+def _open(members: Members, path: str) -> BinaryIO:
+    """Open a member that manifest.json needs."""
+    stream = members.open_file(path)
+    if stream is None:
+        raise MalformedImage(f"manifest.json names {path[:200]!r}, which is not in the archive")
+    return stream

@@ -1,0 +1,159 @@
+"""OCI image layouts (image-layout.md), as directories and as what an archive of one holds."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Protocol
+
+from gate.errors import InvalidInput, MalformedImage, Unavailable
+from gate.limits import LIMITS
+from gate.oci import strict_json
+from gate.oci.descriptor import OCI_INDEX, Descriptor, Digest, Platform
+from gate.oci.image import Opened
+from gate.oci.manifest import Index
+from gate.sources import Location
+from gate.sources.resolve import resolve
+
+_REFERENCE = "org.opencontainers.image.ref.name"
+_CONTAINERD_NAME = "io.containerd.image.name"
+
+
+class LayoutFiles(Protocol):
+    """The files of a layout, wherever they are."""
+
+    def open_file(self, path: str) -> BinaryIO | None:
+        """Open a file by its path in the layout; None where there is none."""
+
+
+class LayoutBlobs:
+    """The blobs of a layout."""
+
+    def __init__(self, files: LayoutFiles) -> None:
+        self._files = files
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a blob; raises `Unavailable` where it is not there."""
+        digest = descriptor.digest
+        stream = self._files.open_file(f"blobs/{digest.algorithm}/{digest.encoded}")
+        if stream is None:
+            raise Unavailable(
+                f"the blob {digest} is not in the layout",
+                hint="the layout is incomplete; copy the image again, with all its platforms",
+            )
+        return stream
+
+
+class _Directory:
+    """The files of a layout in a directory."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def open_file(self, path: str) -> BinaryIO | None:
+        """Open a regular file; a device or pipe could block or never end."""
+        try:
+            stream = open(os.path.join(self._path, path), "rb", buffering=0, opener=_open_at_once)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise Unavailable(f"{path} of the layout cannot be read: {error.strerror}") from None
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            stream.close()
+            raise MalformedImage(f"{path} of the layout is not a regular file")
+        return stream
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+@contextmanager
+def open_layout(location: Location, wanted: Platform | None) -> Iterator[Opened]:
+    """Open an OCI layout directory."""
+    if not os.path.isdir(location.path):
+        raise InvalidInput(f"{location.path!r} is not a directory", hint="an OCI layout is one; use oci-archive: for a file")
+    yield open_files(_Directory(location.path), location, wanted)
+
+
+def open_files(files: LayoutFiles, location: Location, wanted: Platform | None) -> Opened:
+    """Open the image that `location` chooses from a layout's files."""
+    marker = _read(files, "oci-layout")
+    body = strict_json.named_fields(strict_json.parse(marker, "oci-layout"), ("imageLayoutVersion",), "oci-layout")
+    if body.get("imageLayoutVersion") != "1.0.0":
+        raise MalformedImage(f"oci-layout states the version {body.get('imageLayoutVersion')!r}; 1.0.0 is the only one")
+    index_bytes = _read(files, "index.json")
+    index = Index.from_bytes(index_bytes, OCI_INDEX)
+    blobs = LayoutBlobs(files)
+    chosen = _choose(index, location)
+    if len(chosen) == 1:
+        return resolve(blobs, chosen[0], wanted, names_of(chosen[0]))
+    return resolve(_WithIndex(blobs, index_bytes), _descriptor(index_bytes), wanted, names_of(chosen[0]))
+
+
+class _WithIndex:
+    """The blobs of a layout and its index.json, for a layout whose index lists the platforms of one image itself."""
+
+    def __init__(self, blobs: LayoutBlobs, index_bytes: bytes) -> None:
+        self._blobs = blobs
+        self._index_bytes = index_bytes
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a blob, or the index."""
+        if descriptor == _descriptor(self._index_bytes):
+            import io
+
+            return io.BytesIO(self._index_bytes)
+        return self._blobs.open(descriptor)
+
+
+def _descriptor(index_bytes: bytes) -> Descriptor:
+    """Point to index.json as if it were a blob."""
+    import hashlib
+
+    return Descriptor(OCI_INDEX, Digest("sha256", hashlib.sha256(index_bytes).hexdigest()), len(index_bytes))
+
+
+def names_of(descriptor: Descriptor) -> tuple[str, ...]:
+    """Return the image names that an entry of index.json carries; containerd's is the full one."""
+    found = (descriptor.annotations.get(_CONTAINERD_NAME, ""), descriptor.annotations.get(_REFERENCE, ""))
+    return tuple(name for name in found if name)
+
+
+def _choose(index: Index, location: Location) -> tuple[Descriptor, ...]:
+    """Return the entries that are the chosen image: one, or all where they are the platforms of a single image."""
+    if not index.manifests:
+        raise MalformedImage("index.json lists no image")
+    entries = index.manifests
+    if location.choice:
+        entries = tuple(e for e in entries if location.choice in (*names_of(e), str(e.digest)))
+        if not entries:
+            raise InvalidInput(f"there is no {location.choice!r} in {location.path}", hint=f"it has {_listing(index.manifests)}")
+    if len(entries) == 1 or len({entry.digest for entry in entries}) == 1:
+        return entries[:1]
+    platforms = [entry.platform for entry in entries if entry.platform is not None]
+    if not location.choice and len({names_of(entry) for entry in entries}) == 1 and len(set(platforms)) == len(entries):
+        return entries
+    if location.choice:
+        raise MalformedImage(f"index.json has {location.choice!r} {len(entries)} times, for different images")
+    raise InvalidInput(
+        f"{location.path} holds {len(entries)} images and none was chosen",
+        hint=f"add :TAG or @DIGEST; it has {_listing(entries)}",
+    )
+
+
+def _listing(entries: tuple[Descriptor, ...]) -> str:
+    """List what can be chosen."""
+    return ", ".join((names_of(entry) or (str(entry.digest),))[0][:100] for entry in entries[:10])
+
+
+def _read(files: LayoutFiles, path: str) -> bytes:
+    """Read one of the two small files of a layout."""
+    stream = files.open_file(path)
+    if stream is None:
+        raise InvalidInput(f"there is no {path}: not an OCI layout", hint="name the directory that holds oci-layout and index.json")
+    with stream:
+        return stream.read(LIMITS.document + 1)

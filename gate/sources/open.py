@@ -1,0 +1,16 @@
+"""Open a location with the source that it names."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from gate.oci.descriptor import Platform
+from gate.oci.image import Opened
+from gate.sources import Location
+from gate.sources.archive import open_archive
+from gate.sources.layout import open_layout
+
+
+def open_source(location: Location, wanted: Platform | None) -> AbstractContextManager[Opened]:
+    """Open the images that a location names; of several platforms only `wanted`, unless it is None."""
+    return open_layout(location, wanted) if location.source == "oci" else open_archive(location, wanted)

@@ -1,0 +1,128 @@
+"""Outcome, RuleResult, Verdict, Report: what was decided, built so that silence cannot read as success."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from gate.evidence import Subject
+from gate.rule import Action, Finding, Remark, Severity
+
+
+class Outcome(enum.StrEnum):
+    """What one rule says."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Status(enum.StrEnum):
+    """What the gate says. Only `PASS` opens it."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Excepted:
+    """A finding that a dated exception of the policy covers: it stays visible and does not decide."""
+
+    finding: Finding
+    reason: str
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """What one selected rule says of one image.
+
+    `action` is what the outcome does. `blocking` marks an unknown that no policy may excuse: contradicted or malformed
+    content, or a bug. `reason` says why an unknown is one; `hint` what to do.
+    """
+
+    rule: str
+    outcome: Outcome
+    action: Action
+    severity: Severity
+    findings: tuple[Finding, ...] = ()
+    excepted: tuple[Excepted, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    reason: str = ""
+    hint: str = ""
+    blocking: bool = False
+
+    @property
+    def closes(self) -> bool:
+        """Whether this result keeps the gate closed."""
+        return self.outcome is not Outcome.PASS and (self.action is Action.DENY or self.blocking)
+
+    @property
+    def warns(self) -> bool:
+        """Whether this result is a warning only."""
+        return self.outcome is not Outcome.PASS and not self.closes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says of one image for one platform.
+
+    `selected` are the rules that had to answer: building a verdict without exactly one result for each, or with none at
+    all, raises `ValueError`. `not_run` says of each known rule that was not selected why.
+    """
+
+    subject: Subject
+    selected: tuple[str, ...]
+    results: tuple[RuleResult, ...]
+    not_run: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        answered = tuple(result.rule for result in self.results)
+        if not self.selected or answered != self.selected or len(set(answered)) != len(answered):
+            raise ValueError(f"a verdict needs one result for each of {self.selected}, and has {answered}")
+
+    @property
+    def status(self) -> Status:
+        """FAIL if a rule that denies failed, else UNKNOWN if one is unknown and not excused, else PASS."""
+        closing = {result.outcome for result in self.results if result.closes}
+        if Outcome.FAIL in closing:
+            return Status.FAIL
+        return Status.UNKNOWN if closing else Status.PASS
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A reference, or a platform of one, that could not be judged at all."""
+
+    reference: str
+    platform: str
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The verdicts of one run, and what could not be judged.
+
+    `run` is the evidence about the run itself: tool versions, databases and their dates, policy digest and origin,
+    timings. `left_out` names platforms and entries that were not judged on purpose, with the reason, per reference.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    undecided: tuple[Undecided, ...] = ()
+    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    run: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def status(self) -> Status:
+        """The worst of all: fail, then unknown, then pass; a run that judged nothing is unknown."""
+        found = {verdict.status for verdict in self.verdicts}
+        if Status.FAIL in found:
+            return Status.FAIL
+        if self.undecided or not found or Status.UNKNOWN in found:
+            return Status.UNKNOWN
+        return Status.PASS

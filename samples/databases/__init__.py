@@ -1,0 +1,1 @@
+"""A small list of real advisories, written as the databases that Trivy and Grype read."""

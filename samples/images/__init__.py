@@ -1,0 +1,1 @@
+"""Small OCI images from values: entries become layers, then images (`builder`), then files (`layout`)."""

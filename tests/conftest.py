@@ -1,0 +1,150 @@
+"""Real tools for tests, and the rule that nothing is left out in silence.
+
+`make test` provides the tools (tests/tools/provide.py) and writes down where they are. A test takes one by a
+fixture below and is marked `real`. Where the tool is missing the test is skipped with the tool's name, and counted at
+the end of the run; where `CI` is set it fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import settings
+
+TOOLS_FILE = Path(sys.prefix) / "tools.json"
+
+settings.register_profile("mutation", max_examples=25, derandomize=True, database=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What was provided: name to path, and what was not: name to reason."""
+
+    paths: Mapping[str, str]
+    missing: Mapping[str, str]
+
+    def path(self, name: str) -> Path:
+        """Return where a tool is, or skip the test that asked for it."""
+        if name not in self.paths:
+            pytest.skip(f"needs {name}: {self.missing.get(name, 'not provided; run `make test`')}")
+        return Path(self.paths[name])
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    """Every tool that was provided."""
+    if not TOOLS_FILE.exists():
+        return Tools({}, {})
+    found: dict[str, Any] = json.loads(TOOLS_FILE.read_text())
+    return Tools(found["paths"], found["missing"])
+
+
+@pytest.fixture(scope="session")
+def trivy_binary(tools: Tools) -> Path:
+    """The unmodified Trivy."""
+    return tools.path("trivy")
+
+
+@pytest.fixture(scope="session")
+def grype_binary(tools: Tools) -> Path:
+    """The unmodified Grype, built from its published sources."""
+    return tools.path("grype")
+
+
+@pytest.fixture(scope="session")
+def skopeo_binary(tools: Tools) -> Path:
+    """skopeo, another implementation of every image format."""
+    return tools.path("skopeo")
+
+
+@pytest.fixture(scope="session")
+def umoci_binary(tools: Tools) -> Path:
+    """umoci, another writer of OCI layouts."""
+    return tools.path("umoci")
+
+
+@pytest.fixture(scope="session")
+def static_program(tools: Tools) -> Path:
+    """A static Go program that prints `hello`."""
+    return tools.path("static_program")
+
+
+@pytest.fixture(scope="session")
+def debian_root(tools: Tools) -> Path:
+    """The tar of a Debian root as mmdebstrap made it this week: apt, bash and dash are in it."""
+    return tools.path("debian_root")
+
+
+@pytest.fixture(scope="session")
+def debian_programs(tools: Tools) -> Mapping[str, Path]:
+    """Real shells and package managers of Debian by file name, such as bash, busybox, mksh, zsh-static, dpkg and rpm."""
+    folder = tools.path("debian_programs")
+    files = [path for where in ("bin", "usr/bin") for path in sorted((folder / where).glob("*"))]
+    return {path.name: path for path in files if not path.is_symlink() and os.access(path, os.X_OK)}
+
+
+@pytest.fixture(scope="session")
+def debian_layout(debian_root: Path, umoci_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An OCI layout of the Debian root that umoci wrote, tagged `bookworm`; do not change it."""
+    layout = tmp_path_factory.mktemp("debian") / "layout"
+    image = f"{layout}:bookworm"
+    for arguments in (
+        ["init", "--layout", str(layout)],
+        ["new", "--image", image],
+        ["raw", "add-layer", "--image", image, "--history.created_by", "mmdebstrap", str(debian_root)],
+        ["config", "--image", image, "--config.cmd", "bash", "--os", "linux"],
+    ):
+        subprocess.run([umoci_binary, *arguments], check=True, capture_output=True)
+    return layout
+
+
+@pytest.fixture(scope="session")
+def debian_archive(debian_layout: Path, skopeo_binary: Path) -> Path:
+    """The same image as the docker archive `debian:bookworm` that skopeo wrote; do not change it."""
+    archive = debian_layout.parent / "debian.tar"
+    target = f"docker-archive:{archive}:debian:bookworm"
+    subprocess.run(
+        [skopeo_binary, "copy", "-q", f"oci:{debian_layout}:bookworm", target],
+        check=True,
+        capture_output=True,
+    )
+    return archive
+
+
+AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
+
+
+def in_ci_a_failure(report: AnyReport) -> AnyReport:
+    """Turn "left out" into a failure where `CI` is set; an expected failure was not left out."""
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        report.outcome = "failed"
+        report.longrepr = f"left out, which CI does not allow: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Apply the rule to tests."""
+    return in_ci_a_failure((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Apply the rule to modules that leave themselves out."""
+    return in_ci_a_failure((yield))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count what was left out, so that it is seen."""
+    left_out = terminalreporter.stats.get("skipped", [])
+    if left_out:
+        terminalreporter.write_line(f"LEFT OUT: {len(left_out)} tests did not run, for the reasons below")

@@ -1,0 +1,56 @@
+"""Paths that mean a package of a programming language."""
+
+from __future__ import annotations
+
+import pytest
+
+from gate.packages.languages import language_of
+
+
+@pytest.mark.parametrize(
+    ("path", "language"),
+    [
+        ("usr/lib/python3/dist-packages/jinja2-3.1.dist-info/METADATA", "pypi"),
+        ("usr/lib/python3/dist-packages/six-1.16.egg-info", "pypi"),
+        ("usr/lib/python3/dist-packages/six-1.16.egg-info/PKG-INFO", "pypi"),
+        ("app/x-1.egg/EGG-INFO/PKG-INFO", "pypi"),
+        ("EGG-INFO/PKG-INFO", "pypi"),
+        ("app/node_modules/jquery/package.json", "npm"),
+        ("node_modules/@babel/core/package.json", "npm"),
+        ("app/node_modules/a/node_modules/b/package.json", "npm"),
+        ("opt/app.jar", "maven"),
+        ("opt/app.war", "maven"),
+        ("usr/lib/ruby/gems/3.1.0/specifications/rack-3.0.gemspec", "gem"),
+        ("usr/lib/ruby/gems/3.1.0/specifications/default/json-2.6.gemspec", "gem"),
+        ("app/vendor/composer/installed.json", "composer"),
+        ("app/app.deps.json", "nuget"),
+        ("opt/conda/conda-meta/numpy-1.26-py311.json", "conda"),
+    ],
+)
+def test_package(path: str, language: str) -> None:
+    assert language_of(path) == language
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "usr/lib/python3/dist-packages/jinja2-3.1.dist-info/RECORD",
+        "usr/share/doc/METADATA",
+        "app/package.json",
+        "app/node_modules/a/lib/package.json",
+        "app/node_modules/@babel/package.json",
+        "app/composer/installed.json",
+        "app/rack.gemspec",
+        "etc/x.json",
+        "app/jar",
+        "METADATA",
+        "PKG-INFO",
+        "",
+    ],
+)
+def test_near_miss(path: str) -> None:
+    assert language_of(path) is None
+
+
+def test_paths_with_many_components_take_no_time() -> None:
+    assert language_of("node_modules/a/" * 20_000 + "x.json") is None

@@ -1,0 +1,102 @@
+"""Every sample is run: the demo, the policies, the Dockerfiles; images and databases have tests of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gate.policy.policy import Policy
+from samples import demo
+
+SAMPLES = Path(demo.__file__).parent
+POLICIES = sorted((SAMPLES / "policies").glob("*.yaml"))
+DOCKERFILES = sorted((SAMPLES / "dockerfiles").iterdir())
+INSTRUCTIONS = {"CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "LABEL", "RUN", "USER", "WORKDIR"}
+
+
+def result(rule: str, outcome: str) -> dict[str, Any]:
+    return {"rule": rule, "outcome": outcome, "findings": [{"message": "x"}] if outcome == "fail" else []}
+
+
+def report(status: str, *results: dict[str, Any]) -> dict[str, Any]:
+    return {"status": status, "verdicts": [{"results": list(results)}]}
+
+
+@pytest.mark.real
+def test_the_demo(trivy_binary: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "samples.demo"],
+        check=False,
+        cwd=SAMPLES.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    bad, good = run.stdout.split("$ image-gate")[1:]
+    assert "FAIL" in bad
+    assert "CVE-2021-44228" in bad
+    assert "PASS" in good
+    assert "FAIL" not in good
+
+
+def test_the_demo_names_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert demo.main() == 1
+    assert "needs Trivy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("found", "faults"),
+    [
+        (report("fail", result("no-shell", "fail"), result("vulnerabilities", "fail")), 0),
+        (report("pass", result("no-shell", "fail"), result("vulnerabilities", "fail")), 1),
+        (report("fail", result("no-shell", "fail"), result("vulnerabilities", "unknown")), 1),
+        (report("fail", result("no-shell", "pass"), result("vulnerabilities", "fail")), 1),
+        (report("unknown"), 3),
+    ],
+)
+def test_the_demo_fails_unless_the_bad_image_fails(found: dict[str, Any], faults: int) -> None:
+    assert len(demo.faults_of_bad(found)) == faults
+
+
+def test_the_demo_fails_unless_the_good_image_passes() -> None:
+    assert [len(demo.faults_of_good(report(status))) for status in ("pass", "fail", "unknown")] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
+def test_policies(path: Path) -> None:
+    policy = Policy.load(str(path))
+    assert "vulnerabilities" in {setting.rule.id for setting in policy.settings}
+    assert set(policy.scanners_required) <= {"trivy", "grype"}
+    assert path.read_text().startswith("# ")
+
+
+def test_the_demo_policy_says_that_it_requires_trivy_alone() -> None:
+    path = SAMPLES / "policies" / "demo.yaml"
+    assert Policy.load(str(path)).scanners_required == ("trivy",)
+    assert "requires Trivy alone" in path.read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+def test_dockerfiles(path: Path) -> None:
+    """Instructions only, full names of base images, and a last stage that starts something."""
+    text = path.read_text().replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#")]
+    assert {line[0] for line in lines} <= INSTRUCTIONS
+    bases = [line[1].split()[0] for line in lines if line[0] == "FROM"]
+    assert all("." in base.partition("/")[0] for base in bases)
+    assert lines[-1][0] in {"CMD", "ENTRYPOINT"}
+
+
+def test_the_example_in_the_readme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code = (SAMPLES / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert (tmp_path / "layout" / "index.json").exists()

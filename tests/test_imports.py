@@ -1,0 +1,128 @@
+"""Imports go one way: the table of docs/architecture.md, held to; and starting the program imports nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
+    tuple(frozenset(stage.split()) for stage in row.split(", then "))
+    for row in (
+        "errors, then limits options plugins printable",
+        "oci, then packages",
+        "evidence, then rule, then verdict",
+        "rules reporters",
+        "policy, then evaluate",
+        "cache, then sources, then scanners signatures",
+        "collect, then pipeline",
+        "cli",
+        "__init__ __main__",
+    )
+)
+"""Top to bottom: a module sees the rows above it, what stands before "then" in its own row, and its own package."""
+
+CONTACT = ROWS[5]
+JUDGEMENT = ROWS[3] + ROWS[4]
+"""What touches the world (row 6) never sees what judges (rows 4 and 5)."""
+
+HEAVY = frozenset(
+    ["docker", "pydantic", "requests", "rich", "ruamel", "sigstore", "sqlite3", "univers", "urllib3"]
+)
+"""Each costs 50 ms to 2 s, more than all of `image-gate --version`."""
+
+MODULES = sorted((ROOT / "gate").rglob("*.py"))
+
+
+def unit_of(path: Path) -> str:
+    """Return the row's word for a file: the package directly under gate/, or the module there."""
+    return path.relative_to(ROOT / "gate").parts[0].removesuffix(".py")
+
+
+def visible_from(unit: str) -> frozenset[str]:
+    """Return what a unit may import; raise KeyError for one that stands in no row."""
+    above: set[str] = set()
+    for row in ROWS:
+        for stage in row:
+            if unit in stage:
+                forbidden = frozenset().union(*JUDGEMENT) if row == CONTACT else frozenset()
+                return frozenset(above - forbidden | {unit})
+            above |= stage
+    raise KeyError(unit)
+
+
+def imported_units(source: str, package: tuple[str, ...]) -> Iterator[str]:
+    """Yield the units that a module of `package` imports anywhere, functions included; names of `gate` itself in quotes."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parent = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*parent, *([node.module] if node.module else [])))
+            names = [f"gate.{alias.name}" for alias in node.names] if base == "gate" else [base]
+        else:
+            continue
+        yield from (name.split(".")[1] for name in names if name.startswith("gate."))
+
+
+def violations(unit: str, source: str, package: tuple[str, ...] = ("gate",)) -> list[str]:
+    """Return the units that `source` imports and must not; the version is a constant that all may state."""
+    allowed = visible_from(unit) | {"__version__"}
+    return sorted(set(imported_units(source, package)) - allowed)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    package = path.relative_to(ROOT).parent.parts
+    assert violations(unit_of(path), path.read_text(), package) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "source", "expected"),
+    [
+        ("oci", "from gate.errors import InvalidInput\nfrom gate.oci.image import Image", []),
+        ("oci", "import gate.packages.dpkg", ["packages"]),
+        ("packages", "from gate import oci, __version__", []),
+        ("rules", "def check():\n    from gate.reporters import text", ["reporters"]),
+        ("scanners", "from gate.evaluate import evaluate\nfrom gate import cache", ["evaluate"]),
+        ("scanners", "from gate.signatures import verify", ["signatures"]),
+        ("pipeline", "from gate.collect import collect\nfrom gate import evaluate", []),
+        ("collect", "from gate import pipeline, forgotten", ["forgotten", "pipeline"]),
+    ],
+)
+def test_the_check_itself(unit: str, source: str, expected: list[str]) -> None:
+    assert violations(unit, source) == expected
+
+
+def test_relative_imports_are_seen() -> None:
+    assert violations("oci", "from ..rules import no_shell\nfrom . import image", ("gate", "oci")) == [
+        "rules"
+    ]
+
+
+def test_a_module_outside_the_table_is_refused() -> None:
+    with pytest.raises(KeyError):
+        visible_from("utils")
+
+
+def test_starting_the_program_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['image-gate', '--version']\n"
+        "from gate.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert HEAVY.isdisjoint(done.stdout.split()), done.stdout

