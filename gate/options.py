@@ -41,7 +41,7 @@ class Options(
             days: Annotated[int, describe("Oldest accepted age in days.", ge=1)] = 90
 
     A field may be of a subclass of `str` with a class method `parse(text)` that raises `InvalidInput` for what it does
-    not accept, and a `SYNTAX` that says in words what it does.
+    not accept, and a `SYNTAX` that says in words what it does. Its default is given as `msgspec.field(default_factory=…)`.
     """
 
 

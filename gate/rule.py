@@ -19,14 +19,17 @@ from gate.options import Options
 
 
 class Severity(enum.IntEnum):
-    """How bad a finding is; the order is the order of concern, with `UNKNOWN` below all that is rated."""
+    """How bad a finding is; the order is the order of concern, with `UNKNOWN` below all that is rated.
 
-    UNKNOWN = 0
-    NEGLIGIBLE = 1
-    LOW = 2
-    MEDIUM = 3
-    HIGH = 4
-    CRITICAL = 5
+    None is zero: an unrated finding must not read as one without a severity of its own.
+    """
+
+    UNKNOWN = 1
+    NEGLIGIBLE = 2
+    LOW = 3
+    MEDIUM = 4
+    HIGH = 5
+    CRITICAL = 6
 
     def __str__(self) -> str:
         return self.name.lower()

@@ -181,6 +181,12 @@ class _Builder:
     def _scalar(self, event: Any) -> str | int | float | bool | None:
         """Type a scalar; quoted and block scalars are text."""
         text: str = event.value
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self._refuse(
+                event,
+                "an escape stands for half a character",
+                "write the character itself, or \\U and 8 digits",
+            )
         if not event.implicit[0]:
             return text
         if text in _WORDS:

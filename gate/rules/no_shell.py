@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated
@@ -85,22 +85,30 @@ class NoShellOptions(Options):
 def check(filesystem: Filesystem, config: ImageConfig, options: NoShellOptions) -> Iterator[Finding | Remark]:
     """Yield one finding per file that is a shell, however many names lead to it."""
     refuse_windows(config)
-    found: dict[str, Program] = {}
-    for program in programs(filesystem, SHELLS | BINARY_SHELLS):
-        if _is_shell(program):
-            found[program.entry.path] = program
-    for entry in filesystem.marked():
-        path = first_path(entry)
-        if path not in found and SHELLS.intersection(entry.marks):
-            found[path] = Program(replace(entry, path=path), (entry.path, *entry.links))
+    named = (program for program in programs(filesystem, SHELLS | BINARY_SHELLS) if _is_shell(program))
+    found = {program.entry.path: program for program in _with_marked(named, filesystem, SHELLS)}
     for program in found.values():
         yield _finding(program, filesystem, "shell")
     if options.interpreters:
-        for program in programs(filesystem, INTERPRETERS):
+        for program in _with_marked(programs(filesystem, INTERPRETERS), filesystem, INTERPRETERS):
             if program.entry.path not in found:
                 yield _finding(program, filesystem, "interpreter")
     names = {name for program in found.values() for name in program.names}
     yield from islice(_lower_layers(filesystem, names), REMARKS)
+
+
+def _with_marked(
+    named: Iterable[Program], filesystem: Filesystem, known: frozenset[str]
+) -> Iterator[Program]:
+    """Yield the programs found by name, then those whose content says that they are one of `known`."""
+    seen = set()
+    for program in named:
+        seen.add(program.entry.path)
+        yield program
+    for entry in filesystem.marked():
+        path = first_path(entry)
+        if path not in seen and known.intersection(entry.marks):
+            yield Program(replace(entry, path=path), tuple(sorted((entry.path, *entry.links))))
 
 
 def _is_shell(program: Program) -> bool:
@@ -116,7 +124,7 @@ def _finding(program: Program, filesystem: Filesystem, what: str) -> Finding:
     """Say which program it is, and whether its name, a link or its content told."""
     entry = program.entry
     known = SHELLS if what == "shell" else INTERPRETERS
-    marks = sorted(SHELLS.intersection(entry.marks))
+    marks = sorted(known.intersection(entry.marks))
     own = base_name(entry.path)
     kind = "multi-call binary with a shell" if MULTI_CALL.intersection([own, *marks]) else what
     if own in known | BINARY_SHELLS:

@@ -1,0 +1,22 @@
+"""The command line: options, progress, output, exit codes. It decides nothing.
+
+`main` is the one way in. It imports the rest only after it can answer for everything that may go wrong, because an
+exception that nobody catches would end as exit 1 and look like a verdict.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the program on `sys.argv` and exit with one of the documented codes."""
+    try:
+        from gate.cli.exits import run
+
+        code = int(run(sys.argv[1:]))
+    except BaseException as error:  # noqa: BLE001 -- before or beyond `run`: an interrupt while importing, a broken installation
+        code = 3
+        print(f"image-gate could not run: {type(error).__name__}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,54 @@
+"""Options: how one is declared, and what it may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def option(name: str, *, help: str, field: str = "", short: str = "", **settings: Any) -> Callable[[F], F]:  # noqa: A002 -- click's word
+    """Declare the option `--name`, which the variable `IMAGE_GATE_NAME` sets where the command line does not."""
+    declared = [field or name.replace("-", "_"), *([f"-{short}"] if short else []), f"--{name}"]
+    variable = f"IMAGE_GATE_{name.upper().replace('-', '_')}"
+    settings.setdefault("show_default", "default" in settings)
+    return click.option(*declared, help=help, envvar=variable, **settings)
+
+
+class Seconds(click.ParamType[float]):
+    """A time limit in seconds or with a unit: `90`, `90s`, `15m`, `1h`. There is no "unlimited"."""
+
+    name = "time"
+    longest = 24 * 3600
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it; raises click's usage error."""
+        if isinstance(value, int | float):
+            return float(value)
+        text = str(value)
+        unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+        digits = text[:-1] if unit else text
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 9):
+            self.fail(f"{text!r} is no time; write seconds, or 90s, 15m, 1h.", param, ctx)
+        seconds = int(digits) * (unit or 1)
+        if not 1 <= seconds <= self.longest:
+            self.fail(f"{text!r} is not between 1 second and 24 hours.", param, ctx)
+        return float(seconds)
+
+
+SECONDS = Seconds()
+
+
+def cache_folder(chosen: Path | None) -> Path:
+    """Return the folder for working files and databases: the one chosen, else ours in the user's cache folder."""
+    if chosen is not None:
+        return chosen.absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("image-gate")

@@ -1,0 +1,157 @@
+"""Where reports go: standard output, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate.errors import InvalidInput, Unavailable
+from gate.reporters import RenderOptions, formats, reporter
+from gate.verdict import Report
+
+WIDTH = 120
+"""Columns where there is no terminal: build logs fold nothing, and wider tables are hard to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One report file: its format and where it goes."""
+
+    format: str
+    path: Path
+
+    @classmethod
+    def parse(cls, text: str) -> Output:
+        """Read `FORMAT=PATH`; raises `InvalidInput`."""
+        name, equals, path = text.partition("=")
+        if not equals or not path or name not in formats():
+            raise InvalidInput(
+                f"--output {text!r} is not FORMAT=PATH",
+                hint=f"formats: {', '.join(formats())}; such as json=report.json",
+            )
+        return cls(name, Path(path))
+
+
+def prepare(outputs: Sequence[Output]) -> None:
+    """Check before any work that every file can be written, and remove what an earlier run left there.
+
+    An older report must not survive a run that dies: its reader would take the old verdict for the new one. Raises
+    `InvalidInput`.
+    """
+    places = [os.path.realpath(output.path) for output in outputs]
+    for place, output in zip(places, outputs, strict=True):
+        if places.count(place) > 1 and _replaceable(place):
+            raise InvalidInput(f"two outputs go to {output.path}", hint="give each report a file of its own")
+        folder = os.path.dirname(place)
+        if not os.path.isdir(folder):
+            raise InvalidInput(f"--output {output.path}: there is no folder {folder}", hint="make it first")
+        if os.path.isdir(place):
+            raise InvalidInput(f"--output {output.path} is a folder", hint="name a file in it")
+        if not os.access(folder if _replaceable(place) else place, os.W_OK):
+            raise InvalidInput(f"--output {output.path} cannot be written", hint="you may not write there")
+    for place in places:
+        if os.path.exists(place) and _replaceable(place):
+            try:
+                os.unlink(place)
+            except OSError as error:
+                raise InvalidInput(f"--output {place} cannot be replaced: {error.strerror}") from None
+
+
+def write_files(report: Report, outputs: Iterable[Output], *, verbose: bool) -> None:
+    """Write every file, in full and without colours; raises the first `Unavailable` after all were tried."""
+    failed: Unavailable | None = None
+    options = RenderOptions(WIDTH, verbose=verbose)
+    for output in outputs:
+        try:
+            _write(
+                os.path.realpath(output.path), reporter(output.format).render(report, options).encode("utf-8")
+            )
+        except OSError as error:
+            failed = failed or Unavailable(
+                f"the {output.format} report could not be written to {output.path}: {error.strerror}",
+                hint="without it there is no verdict; make room or choose another place",
+            )
+    if failed:
+        raise failed
+
+
+def write_stdout(text: str) -> None:
+    """Write to standard output, now; what its encoding lacks is escaped. Raises `Unavailable`, or `BrokenPipeError`."""
+    if sys.stdout is None:
+        raise Unavailable("standard output is closed, so the verdict has nowhere to go")
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unavailable(f"the report could not be written to standard output: {error.strerror}") from None
+
+
+def render_options(*, verbose: bool, quiet: bool) -> RenderOptions:
+    """Return how standard output wants its text: the terminal's width and colours, unless the environment says otherwise."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return RenderOptions(_width(terminal), _color(terminal), verbose, quiet)
+
+
+def _width(terminal: bool) -> int:
+    """Return the columns to fill: `COLUMNS` where it is set, else the terminal's."""
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isascii() and stated.isdigit() and 40 <= int(stated[:4]) <= 500:
+        return int(stated)
+    if terminal:
+        with suppress(OSError):
+            return max(40, os.get_terminal_size(sys.stdout.fileno()).columns)
+    return WIDTH
+
+
+def _color(terminal: bool) -> bool:
+    """Decide on colours as no-color.org and force-color.org say; NO_COLOR wins."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "") not in ("", "0"):
+        return True
+    return terminal and os.environ.get("TERM") != "dumb"
+
+
+def _replaceable(place: str) -> bool:
+    """Whether a path is free or a regular file; a device or a pipe is written to as it is."""
+    try:
+        return stat.S_ISREG(os.stat(place).st_mode)
+    except OSError:
+        return True
+
+
+def _write(place: str, data: bytes) -> None:
+    """Write a file next to its place and move it there; a device or pipe is written to."""
+    if not _replaceable(place):
+        with open(place, "wb", buffering=0) as file:
+            _write_all(file.fileno(), data)
+        return
+    temporary = os.path.join(os.path.dirname(place), f".image-gate-{secrets.token_hex(8)}")
+    number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            _write_all(number, data)
+            os.fsync(number)
+        finally:
+            os.close(number)
+        os.replace(temporary, place)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _write_all(number: int, data: bytes) -> None:
+    """Write all of `data`."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(number, view) :]

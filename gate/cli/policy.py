@@ -1,0 +1,75 @@
+"""`image-gate policy`: start, check and look at policies."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from gate.cli.commands import EXIT_CODES
+from gate.cli.exits import Exit
+from gate.cli.options import option
+from gate.cli.output import write_stdout
+from gate.errors import InvalidInput, Unavailable
+from gate.policy.catalogue import Catalogue
+from gate.policy.load import FILE_NAMES
+from gate.policy.policy import Policy
+from gate.policy.schema import PROFILES, policy_schema
+
+FROM = click.argument("path_or_profile", metavar="[PATH|PROFILE]", required=False)
+
+
+@click.group("policy", epilog=EXIT_CODES, short_help="Start, check and look at policies.")
+def COMMAND() -> None:  # noqa: N802 -- a constant: the command
+    """Start, check and look at policies. Without PATH or PROFILE it is the one that `check` would use here."""
+
+
+@COMMAND.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=FILE_NAMES[0])
+@option("profile", type=click.Choice(PROFILES), default="baseline", help="The profile to extend.")
+def init(path: Path, profile: str) -> Exit:
+    """Write a first policy file, with the usual changes as comments; PATH is .image-gate.yaml unless stated."""
+    from gate.policy.render import template
+
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        raise InvalidInput(f"{path} exists", hint="edit it, or name another file") from None
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from None
+    try:
+        with open(number, "w", encoding="utf-8") as file:
+            file.write(template(profile))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise Unavailable(f"{path} could not be written: {error.strerror}") from None
+    write_stdout(f"{path} extends {profile}; `image-gate policy show` prints what that comes to\n")
+    return Exit.PASS
+
+
+@COMMAND.command()
+@FROM
+def show(path_or_profile: str | None) -> Exit:
+    """Print the whole policy as YAML, with everything that it extends and every default."""
+    from gate.policy.render import render_policy
+
+    write_stdout(render_policy(Policy.load(path_or_profile)))
+    return Exit.PASS
+
+
+@COMMAND.command()
+@FROM
+def validate(path_or_profile: str | None) -> Exit:
+    """Check a policy and print its digest, for --policy-digest. Exits 2 with the place of the first mistake."""
+    policy = Policy.load(path_or_profile)
+    write_stdout(f"{policy.origin}: valid, {len(policy.settings)} rules\n{policy.digest}\n")
+    return Exit.PASS
+
+
+@COMMAND.command()
+def schema() -> Exit:
+    """Print the JSON schema of policy files, for editors."""
+    write_stdout(json.dumps(policy_schema(Catalogue()), indent=2) + "\n")
+    return Exit.PASS
