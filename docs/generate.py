@@ -1,4 +1,4 @@
-"""Write everything in the repository that is generated: schemas, the rule reference, the profiles' parsed form.
+"""Write everything in the repository that is generated: schemas, references, and the profiles' parsed form.
 
 Run by `make generate`; tests/test_generated.py checks that what is committed is what this writes.
 """
@@ -9,11 +9,13 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from docs.cli_reference import cli_reference, readme
 from gate.options import option_table
 from gate.policy.catalogue import Catalogue
 from gate.policy.load import parsed_profiles
 from gate.policy.policy import Policy
 from gate.policy.schema import PROFILES, policy_schema
+from gate.reporters._document import report_schema
 from gate.rule import Rule
 
 ROOT = Path(__file__).parent.parent
@@ -49,15 +51,23 @@ def policy_schema_text() -> str:
     return json.dumps(policy_schema(Catalogue()), indent=2, ensure_ascii=False) + "\n"
 
 
+def report_schema_text() -> str:
+    """Return gate/schemas/report.json."""
+    return json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def parsed_profiles_text() -> str:
     """Return gate/policy/profiles/parsed.json, on one line because nobody reads it."""
     return json.dumps(parsed_profiles(), separators=(",", ":")) + "\n"
 
 
 GENERATED: Mapping[str, Callable[[], str]] = {
+    "README.md": readme,
+    "docs/cli.md": cli_reference,
     "docs/rules.md": rule_reference,
     "gate/policy/profiles/parsed.json": parsed_profiles_text,
     "gate/schemas/policy.json": policy_schema_text,
+    "gate/schemas/report.json": report_schema_text,
 }
 """Every generated file, and what makes its text."""
 

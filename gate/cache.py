@@ -39,7 +39,8 @@ def workspace(cache_dir: Path) -> Iterator[Path]:
         lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise InvalidInput(
-            f"the cache folder {cache_dir} cannot be used: {error.strerror}", hint="name another one with --cache-dir"
+            f"the cache folder {cache_dir} cannot be used: {error.strerror}",
+            hint="name another one with --cache-dir",
         ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,7 +89,11 @@ def store(image: Image, folder: Path, check: Callable[[], None]) -> Image:
         manifest = image.descriptor or Descriptor(OCI_MANIFEST, digest, len(image.manifest_bytes))
         _write(folder, manifest.digest, image.manifest_bytes)
         _write(folder, image.manifest.config.digest, image.config_bytes)
-        entry = {"mediaType": image.manifest.media_type, "digest": str(manifest.digest), "size": manifest.size}
+        entry = {
+            "mediaType": image.manifest.media_type,
+            "digest": str(manifest.digest),
+            "size": manifest.size,
+        }
         index = {"schemaVersion": 2, "manifests": [entry]}
         (folder / "index.json").write_text(json.dumps(index), encoding="ascii")
         (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}', encoding="ascii")
@@ -102,7 +107,11 @@ def store(image: Image, folder: Path, check: Callable[[], None]) -> Image:
 
 def stored_manifest(image: Image) -> Digest:
     """Return the digest of the manifest under which `store` keeps an image."""
-    return image.descriptor.digest if image.descriptor else Digest("sha256", hashlib.sha256(image.manifest_bytes).hexdigest())
+    return (
+        image.descriptor.digest
+        if image.descriptor
+        else Digest("sha256", hashlib.sha256(image.manifest_bytes).hexdigest())
+    )
 
 
 def _store_layer(layer: Layer, folder: Path, check: Callable[[], None]) -> _StoredLayer:

@@ -18,7 +18,7 @@ from gate.oci.filesystem import Filesystem
 from gate.oci.image import Image, Layer
 from gate.oci.layer import LayerIndex, Reading, index_layer, read_contents
 from gate.oci.manifest import ImageConfig
-from gate.packages.inventory import DATABASE_DIRECTORIES, READS, Inventory, read_inventory
+from gate.packages.inventory import DATABASE_DIRECTORIES, LOOKED_AT, READS, Inventory, read_inventory
 from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget
 from gate.scanners.coverage import Seen, languages, scan_runs, vulnerabilities
 
@@ -88,7 +88,9 @@ class Collector:
             with workspace(self._settings.work_dir) as folder:
                 copy = store(image, folder / "image", self._deadline.check)
                 settings = replace(self._settings, work_dir=folder)
-                target = ScanTarget(folder / "image", str(stored_manifest(image)), str(image.manifest.config.digest))
+                target = ScanTarget(
+                    folder / "image", str(stored_manifest(image)), str(image.manifest.config.digest)
+                )
                 with ThreadPoolExecutor(max(1, len(self._scanners))) as pool:
                     scans = {name: pool.submit(scanner.scan, target, settings, self._deadline.at)
                              for name, scanner in self._scanners.items()}  # fmt: skip
@@ -104,7 +106,10 @@ class Collector:
             return dict.fromkeys((Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities), error)
 
     def _judged(
-        self, reports: Mapping[str, ScannerReport | Unavailable], inspected: Mapping[type, object], subject: Subject
+        self,
+        reports: Mapping[str, ScannerReport | Unavailable],
+        inspected: Mapping[type, object],
+        subject: Subject,
     ) -> dict[type, object]:
         """Measure the scans against what the gate saw itself."""
         filesystem, inventory = inspected[Filesystem], inspected[Inventory]
@@ -176,7 +181,7 @@ def _inventory(filesystem: Filesystem) -> Inventory:
         content = _kept(lambda place=place: filesystem.content(place))  # type: ignore[misc]
         if content is not None:
             contents[path] = content
-    return read_inventory(contents, filesystem.paths())
+    return read_inventory(contents, filesystem.paths(LOOKED_AT))
 
 
 def _secrets(filesystem: Filesystem) -> Secrets:

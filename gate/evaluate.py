@@ -33,7 +33,9 @@ def evaluate(
     return Verdict(
         subject=subject,
         selected=tuple(setting.rule.id for setting in policy.settings),
-        results=tuple(_result(setting, _ask(setting, policy, evidence, subject)) for setting in policy.settings),
+        results=tuple(
+            _result(setting, _ask(setting, policy, evidence, subject)) for setting in policy.settings
+        ),
         not_run=policy.not_selected,
         evidence=facts or {},
     )

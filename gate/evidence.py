@@ -191,4 +191,6 @@ class Evidence:
             return value
         if isinstance(value, Unavailable):
             raise value
-        raise Unavailable(f"{kind.__name__} was not collected", hint="this is a fault of image-gate; please report it")
+        raise Unavailable(
+            f"{kind.__name__} was not collected", hint="this is a fault of image-gate; please report it"
+        )

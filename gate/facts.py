@@ -21,7 +21,11 @@ def facts_of(evidence: Evidence, image: Image) -> dict[str, object]:
         "created": image.config.created,
         "size": sum(layer.descriptor.size for layer in image.layers),
         "layers": [
-            {"digest": str(layer.descriptor.digest), "diff_id": str(layer.diff_id), "size": layer.descriptor.size}
+            {
+                "digest": str(layer.descriptor.digest),
+                "diff_id": str(layer.diff_id),
+                "size": layer.descriptor.size,
+            }
             for layer in image.layers
         ],
     }
@@ -35,8 +39,14 @@ def facts_of(evidence: Evidence, image: Image) -> dict[str, object]:
         ]
     runs = evidence.values.get(ScanRuns)
     if isinstance(runs, ScanRuns):
-        facts["scanners"] = {name: _scanner(run, runs.problems.get(name, ())) for name, run in sorted(runs.runs.items())}
-    missing = {kind.__name__: value.message for kind, value in evidence.values.items() if isinstance(value, Unavailable)}
+        facts["scanners"] = {
+            name: _scanner(run, runs.problems.get(name, ())) for name, run in sorted(runs.runs.items())
+        }
+    missing = {
+        kind.__name__: value.message
+        for kind, value in evidence.values.items()
+        if isinstance(value, Unavailable)
+    }
     if missing:
         facts["unavailable"] = dict(sorted(missing.items()))
     return facts
@@ -63,5 +73,3 @@ def _scanner(run: ScanRun | Unavailable, problems: tuple[str, ...]) -> Mapping[s
         "warnings": list(run.warnings),
         "seconds": round(run.seconds, 3),
     }
-
-

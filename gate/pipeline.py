@@ -1,6 +1,6 @@
 """One run, from references to a report. Read this first.
 
-    reference --locate--> Location --open--> images, one per platform --collect--> Evidence --evaluate--> Verdict
+reference --locate--> Location --open--> images, one per platform --collect--> Evidence --evaluate--> Verdict
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> R
     if not references:
         raise InvalidInput("no image was named", hint="give at least one reference")
     if len(references) > LIMITS.references:
-        raise InvalidInput(f"{len(references):,} references; at most {LIMITS.references:,} are judged in one run")
+        raise InvalidInput(
+            f"{len(references):,} references; at most {LIMITS.references:,} are judged in one run"
+        )
     for location in [locate(reference) for reference in references]:
         run.judge(location)
     return run.report()
@@ -125,7 +127,9 @@ class _Run:
     def _check_any(self, location: Location, opened: Opened) -> None:
         """Nothing to judge is not a pass."""
         if not opened.images and not opened.failed:
-            left_out = ", ".join(f"{label} ({reason})" for label, reason in opened.left_out.items()) or "nothing"
+            left_out = (
+                ", ".join(f"{label} ({reason})" for label, reason in opened.left_out.items()) or "nothing"
+            )
             reason = f"{location.text} has no image to judge; it has {left_out}"
             self._undecided.append(Undecided(location.text, self._settings.platform, reason))
 
@@ -159,7 +163,9 @@ def _platform(text: str) -> Platform:
     """Parse `OS/ARCHITECTURE[/VARIANT]`."""
     parts = text.split("/")
     if not 2 <= len(parts) <= 3 or not all(part and part.isalnum() and part.isascii() for part in parts):
-        raise InvalidInput(f"{text[:100]!r} is not a platform", hint="write all, or OS/ARCHITECTURE such as linux/arm64")
+        raise InvalidInput(
+            f"{text[:100]!r} is not a platform", hint="write all, or OS/ARCHITECTURE such as linux/arm64"
+        )
     return Platform(*parts).normalised()
 
 

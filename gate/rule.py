@@ -111,8 +111,14 @@ class Rule:
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(self.check)
         parameters = [hints.get(name) for name in inspect.signature(self.check).parameters]
-        if not parameters or not _is_options(parameters[-1]) or not all(kind in KINDS for kind in parameters[:-1]):
-            raise InvalidInput(f"rule {self.id}: the parameters of its check must be kinds of evidence, then its options")
+        if (
+            not parameters
+            or not _is_options(parameters[-1])
+            or not all(kind in KINDS for kind in parameters[:-1])
+        ):
+            raise InvalidInput(
+                f"rule {self.id}: the parameters of its check must be kinds of evidence, then its options"
+            )
         object.__setattr__(self, "evidence", tuple(parameters[:-1]))
         object.__setattr__(self, "options", parameters[-1])
 

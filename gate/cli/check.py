@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from gate.cli import output
 from gate.cli.commands import EXIT_CODES
@@ -22,8 +22,7 @@ from gate.verdict import Report, Status
 EXITS = {Status.PASS: Exit.PASS, Status.FAIL: Exit.FAIL, Status.UNKNOWN: Exit.NO_VERDICT}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What was asked for, one field per option."""
 
     references: tuple[str, ...]
@@ -92,7 +91,7 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
 
     Without --policy the nearest .image-gate.yaml up to the repository's root is used, else the profile baseline. Every
     option can be set by a variable, such as IMAGE_GATE_TRIVY_CACHE; the command line wins.
-    """
+    """  # noqa: D301 -- click wants the backspace
     request = Request(**chosen)
     if request.quiet and request.verbose:
         raise InvalidInput("--quiet and --verbose contradict each other", hint="choose one")

@@ -60,6 +60,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     name="image-gate",
     epilog=EXIT_CODES,
+    no_args_is_help=False,  # it would end as a usage error with the whole help text for a sentence
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="image-gate", message="%(prog)s %(version)s")

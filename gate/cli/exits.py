@@ -135,14 +135,15 @@ def _signals_as_exceptions() -> Iterator[None]:
             signal.signal(other, signal.SIG_IGN)
         raise Interrupted(signal.Signals(number).name)
 
-    handled = [number for number in asking if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in handled:
+    before = {number: signal.getsignal(number) for number in asking}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in before:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)  # what arrives now ends the process, and never with 0
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _wants_details(arguments: Sequence[str]) -> bool:

@@ -8,8 +8,9 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from gate.errors import InvalidInput, Unavailable
 from gate.reporters import RenderOptions, formats, reporter
@@ -19,8 +20,7 @@ WIDTH = 120
 """Columns where there is no terminal: build logs fold nothing, and wider tables are hard to read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """One report file: its format and where it goes."""
 
     format: str

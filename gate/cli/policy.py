@@ -21,12 +21,14 @@ from gate.policy.schema import PROFILES, policy_schema
 FROM = click.argument("path_or_profile", metavar="[PATH|PROFILE]", required=False)
 
 
-@click.group("policy", epilog=EXIT_CODES, short_help="Start, check and look at policies.")
+@click.group(
+    "policy", epilog=EXIT_CODES, no_args_is_help=False, short_help="Start, check and look at policies."
+)
 def COMMAND() -> None:  # noqa: N802 -- a constant: the command
     """Start, check and look at policies. Without PATH or PROFILE it is the one that `check` would use here."""
 
 
-@COMMAND.command()
+@COMMAND.command(short_help="Write a first policy file.")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=FILE_NAMES[0])
 @option("profile", type=click.Choice(PROFILES), default="baseline", help="The profile to extend.")
 def init(path: Path, profile: str) -> Exit:
@@ -49,7 +51,7 @@ def init(path: Path, profile: str) -> Exit:
     return Exit.PASS
 
 
-@COMMAND.command()
+@COMMAND.command(short_help="Print the whole policy, defaults included.")
 @FROM
 def show(path_or_profile: str | None) -> Exit:
     """Print the whole policy as YAML, with everything that it extends and every default."""
@@ -59,7 +61,7 @@ def show(path_or_profile: str | None) -> Exit:
     return Exit.PASS
 
 
-@COMMAND.command()
+@COMMAND.command(short_help="Check a policy and print its digest.")
 @FROM
 def validate(path_or_profile: str | None) -> Exit:
     """Check a policy and print its digest, for --policy-digest. Exits 2 with the place of the first mistake."""
@@ -68,7 +70,7 @@ def validate(path_or_profile: str | None) -> Exit:
     return Exit.PASS
 
 
-@COMMAND.command()
+@COMMAND.command(short_help="Print the JSON schema of policy files.")
 def schema() -> Exit:
     """Print the JSON schema of policy files, for editors."""
     write_stdout(json.dumps(policy_schema(Catalogue()), indent=2) + "\n")

@@ -14,16 +14,14 @@ MOST = 200
 """Credentials reported per configuration: enough to act on, and a hostile one has room for a million."""
 
 _SECRET_NAME = re.compile(
-    r".*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY|ENCRYPTION_?KEY|CREDENTIALS?)[0-9]?",
+    r"(?!(?:no|disabled?|without|skip)[_.-]).*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?"
+    r"|(?:API|ACCESS|SECRET|PRIVATE|ENCRYPTION)[_.-]?KEY)[0-9]?",
     re.IGNORECASE | re.DOTALL,
 )
 """Names whose value is a secret. They end so: PASSWORD_FILE, TOKEN_URL and GPG_KEY (a fingerprint) are none."""
 
 _ASSIGNMENT = re.compile(r"""(?<![\w$.-])([A-Za-z_][A-Za-z0-9_.-]{0,100})=("[^"]*"|'[^']*'|[^\s;&|]*)""")
-_OPTION = re.compile(
-    r"""(?<!\S)--?([A-Za-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api-?key))[ =]("[^"]*"|'[^']*'|[^\s;&|]+)""",
-    re.IGNORECASE,
-)
+_OPTION = re.compile(r"""(?<!\S)--?([A-Za-z][A-Za-z0-9_.-]{0,100})[ =]("[^"]*"|'[^']*'|[^\s;&|-][^\s;&|]*)""")
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://([^\s/:@'\"]{1,200}):([^\s/@'\"]{1,500})@", re.IGNORECASE)
 
 _HARMLESS = re.compile(
@@ -66,6 +64,8 @@ def _texts(config: ImageConfig) -> Iterator[tuple[str, str]]:
         yield f"Labels {name[:100]}", f"{name}={value}"
     for number, step in enumerate(config.history):
         yield f"history {number}", step.created_by
+        yield f"history {number} comment", step.comment
+        yield f"history {number} author", step.author
     yield "Entrypoint", " ".join(config.entrypoint)
     yield "Cmd", " ".join(config.cmd)
     for name, value in config.raw.items():

@@ -137,10 +137,11 @@ _HEADERS = re.compile(
 _LOOKED_AT = 400
 """Bytes behind the headers that are looked at: enough for the shortest key, with line ends and indentation."""
 _MATERIAL = {
-    b"OPENSSH ": re.compile(rb"b3BlbnNzaC1rZXktdjE[A-Za-z0-9/]{41}"),
+    b"OPENSSH ": re.compile(rb"(?=[A-Za-z0-9/]{56})(?:b3BlbnNzaC1rZXktdjEA{5})?([A-Za-z0-9/]{18})"),
     b"PGP ": re.compile(rb"[lx][A-Za-z0-9/]{59}"),
 }
-"""How key material starts, line ends and plus signs apart: an OpenSSH key by its magic, a PGP key by a packet tag."""
+"""How key material starts, line ends and plus signs apart: an OpenSSH key by its magic, a PGP key by a packet tag. Group 1
+is what cannot be a placeholder; an OpenSSH key goes on with numbers that are mostly zero."""
 _BASE64 = re.compile(rb"[A-Za-z0-9/]{56}")
 """All others: any base64 of the length of the shortest, an Ed25519 key in PKCS #8 with 64 characters. Most start with a
 DER sequence (`MII`), but encrypted ones have no structure, and nothing honest puts other base64 behind such a marker."""
@@ -157,7 +158,7 @@ def _private_key(data: bytes, start: int, at: int, end: int) -> tuple[Credential
     stated = data[begin:place]
     form = _BASE64 if b"Proc-Type" in stated else _MATERIAL.get(marker[1], _BASE64)
     material = form.match(_BREAKS.sub(b"", data[place : min(end, place + _LOOKED_AT)]))
-    if material is None or _placeholder(material[0]):
+    if material is None or _placeholder(material[material.lastindex or 0]):
         return ()
     kind = "encrypted private key" if b"ENCRYPTED" in stated else "private key"
     return (Credential(kind, marker[0].decode("ascii"), begin - start),)

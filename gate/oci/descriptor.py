@@ -57,7 +57,9 @@ class Digest:
         algorithm, encoded = match["algorithm"], match["encoded"]
         length = _HEX_LENGTHS.get(algorithm)
         if length is None:
-            raise Unavailable(f"{what} uses the algorithm {algorithm!r}", hint="sha256 and sha512 can be verified")
+            raise Unavailable(
+                f"{what} uses the algorithm {algorithm!r}", hint="sha256 and sha512 can be verified"
+            )
         if len(encoded) != length or not _HEX.fullmatch(encoded):
             raise MalformedImage(f"{what} {value[:150]!r} is not {length} lower-case hexadecimal digits")
         return cls(algorithm, encoded)
@@ -94,7 +96,9 @@ class Platform:
 
     def normalised(self) -> Platform:
         """Apply containerd's rules: `aarch64` is `arm64`, `arm64` implies `v8`, `arm` implies `v7`."""
-        architecture = {"aarch64": "arm64", "x86_64": "amd64", "x86-64": "amd64"}.get(self.architecture, self.architecture)
+        architecture = {"aarch64": "arm64", "x86_64": "amd64", "x86-64": "amd64"}.get(
+            self.architecture, self.architecture
+        )
         variant = self.variant
         if architecture == "arm64" and variant in ("8", "v8"):
             variant = ""

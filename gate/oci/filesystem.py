@@ -97,7 +97,9 @@ class Filesystem:
     def named(self, names: Collection[str]) -> Iterator[Entry]:
         """Yield all that is not a directory and whose last component is one of `names`."""
         wanted = {name.encode() for name in names}
-        found = ((path, entry) for path, entry in self._squash.tree.items() if path.rpartition(b"/")[2] in wanted)
+        found = (
+            (path, entry) for path, entry in self._squash.tree.items() if path.rpartition(b"/")[2] in wanted
+        )
         return self._yield((path, entry) for path, entry in found if self._squash.kind(entry) != DIRECTORY)
 
     def under(self, directory: str) -> Iterator[Entry]:
@@ -112,9 +114,11 @@ class Filesystem:
         real = self._resolve(path, follow_last=True)
         return None if real is None else _printable(real)
 
-    def paths(self) -> Iterator[str]:
-        """Yield all paths of the tree, without their leading slash and in no order."""
-        return (path.decode("utf-8", "backslashreplace") for path in self._squash.tree)
+    def paths(self, starts: Collection[str] = ("",)) -> Iterator[str]:
+        """Yield the paths of the tree that start as one of `starts`, without their leading slash and in no order."""
+        wanted = tuple(start.encode() for start in starts)
+        found = (path for path in self._squash.tree if path.startswith(wanted))
+        return (path.decode("utf-8", "backslashreplace") for path in found)
 
     def marked(self) -> Iterator[Entry]:
         """Yield the files in whose content a byte signature was found, once each."""
@@ -141,7 +145,11 @@ class Filesystem:
         """
         wanted = {name.encode() for name in names}
         squash = self._squash
-        candidates = self._having("marks") if marked else range(squash.starts[-1] + len(squash.layers[-1]) if squash.layers else 0)
+        candidates = (
+            self._having("marks")
+            if marked
+            else range(squash.starts[-1] + len(squash.layers[-1]) if squash.layers else 0)
+        )
         found = []
         for entry in candidates:
             layer, position = self._place(entry)
@@ -177,7 +185,11 @@ class Filesystem:
         missing: dict[int, set[int]] = {}
         for path in paths:
             file = self._file_at(path)
-            if file is not None and self._kept(file) is None and self._column("sizes", file) <= LIMITS.kept_file:
+            if (
+                file is not None
+                and self._kept(file) is None
+                and self._column("sizes", file) <= LIMITS.kept_file
+            ):
                 layer, position = self._place(file)
                 missing.setdefault(layer, set()).add(position)
         return missing
@@ -305,7 +317,11 @@ class Filesystem:
         """Build the value for people and rules."""
         file = self._squash.same_file.get(entry, entry)
         last = self._squash.last_link.get(file, file)
-        others = sorted(_printable(other) for other in self._visible_paths(file) if other != path) if last != file else []
+        others = (
+            sorted(_printable(other) for other in self._visible_paths(file) if other != path)
+            if last != file
+            else []
+        )
         return Entry(
             path=_printable(path),
             type=EntryType(self._squash.kind(entry)),

@@ -35,6 +35,7 @@ _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _OVERLAY = ("trusted.overlay.", "user.overlay.")
 _ELF = b"\x7fELF"
+_PROGRAMS = frozenset({_ELF})
 _SCRIPT = b"#!"
 _SCRIPT_LINE = 256
 """Linux reads so much of a script's first line (BINPRM_BUF_SIZE)."""
@@ -99,7 +100,9 @@ class LayerIndex:
         return len(self.paths)
 
 
-def index_layer(layer: Layer, reading: Reading, *, sink: Callable[[bytes], object] | None = None) -> LayerIndex:
+def index_layer(
+    layer: Layer, reading: Reading, *, sink: Callable[[bytes], object] | None = None
+) -> LayerIndex:
     """Read a layer to its end and return its index; `sink` receives the stored bytes.
 
     Raises what `tar_stream` and `TarReader` raise, and `MalformedImage` for names and entries that engines refuse.
@@ -109,14 +112,15 @@ def index_layer(layer: Layer, reading: Reading, *, sink: Callable[[bytes], objec
     append_path, append_type = index.paths.append, index.types.append
     append_mode, append_size, append_mtime = index.modes.append, index.sizes.append, index.mtimes.append
     append_uid, append_gid = index.uids.append, index.gids.append
-    keep, keep_below, credentials = reading.keep, reading.keep_below, reading.credentials
+    keep, below, searching = reading.keep, reading.keep_below, reading.credentials
+    programs = _PROGRAMS if reading.marks else frozenset()
     for position, member in enumerate(reader):
         name, type_, mode, uid, gid, size, mtime, link, device, xattrs, head = member
         kind = _TYPES[type_]
-        path = name.rstrip(b"/") if name[-1:] == b"/" else name
+        path = name if kind == FILE else name.rstrip(b"/")
         if path[:2] == b"./":
             path = path[2:]
-        if b"/." in path or b"//" in path or path[:1] in _UNUSUAL_STARTS or len(path) > _USUAL_LENGTH:
+        if path[:1] in _UNUSUAL_STARTS or b"/." in path or b"//" in path or len(path) > _USUAL_LENGTH:
             path, kind = _unusual(name, kind)
         append_path(path)
         append_type(kind)
@@ -127,15 +131,18 @@ def index_layer(layer: Layer, reading: Reading, *, sink: Callable[[bytes], objec
             append_uid(uid)
             append_gid(gid)
         except OverflowError:
-            raise MalformedImage(f"a tar entry has an owner, size or time that no file has: {path[:200]!r}") from None
+            raise MalformedImage(
+                f"a tar entry has an owner, size or time that no file has: {path[:200]!r}"
+            ) from None
         if kind == FILE:
-            if path in keep or head == _ELF or head[:2] == _SCRIPT or credentials or path.startswith(keep_below):
+            if head in programs or head[:2] == _SCRIPT or searching or path in keep or path.startswith(below):
                 _read_content(index, reader, reading, head)
-        elif kind in _LINKS:
-            index.links[position] = _target(link, path, kind)
-        if device or xattrs:
-            _check_overlay(member, path)
-            index.xattrs[position] = xattrs
+            if xattrs:
+                _note_xattrs(index, member)
+        elif kind != DIRECTORY or xattrs:
+            if kind in _LINKS:
+                index.links[position] = _target(link, path, kind)
+            _note_xattrs(index, member)
         if position >= LIMITS.layer_entries:
             raise MalformedImage(f"a layer has more than {LIMITS.layer_entries:,} entries")
     return index
@@ -184,12 +191,17 @@ def _target(link: bytes, path: bytes, kind: int) -> bytes:
     return b"/".join(_normal(link)) if kind == HARD_LINK else link
 
 
-def _check_overlay(member: Member, path: bytes) -> None:
-    """Refuse what only overlay file systems read as a deletion: other engines would show the file."""
+def _note_xattrs(index: LayerIndex, member: Member) -> None:
+    """Keep the extended attributes of the entry indexed last; refuse what only overlay file systems read as a deletion.
+
+    Other engines would show the file that such an entry hides.
+    """
     if (member.type == tar_header.CHARACTER_DEVICE and member.device == (0, 0)) or any(
         name.startswith(_OVERLAY) for name in member.xattrs
     ):
-        raise MalformedImage(f"a tar entry is a deletion mark of overlay file systems: {path[:200]!r}")
+        raise MalformedImage(f"a tar entry is a deletion mark of overlay file systems: {index.paths[-1][:200]!r}")
+    if member.xattrs:
+        index.xattrs[len(index.paths) - 1] = member.xattrs
 
 
 def _read_content(index: LayerIndex, reader: TarReader, reading: Reading, head: bytes) -> None:

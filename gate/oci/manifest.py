@@ -9,9 +9,25 @@ from typing import Any
 from gate.errors import MalformedImage
 from gate.limits import LIMITS
 from gate.oci import strict_json
-from gate.oci.descriptor import CONFIG_TYPES, INDEX_TYPES, MANIFEST_TYPES, PLATFORM_FIELDS, Descriptor, Digest, Platform
+from gate.oci.descriptor import (
+    CONFIG_TYPES,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    PLATFORM_FIELDS,
+    Descriptor,
+    Digest,
+    Platform,
+)
 
-_MANIFEST_FIELDS = ("schemaVersion", "mediaType", "config", "layers", "annotations", "subject", "artifactType")
+_MANIFEST_FIELDS = (
+    "schemaVersion",
+    "mediaType",
+    "config",
+    "layers",
+    "annotations",
+    "subject",
+    "artifactType",
+)
 _INDEX_FIELDS = ("schemaVersion", "mediaType", "manifests", "annotations", "subject", "artifactType")
 _CONFIG_FIELDS = (
     *PLATFORM_FIELDS, "created", "author", "config", "rootfs", "history", "container_config", "docker_version",
@@ -43,11 +59,15 @@ class Manifest:
         container's (a Helm chart, a WebAssembly module) is refused: engines and scanners disagree on those.
         """
         body = strict_json.named_fields(
-            strict_json.parse(data, "the manifest"), (*_MANIFEST_FIELDS, "manifests", "fsLayers"), "the manifest"
+            strict_json.parse(data, "the manifest"),
+            (*_MANIFEST_FIELDS, "manifests", "fsLayers"),
+            "the manifest",
         )
         stated = _stated_type(body, media_type, MANIFEST_TYPES, "the manifest")
         if "manifests" in body or "fsLayers" in body:
-            raise MalformedImage("the manifest also has the fields of an index or of schema 1, so readers differ on it")
+            raise MalformedImage(
+                "the manifest also has the fields of an index or of schema 1, so readers differ on it"
+            )
         config = Descriptor.from_json(body.get("config"), "the manifest's config")
         if config.media_type not in CONFIG_TYPES:
             raise MalformedImage(
@@ -58,7 +78,10 @@ class Manifest:
         return cls(
             media_type=stated,
             config=config,
-            layers=tuple(Descriptor.from_json(layer, f"layer {number} of the manifest") for number, layer in enumerate(layers)),
+            layers=tuple(
+                Descriptor.from_json(layer, f"layer {number} of the manifest")
+                for number, layer in enumerate(layers)
+            ),
             annotations=strict_json.text_map(body.get("annotations"), "the manifest's annotations"),
         )
 
@@ -68,7 +91,10 @@ def artifact_content(data: bytes) -> tuple[Descriptor, frozenset[str]]:
     what = "the manifest"
     body = strict_json.named_fields(strict_json.parse(data, what), _MANIFEST_FIELDS, what)
     layers = strict_json.objects(body.get("layers"), f"{what}'s layers", limit=LIMITS.layers)
-    types = (Descriptor.from_json(layer, f"layer {number} of {what}").media_type for number, layer in enumerate(layers))
+    types = (
+        Descriptor.from_json(layer, f"layer {number} of {what}").media_type
+        for number, layer in enumerate(layers)
+    )
     return Descriptor.from_json(body.get("config"), f"{what}'s config"), frozenset(types)
 
 
@@ -92,7 +118,10 @@ class Index:
         entries = strict_json.objects(body.get("manifests"), "the index's manifests", limit=LIMITS.manifests)
         return cls(
             media_type=stated,
-            manifests=tuple(Descriptor.from_json(entry, f"entry {number} of the index") for number, entry in enumerate(entries)),
+            manifests=tuple(
+                Descriptor.from_json(entry, f"entry {number} of the index")
+                for number, entry in enumerate(entries)
+            ),
             annotations=strict_json.text_map(body.get("annotations"), "the index's annotations"),
         )
 
@@ -104,7 +133,9 @@ def _stated_type(body: strict_json.Object, expected: str, allowed: frozenset[str
         raise MalformedImage(f"{what} has schemaVersion {version!r}; only 2 is an image of today")
     stated = strict_json.text(body.get("mediaType"), f"{what}, mediaType") or expected
     if stated not in allowed or (expected and stated != expected):
-        raise MalformedImage(f"{what} says it is {stated[:100]!r} where {expected or 'an image'!r} was pointed to")
+        raise MalformedImage(
+            f"{what} says it is {stated[:100]!r} where {expected or 'an image'!r} was pointed to"
+        )
     return stated
 
 
@@ -150,7 +181,9 @@ class ImageConfig:
         runtime = strict_json.named_fields(_object(body.get("config")), _RUNTIME_FIELDS, f"{what}, config")
         rootfs = strict_json.named_fields(body.get("rootfs"), ("type", "diff_ids"), f"{what}, rootfs")
         if rootfs.get("type") != "layers":
-            raise MalformedImage(f"{what} has a rootfs of type {rootfs.get('type')!r}; the specification knows 'layers'")
+            raise MalformedImage(
+                f"{what} has a rootfs of type {rootfs.get('type')!r}; the specification knows 'layers'"
+            )
         diff_ids = strict_json.objects(rootfs.get("diff_ids"), f"{what}, diff_ids", limit=LIMITS.layers)
         history = strict_json.objects(body.get("history"), f"{what}, history", limit=20 * LIMITS.layers)
         healthcheck = runtime.get("Healthcheck")
@@ -167,8 +200,12 @@ class ImageConfig:
             volumes=tuple(sorted(_object(runtime.get("Volumes")))),
             labels=strict_json.text_map(runtime.get("Labels"), f"{what}, Labels"),
             healthcheck=None if healthcheck is None else _object(healthcheck),
-            history=tuple(_history_entry(entry, f"{what}, history {number}") for number, entry in enumerate(history)),
-            diff_ids=tuple(Digest.parse(value, f"{what}, diff ID {number}") for number, value in enumerate(diff_ids)),
+            history=tuple(
+                _history_entry(entry, f"{what}, history {number}") for number, entry in enumerate(history)
+            ),
+            diff_ids=tuple(
+                Digest.parse(value, f"{what}, diff ID {number}") for number, value in enumerate(diff_ids)
+            ),
             raw=body,
         )
 
@@ -199,6 +236,7 @@ def _history_entry(value: Any, what: str) -> HistoryEntry:
     if not isinstance(empty, bool):
         raise MalformedImage(f"{what}, empty_layer is not a boolean")
     created, created_by, comment, author = (
-        strict_json.text(found.get(name), f"{what}, {name}") for name in ("created", "created_by", "comment", "author")
+        strict_json.text(found.get(name), f"{what}, {name}")
+        for name in ("created", "created_by", "comment", "author")
     )
     return HistoryEntry(created, created_by, comment, author, empty)

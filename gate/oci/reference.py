@@ -85,12 +85,16 @@ class Pattern:
         host, *segments = value.split("/")
         wildcard, bare = ("*.", host[2:]) if host.startswith("*.") else ("", host)
         if not _is_host(bare) or (wildcard and "." not in bare):
-            raise _invalid(value, "a pattern starts with a registry host, such as registry.example.com or docker.io")
+            raise _invalid(
+                value, "a pattern starts with a registry host, such as registry.example.com or docker.io"
+            )
         registry = wildcard + _registry(bare, value)
         for position, segment in enumerate(segments):
             wild = segment == "*" or (segment == "**" and position == len(segments) - 1)
             if not wild and not _SEGMENT.fullmatch(segment):
-                raise _invalid(value, "wildcards stand for whole segments: `*` for one, a final `**` for all that follow")
+                raise _invalid(
+                    value, "wildcards stand for whole segments: `*` for one, a final `**` for all that follow"
+                )
         return cls(registry, tuple(segments))
 
     def matches(self, reference: Reference) -> bool:
@@ -135,4 +139,6 @@ def _digest(value: str, whole: str) -> Digest:
 
 def _invalid(value: str, why: str) -> InvalidInput:
     """Build the one error of this module."""
-    return InvalidInput(f"{value[:300]!r} is not an image name: {why}", hint="write it as registry/repository:tag@digest")
+    return InvalidInput(
+        f"{value[:300]!r} is not an image name: {why}", hint="write it as registry/repository:tag@digest"
+    )

@@ -46,7 +46,9 @@ class Squash:
             self._apply(layer, self.starts[number])
         if self._deleted or self._opaque:
             floors: dict[bytes, int] = {}
-            self.tree = {path: entry for path, entry in self.tree.items() if self._visible(path, entry, floors)}
+            self.tree = {
+                path: entry for path, entry in self.tree.items() if self._visible(path, entry, floors)
+            }
 
     def layer_of(self, entry: int) -> int:
         """Return the index of the layer that holds an entry."""
@@ -100,7 +102,9 @@ class Squash:
         resolved = _join(self._directory(parent), base)
         found = self.tree.get(resolved)
         if found is None or not self._visible(resolved, found) or (resolved + b"/").startswith(path + b"/"):
-            raise MalformedImage(f"the hard link {path[:200]!r} has the target {target[:200]!r}, which is not there")
+            raise MalformedImage(
+                f"the hard link {path[:200]!r} has the target {target[:200]!r}, which is not there"
+            )
         found = self.same_file.get(found, found)
         if self.kind(found) == DIRECTORY:
             raise MalformedImage(f"the hard link {path[:200]!r} points to a directory")
@@ -112,7 +116,9 @@ class Squash:
         if not self._deleted and not self._opaque:
             return True
         parent = path.rpartition(b"/")[0]
-        hidden = max(self._deleted.get(path, -1), self._floor(parent, {} if floors is None else floors) if path else -1)
+        hidden = max(
+            self._deleted.get(path, -1), self._floor(parent, {} if floors is None else floors) if path else -1
+        )
         return hidden <= entry
 
     def _floor(self, directory: bytes, floors: dict[bytes, int]) -> int:

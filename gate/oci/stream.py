@@ -26,7 +26,9 @@ _ZSTD_SKIPPABLE = (b"\x2a\x4d\x18", range(0x50, 0x60))
 _UNSUPPORTED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x04\x22\x4d\x18": "lz4", b"\x5d\x00\x00": "lzma"}
 
 
-def read_verified(stream: BinaryIO, descriptor: Descriptor, what: str, *, limit: int = LIMITS.document) -> bytes:
+def read_verified(
+    stream: BinaryIO, descriptor: Descriptor, what: str, *, limit: int = LIMITS.document
+) -> bytes:
     """Read a whole document and return it once size and digest are right; raises `IntegrityError` or `MalformedImage`."""
     if descriptor.size > limit:
         raise MalformedImage(f"{what} is said to have {descriptor.size:,} bytes; at most {limit:,} are read")
@@ -97,7 +99,9 @@ def _expand(stored: Iterator[bytes], name: str) -> Iterator[bytes]:
             break
     for magic, format_name in _UNSUPPORTED.items():
         if head.startswith(magic):
-            raise Unavailable(f"{name} is compressed with {format_name}", hint="tar, gzip and zstd layers can be read")
+            raise Unavailable(
+                f"{name} is compressed with {format_name}", hint="tar, gzip and zstd layers can be read"
+            )
     if head.startswith(_GZIP):
         yield from _inflate(head, stored, _gzip(), name)
     elif _is_zstd(head):

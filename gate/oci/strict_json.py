@@ -39,7 +39,9 @@ def parse(data: bytes, what: str, *, limit: int = LIMITS.document) -> Any:
         if len(found) != len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
-            raise MalformedImage(f"{what} has the key {twice!r} twice in one object, which readers resolve differently")
+            raise MalformedImage(
+                f"{what} has the key {twice!r} twice in one object, which readers resolve differently"
+            )
         return found
 
     def constant(name: str) -> NoReturn:
@@ -85,7 +87,9 @@ def _check_surrogates(text: str, what: str) -> None:
     try:
         json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise MalformedImage(f"{what} holds an escaped lone surrogate, which readers replace differently") from None
+        raise MalformedImage(
+            f"{what} holds an escaped lone surrogate, which readers replace differently"
+        ) from None
 
 
 def named_fields(value: Any, fields: Iterable[str], what: str) -> Object:

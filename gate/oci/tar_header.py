@@ -127,13 +127,17 @@ class Extension:
             _check_global(_pax_records(data))
         elif type_ == _PAX:
             if self:
-                raise MalformedImage("a tar entry has several extended headers; readers differ on which counts")
+                raise MalformedImage(
+                    "a tar entry has several extended headers; readers differ on which counts"
+                )
             self._records = _pax_records(data)
         else:
             field = "name" if type_ == _LONG_NAME else "link"
             value = data.partition(b"\0")[0]
             if self._records or field in self._long or not value:
-                raise MalformedImage("a tar entry has an empty GNU long name, or several; readers differ on which counts")
+                raise MalformedImage(
+                    "a tar entry has an empty GNU long name, or several; readers differ on which counts"
+                )
             self._long[field] = value
 
     def apply(self, member: Member) -> Member:
@@ -202,6 +206,10 @@ def _count(records: Mapping[str, bytes], record: str, default: int) -> int:
 def _time(value: bytes) -> int:
     """Read the whole seconds of a decimal time."""
     seconds, _, fraction = value.partition(b".")
-    if not seconds.removeprefix(b"-").isdigit() or len(seconds) > 18 or not (fraction.isdigit() or not fraction):
+    if (
+        not seconds.removeprefix(b"-").isdigit()
+        or len(seconds) > 18
+        or not (fraction.isdigit() or not fraction)
+    ):
         raise MalformedImage("the PAX record 'mtime' is not a time")
     return int(seconds)

@@ -57,6 +57,9 @@ _UNREAD = (
 _UNREAD_STARTS = tuple(start for _, start, _ in _UNREAD)
 _FILE_LISTS = "var/lib/dpkg/info/"
 
+LOOKED_AT: tuple[str, ...] = (_FILE_LISTS, *_UNREAD_STARTS)
+"""How the paths start that `read_inventory` looks at by name; it needs no others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -100,8 +103,8 @@ def read_inventory(contents: Mapping[str, bytes | Unavailable], paths: Iterable[
     """Read the inventory from the kept files of an image's final file system.
 
     `contents` maps paths (relative to the root, without a leading slash) to bytes, or to the reason why they were not kept;
-    files that are no evidence are passed over. `paths` are all paths of the image. Raises nothing on account of what the
-    files contain: what cannot be read is among `problems`.
+    files that are no evidence are passed over. `paths` are the paths of the image, as far as they start as one of
+    `LOOKED_AT`. Raises nothing on account of what the files contain: what cannot be read is among `problems`.
     """
     databases: list[PackageDatabase] = []
     problems: list[Problem] = []

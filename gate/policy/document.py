@@ -32,6 +32,8 @@ _NUMERIC = (
     r"|\.(?:nan|NaN|NAN)"
 )
 """What some version of YAML takes for a number: octal, binary, hexadecimal, exponents, underscores, base 60, infinities."""
+_MISLEADING = "\\r(?!\\n)|[\\x85\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]"
+"""Characters that end a line for some readers only, or turn the direction of text: people would see another document."""
 _WORDS = {"": None, "~": None} | {
     spelling: value
     for word, value in (("null", None), ("true", True), ("false", False))
@@ -59,13 +61,10 @@ def parse(data: bytes, file: str) -> Node:
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise InvalidInput(f"{place}: this is not valid YAML: {what}") from None
     except ReaderError as error:
-        place = _place(text, error.position, file)
-        raise InvalidInput(
-            f"{place}: the character U+{ord(text[error.position]):04X} cannot stand in YAML"
-        ) from None
-    except (YAMLError, ValueError, RecursionError, AttributeError, IndexError, TypeError) as error:
-        # What the parser lets slip on malformed input is the document's fault, not ours.
-        raise InvalidInput(f"{Mark(file, 1, 1)}: this is not valid YAML: {type(error).__name__}") from None
+        raise _forbidden(text, error.position, file) from None
+    except (YAMLError, ValueError, OverflowError, AssertionError) as error:
+        # The parser lets these slip, for escapes beyond Unicode and for versions that are not YAML's.
+        raise InvalidInput(f"{Mark(file, 1, 1)}: this is not valid YAML: {error}"[:300]) from None
     if root is None or root.value is None:
         raise InvalidInput(
             f"{Mark(file, 1, 1)}: the document is empty", hint="a policy starts with `schema: 1`"
@@ -88,13 +87,20 @@ def _text(data: bytes, file: str) -> str:
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LINE_LIMIT:
             raise InvalidInput(f"{Mark(file, number, 1)}: the line has more than {LINE_LIMIT:,} characters")
+    found = re.search(_MISLEADING, text)
+    if found:
+        raise _forbidden(text, found.start(), file)
     return text
 
 
-def _place(text: str, position: int, file: str) -> Mark:
-    """Turn an offset into line and column."""
+def _forbidden(text: str, position: int, file: str) -> InvalidInput:
+    """Build the error for a character that must not stand in a document."""
     lines = text[:position].split("\n")
-    return Mark(file, len(lines), len(lines[-1]) + 1)
+    place = Mark(file, len(lines), len(lines[-1]) + 1)
+    return InvalidInput(
+        f"{place}: the character U+{ord(text[position]):04X} cannot stand in a policy",
+        hint="remove or escape it",
+    )
 
 
 class _Builder:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from gate.errors import InvalidInput
 from gate.verdict import Report
 
 
-@dataclass(frozen=True, slots=True)
-class RenderOptions:
+class RenderOptions(msgspec.Struct, frozen=True):
     """How people want a report: `width` in columns; `color` allows ANSI colours; `quiet` wins over `verbose`.
 
     They change what is told, never what is decided; a format for machines ignores them.
@@ -29,8 +29,7 @@ class RenderOptions:
     quiet: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reporter:
+class Reporter(msgspec.Struct, frozen=True):
     """One output format: its name, its media type, and the function that renders a report."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from gate.rule import Finding, Severity
 from gate.verdict import Outcome, Verdict
@@ -13,8 +14,7 @@ _LONGEST_VERSION = 128
 """Characters of a version that is compared: real ones stay below 60, and the library's patterns are slow on long ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upgrade:
+class Upgrade(msgspec.Struct, frozen=True):
     """One upgrade of one package, and the findings that it clears, counted by severity.
 
     `to` is one version, or several where their order could not be told. `found_by` are the scanners of all its findings.

@@ -26,7 +26,7 @@ class LocationDocument(msgspec.Struct, frozen=True):
     """Where in the image something is; what does not apply is null."""
 
     layer: Annotated[str | None, describe("Diff ID of the layer (digest of its uncompressed tar stream).")]
-    layer_index: Annotated[int | None, describe("Position of the layer, 0 at the base.", ge=0)]
+    layer_index: Annotated[int | None, describe("Position of the layer, 0 at the base.")]
     path: Annotated[str | None, describe("Path in the image, with a leading slash.")]
     package: Annotated[str | None, describe("Package URL.")]
 
@@ -223,7 +223,7 @@ def _finding(finding: Finding, result: RuleResult) -> FindingDocument:
         message=redacted(finding.message),
         id=finding.id,
         severity=str(result.severity if finding.severity is None else finding.severity),
-        action=finding.action or result.action,
+        action=Action.WARN if Action.WARN in (finding.action, result.action) else Action.DENY,
         location=_location(finding.location),
         remediation=redacted(finding.remediation),
         details=dict(finding.details),

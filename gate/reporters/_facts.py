@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gate import __version__
 from gate.printable import shown
 from gate.rule import Location, Severity
 from gate.verdict import Outcome, Report, Status, Verdict
+
+_FIRST_YEAR = 2013
 
 
 def count(number: int, noun: str) -> str:
@@ -48,13 +50,16 @@ def size(number: int) -> str:
 
 
 def age(since: object, now: datetime) -> str:
-    """Return how long ago `since` was (a time or its ISO 8601 text): `6 h`, `12 days`; empty for what is no time."""
+    """Return how long ago `since` was (a time or its ISO 8601 text): `6 h`, `12 days`.
+
+    Empty for what is no time, lies ahead, or is older than container images are: builds write such dates as placeholders.
+    """
     try:
         then = since if isinstance(since, datetime) else datetime.fromisoformat(str(since))
         seconds = (now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds()
     except (ValueError, OverflowError):
         return ""
-    if seconds < 0:
+    if seconds < 0 or then.year < _FIRST_YEAR:
         return ""
     hours = int(seconds // 3600)
     return f"{hours} h" if hours < 48 else f"{hours // 24:,} days"
@@ -134,13 +139,25 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
                 _word(database, "digest"),
             ]
         lines.append(" · ".join(fact for fact in facts if fact))
+        lines += [f"  ! {shown(str(problem))}" for problem in _items(run, "problems")]
     return lines
+
+
+def expired_exceptions(run: Mapping[str, object]) -> list[str]:
+    """Return the exceptions of the policy that no longer apply."""
+    return [shown(str(item)) for item in _items(_mapping(run, "policy"), "expired_exceptions")]
 
 
 def _mapping(facts: Mapping[str, object], name: str) -> Mapping[str, object]:
     """Return a nested mapping of facts, empty where there is none."""
     found = facts.get(name)
     return found if isinstance(found, Mapping) else {}
+
+
+def _items(facts: Mapping[str, object], name: str) -> Sequence[object]:
+    """Return a list of facts, empty where there is none."""
+    found = facts.get(name)
+    return found if isinstance(found, list | tuple) else ()
 
 
 def _word(facts: Mapping[str, object], name: str) -> str:

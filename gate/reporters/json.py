@@ -23,11 +23,15 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 def render(report: Report, options: RenderOptions) -> str:  # noqa: ARG001 -- machines get everything, always
     """Render the report as indented JSON that ends in a line feed."""
-    document = report_document(report)
+    return json_text(report_document(report))
+
+
+def json_text(value: object) -> str:
+    """Return any value of plain data, dataclasses and structs as JSON that is safe to show and ends in a line feed."""
     try:
-        encoded = msgspec.json.encode(document, enc_hook=_plain, order="deterministic")
+        encoded = msgspec.json.encode(value, enc_hook=_plain, order="deterministic")
     except UnicodeEncodeError:
-        plain = msgspec.to_builtins(document, enc_hook=_plain, order="deterministic")
+        plain = msgspec.to_builtins(value, enc_hook=_plain, order="deterministic")
         encoded = msgspec.json.encode(_visible_surrogates(plain))
     text = msgspec.json.format(encoded, indent=2).decode()
     text = text.replace(

@@ -19,6 +19,7 @@ from gate.reporters import RenderOptions, Reporter
 from gate.reporters._advice import upgrades
 from gate.reporters._facts import (
     count,
+    expired_exceptions,
     facts_of_image,
     facts_of_run,
     facts_of_scanners,
@@ -83,6 +84,8 @@ class _Sheet:
         if not self.brief:
             self.line(facts_of_run(report.run, verbose=self.verbose), "dim", lead="image-gate ")
             self.left_out(report.left_out)
+            for exception in expired_exceptions(report.run):
+                self.line(f"no longer excepted: {exception}", "yellow", lead="! ")
         for verdict in report.verdicts:
             self.verdict(verdict)
         for undecided in report.undecided:

@@ -8,7 +8,7 @@ from typing import Annotated
 from gate.options import describe
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,3})? ?([kKMG]i?)?B$"
+_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,3})? ?([kKMG]i?)?B(?!\n)$"
 _SIZE = re.compile(r"([0-9.]+) ?([A-Za-z]+)")
 
 Size = Annotated[

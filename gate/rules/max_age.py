@@ -21,7 +21,7 @@ CLOCK_SKEW = timedelta(minutes=10)
 """How far ahead another machine's clock may honestly be; beyond that a date in the future is no date."""
 
 _RFC_3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?P<fraction>\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
+    r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 
 
@@ -40,9 +40,10 @@ def check(
 ) -> Iterator[Finding | Remark]:
     """Compare the image's age at the time of the check with the accepted one."""
     now = subject.checked_at
-    built, evidence = _built(config.created, now), "the creation time in its configuration"
+    stated = _time(config.created)
+    built, evidence = _believed(stated, now), "the creation time in its configuration"
     if built is None:
-        doubt = _doubt(config.created, now)
+        doubt = _doubt(config.created, stated, now)
         built, evidence = _other_evidence(config, filesystem, inventory, now)
         if built is None:
             raise Unavailable(
@@ -64,39 +65,27 @@ def check(
         )
 
 
-def _built(text: str, now: datetime) -> datetime | None:
-    """Read a time as the specification writes it (RFC 3339); None for anything that cannot be when an image was built."""
-    match = _RFC_3339.fullmatch(text)
-    if match is None:
-        return None
-    fraction = match["fraction"] or ""
+def _time(text: str) -> datetime | None:
+    """Read a time as the specification writes it (RFC 3339); None for anything else, leap seconds included, as in Go."""
     try:
-        found = datetime.fromisoformat(
-            text.upper().replace(fraction, "", 1) if fraction else text.upper()
-        ).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return datetime.fromisoformat(text.upper()) if _RFC_3339.fullmatch(text) else None
+    except ValueError:
         return None
-    return _believed(found, now)
 
 
-def _believed(found: datetime, now: datetime) -> datetime | None:
-    """Return a date that an image can have been built at."""
-    return found if FIRST_IMAGE <= found <= now + CLOCK_SKEW else None
+def _believed(found: datetime | None, now: datetime) -> datetime | None:
+    """Return `found` in UTC if an image can have been built then."""
+    return found.astimezone(UTC) if found and FIRST_IMAGE <= found <= now + CLOCK_SKEW else None
 
 
-def _doubt(created: str, now: datetime) -> str:
+def _doubt(created: str, found: datetime | None, now: datetime) -> str:
     """Say why the creation time is not believed."""
     if not created:
         return "its configuration states no creation time"
-    year = created[:4] if _RFC_3339.fullmatch(created) else ""
-    if year > str(now.year) or (
-        year == str(now.year) and _built(created, datetime.max.replace(tzinfo=UTC) - CLOCK_SKEW)
-    ):
-        return f"its creation time {created[:40]!r} lies in the future"
-    return (
-        f"its creation time {created[:40]!r} is a placeholder"
-        if year
-        else f"its creation time {created[:40]!r} is none"
+    if found is None:
+        return f"its creation time {created[:40]!r} is not a time"
+    return f"its creation time {created[:40]!r} " + (
+        "lies in the future" if found > now else "is a placeholder"
     )
 
 
@@ -104,10 +93,13 @@ def _other_evidence(
     config: ImageConfig, filesystem: Filesystem, inventory: Inventory, now: datetime
 ) -> tuple[datetime | None, str]:
     """Return the newest believable date in history, packages and files, and what it is: no image is older than its parts."""
-    candidates = [(_built(step.created, now), "the newest step of its history") for step in config.history]
+    candidates = [
+        (_believed(_time(step.created), now), "the newest step of its history") for step in config.history
+    ]
     candidates += [
-        (_moment(package.install_time or package.build_time, now), f"its newest package, {package.name}")
+        (_moment(seconds, now), f"its newest package, {package.name}")
         for package in inventory.packages
+        for seconds in (package.install_time, package.build_time)
     ]
     candidates.append((_moment(filesystem.newest_mtime(), now), "its newest file"))
     believed = [(when, evidence) for when, evidence in candidates if when is not None]
@@ -115,10 +107,10 @@ def _other_evidence(
 
 
 def _moment(seconds: int | None, now: datetime) -> datetime | None:
-    """Turn seconds since 1970 into a believable date."""
-    if seconds is None or not FIRST_IMAGE.timestamp() <= seconds <= (now + CLOCK_SKEW).timestamp():
+    """Turn seconds since 1970 into a believable date; a number too large for any date is none."""
+    if seconds is None or not 0 < seconds <= (now + CLOCK_SKEW).timestamp():
         return None
-    return datetime.fromtimestamp(seconds, UTC)
+    return _believed(datetime.fromtimestamp(seconds, UTC), now)
 
 
 RULE = Rule(

@@ -25,7 +25,8 @@ class MinimalBaseOptions(Options):
 
     families: Annotated[tuple[Family, ...], describe("Bases that are accepted.", min_length=1)] = MINIMAL
     max_packages: (
-        Annotated[int, describe("Most packages that the package databases may list.", ge=0, le=100_000)] | None
+        Annotated[int, describe("Most packages that the package databases may list.", ge=0, le=100_000)]
+        | None
     ) = None
     max_executables: (
         Annotated[

@@ -115,8 +115,8 @@ def _is_shell(program: Program) -> bool:
     """Whether a program that has a shell's name is one: a script that a shell runs is not, and has no use without it."""
     entry = program.entry
     if entry.interpreter:
-        words = {base_name(word) for word in entry.interpreter.split()}
-        return not words & SHELLS and any(base_name(name) in SHELLS for name in program.names)
+        called = {base_name(word) for word in entry.interpreter.split()}
+        return not called & SHELLS and any(base_name(name) in SHELLS for name in program.names)
     return True
 
 

@@ -37,7 +37,7 @@ TOOLS: dict[Category, frozenset[str]] = {
     ),
     "debuggers": frozenset(
         words(
-            "gdb gdbserver lldb lldb-server strace ltrace perf bpftrace valgrind tcpdump tshark dlv nsenter"
+            "gdb gdbserver lldb lldb-server strace ltrace perf bpftrace valgrind tcpdump tshark dlv"
             " radare2 gcore"
         )
     ),
@@ -56,6 +56,9 @@ TOOLS: dict[Category, frozenset[str]] = {
     "version-control": frozenset(words("git hg svn bzr brz cvs fossil darcs")),
 }
 """Programs by category. Names are matched exactly, and only where the file can be run."""
+
+PARTS = ("/usr/lib/apt/methods/", "/usr/lib/emacs/", "/usr/share/")
+"""Where programs keep parts of themselves under the names of others."""
 
 CACHES: dict[str, str] = {
     "/var/lib/apt/lists": "apt package lists",
@@ -128,7 +131,12 @@ def check(filesystem: Filesystem, config: ImageConfig, options: NoUnneededToolsO
 
 
 def _counts(program: Program) -> bool:
-    """Whether a program is what its name says: small scripts called `make` or `links` below data directories are not."""
+    """Whether a program is what its name says.
+
+    Parts of other programs are not (apt's `methods/ftp`), nor small scripts called `make` or `links` in data directories.
+    """
+    if program.entry.path.startswith(PARTS):
+        return False
     return not program.entry.interpreter or any(
         parent in ("bin", "sbin", "libexec") for name in program.names for parent in name.split("/")[-2:-1]
     )

@@ -17,7 +17,7 @@ from gate.scanners.grype_database import GrypeDatabase, Release
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version, find
 from gate.scanners.purls import SYSTEM_TYPES, type_of
-from gate.scanners.renewal import renewing, shared
+from gate.scanners.renewal import Replaced, renewing, shared, steady
 
 NAME = "grype"
 REQUIREMENT = Requirement(
@@ -162,13 +162,23 @@ def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> Scan
     program = find(REQUIREMENT, settings.grype)
     bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
     warnings = () if settings.offline else _renew(program, settings, bounds)
-    with shared(settings.grype_database, bounds), sandbox(settings.work_dir, NAME) as place:
-        database = GrypeDatabase.read(settings.grype_database)
+    return steady(lambda: _scan(program, target, settings, bounds, warnings))
+
+
+def _scan(
+    program: Program, target: ScanTarget, settings: ScannerSettings, bounds: Bounds, warnings: tuple[str, ...]
+) -> ScannerReport:
+    """Run Grype once on a database that does not change meanwhile."""
+    folder = settings.grype_database
+    with shared(folder, bounds), sandbox(settings.work_dir, NAME) as place:
+        database = GrypeDatabase.read(folder)
         finished = run(_scan_command(program, target, settings, place), place, bounds)
+        if GrypeDatabase.read(folder).identity != database.identity:
+            raise Replaced("Grype")
         found = report.read(place.path("report.json"), _Report, "report of Grype")
         packages = report.read(place.path("packages.json"), _Packages, "package list of Grype")
         _check(found, packages, finished, target)
-        _check_database(found, database, settings.grype_database)
+        _check_database(found, database)
     return _report(program, database, (found, packages), finished, warnings)
 
 
@@ -247,19 +257,13 @@ def _check(found: _Report, packages: _Packages, finished: Finished, target: Scan
         )
 
 
-def _check_database(found: _Report, database: GrypeDatabase, folder: Path) -> None:
+def _check_database(found: _Report, database: GrypeDatabase) -> None:
     """Refuse a report that rests on another database than the one that was looked into."""
     status = found.descriptor.db.status
-    if GrypeDatabase.read(folder).identity != database.identity:
+    built = report.moment(status.built, "the date of the database that Grype used")
+    if not status.valid or built != database.database.built:
         raise Unavailable(
-            "Grype's database was replaced during the scan", hint="another program renewed it; run again"
-        )
-    if (
-        not status.valid
-        or report.moment(status.built, "the date of the database that Grype used") != database.database.built
-    ):
-        raise Unavailable(
-            f"Grype used another database than the one in {folder}, or an invalid one",
+            f"Grype used another database than {database.path}, or an invalid one",
             hint="remove it and run again",
         )
 

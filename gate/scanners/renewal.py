@@ -1,17 +1,40 @@
-"""Keep renewing a database and reading it apart, across processes: several gates may share one."""
+"""Keep renewing a database and reading it apart, across processes: several gates, and other programs, may share one."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from gate.errors import Unavailable
 from gate.scanners.process import Bounds
 
+T = TypeVar("T")
+
 _LOCK = ".image-gate.lock"
 _POLL = 0.05
+
+
+class Replaced(Unavailable):
+    """The database is not the one that it was when the scan began, so it is not known what the scan rests on."""
+
+    def __init__(self, scanner: str) -> None:
+        super().__init__(
+            f"{scanner}'s database was replaced during the scan", hint="another program renewed it; run again"
+        )
+
+
+def steady(scan: Callable[[], T]) -> T:
+    """Scan, and once more if the database was replaced meanwhile.
+
+    Beside a renewal by another program this is what a new version of Grype does to the database of an older one.
+    """
+    try:
+        return scan()
+    except Replaced:
+        return scan()
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, S
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version, find
 from gate.scanners.purls import SYSTEM_TYPES, type_of
-from gate.scanners.renewal import renewing, shared
+from gate.scanners.renewal import Replaced, renewing, shared, steady
 from gate.scanners.trivy_database import TrivyDatabase
 
 NAME = "trivy"
@@ -125,7 +125,7 @@ def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> Scan
     bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
     warnings = () if settings.offline else _renew_all(program, settings, bounds)
     try:
-        return _scan(program, target, settings, bounds, warnings)
+        return steady(lambda: _scan(program, target, settings, bounds, warnings))
     except Unavailable as error:
         if (
             settings.offline
@@ -145,12 +145,10 @@ def _scan(
     with shared(cache, bounds), sandbox(settings.work_dir, NAME) as place:
         database = TrivyDatabase.read(cache)
         finished = run(_scan_command(program, target, settings, place), place, bounds)
+        if TrivyDatabase.read(cache).identity != database.identity:
+            raise Replaced("Trivy")
         found = report.read(place.path("report.json"), _Report, "report of Trivy")
         _check(found, target)
-        if TrivyDatabase.read(cache).identity != database.identity:
-            raise Unavailable(
-                "Trivy's database was replaced during the scan", hint="another program renewed it; run again"
-            )
     return _report(program, database, found, finished, warnings)
 
 

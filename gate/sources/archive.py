@@ -71,7 +71,9 @@ class ArchiveFiles:
         found = self._members.get(target)
         if found is None:
             if path in self._links:
-                raise MalformedImage(f"{path[:200]!r} of the archive links to {target[:200]!r}, which is not in it")
+                raise MalformedImage(
+                    f"{path[:200]!r} of the archive links to {target[:200]!r}, which is not in it"
+                )
             return None
         return cast("BinaryIO", Slice(self._file, *found))
 
@@ -109,10 +111,16 @@ def open_archive(location: Location, wanted: Platform | None) -> Iterator[Opened
         docker, oci = "manifest.json" in files, "index.json" in files and "oci-layout" in files
         if not docker and not oci:
             raise InvalidInput(
-                f"{location.path!r} is a tar file without an image", hint="an archive holds index.json or manifest.json"
+                f"{location.path!r} is a tar file without an image",
+                hint="an archive holds index.json or manifest.json",
             )
-        if (location.source == "docker-archive" and not docker) or (location.source == "oci-archive" and not oci):
-            raise InvalidInput(f"{location.path!r} is not a {location.source}", hint="give the bare path to have it recognised")
+        if (location.source == "docker-archive" and not docker) or (
+            location.source == "oci-archive" and not oci
+        ):
+            raise InvalidInput(
+                f"{location.path!r} is not a {location.source}",
+                hint="give the bare path to have it recognised",
+            )
         if docker:
             yield open_docker(files, location, wanted, both=oci)
         else:
@@ -122,17 +130,27 @@ def open_archive(location: Location, wanted: Platform | None) -> Iterator[Opened
 def _open(path: str) -> BinaryIO:
     """Open the archive's file; raises `InvalidInput` where it cannot be one."""
     try:
-        stream = open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC))
+        stream = open(
+            path,
+            "rb",
+            buffering=0,
+            opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC),
+        )
     except OSError as error:
         raise InvalidInput(f"{path!r} cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise InvalidInput(f"{path!r} is not a regular file", hint="an archive is read several times, so it must be a file")
+        raise InvalidInput(
+            f"{path!r} is not a regular file", hint="an archive is read several times, so it must be a file"
+        )
     head = os.pread(stream.fileno(), 6, 0)
     for magic, name in _COMPRESSED.items():
         if head.startswith(magic):
             stream.close()
-            raise InvalidInput(f"{path!r} is compressed with {name}", hint="decompress the archive first; its layers may stay as they are")
+            raise InvalidInput(
+                f"{path!r} is compressed with {name}",
+                hint="decompress the archive first; its layers may stay as they are",
+            )
     if not head:
         stream.close()
         raise Unavailable(f"{path!r} is empty")

@@ -11,7 +11,15 @@ from typing import BinaryIO, Protocol
 from gate.errors import InvalidInput, MalformedImage
 from gate.limits import LIMITS
 from gate.oci import strict_json
-from gate.oci.descriptor import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_INDEX, OCI_LAYER, Descriptor, Digest, Platform
+from gate.oci.descriptor import (
+    DOCKER_CONFIG,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_LAYER,
+    Descriptor,
+    Digest,
+    Platform,
+)
 from gate.oci.image import Image, Opened
 from gate.oci.manifest import ImageConfig, Index, Manifest
 from gate.oci.reference import Reference
@@ -95,7 +103,9 @@ def _choose(entries: tuple[_Entry, ...], location: Location) -> _Entry:
     """Return the image that the caller chose, or the only one."""
     chosen = entries
     if location.choice:
-        chosen = tuple(entry for entry in entries if any(_same_name(location.choice, name) for name in entry.names))
+        chosen = tuple(
+            entry for entry in entries if any(_same_name(location.choice, name) for name in entry.names)
+        )
         if len(chosen) > 1:
             raise MalformedImage(f"manifest.json has {location.choice!r} {len(chosen)} times")
     listing = ", ".join(name[:100] for entry in entries[:10] for name in entry.names[:3]) or "no names at all"
@@ -103,7 +113,8 @@ def _choose(entries: tuple[_Entry, ...], location: Location) -> _Entry:
         raise InvalidInput(f"there is no {location.choice!r} in {location.path}", hint=f"it has {listing}")
     if len(chosen) > 1:
         raise InvalidInput(
-            f"{location.path} holds {len(chosen)} images and none was chosen", hint=f"add :NAME; it has {listing}"
+            f"{location.path} holds {len(chosen)} images and none was chosen",
+            hint=f"add :NAME; it has {listing}",
         )
     return chosen[0]
 
@@ -136,7 +147,9 @@ def _image(members: Members, entry: _Entry) -> Image:
     )
     config_descriptor = Descriptor(DOCKER_CONFIG, digest, len(config_bytes))
     manifest = Manifest(DOCKER_MANIFEST, config_descriptor, tuple(layer.descriptor for layer in layers), {})
-    return Image(None, manifest, config, layers, config.platform, _manifest_bytes(manifest), config_bytes, entry.names)
+    return Image(
+        None, manifest, config, layers, config.platform, _manifest_bytes(manifest), config_bytes, entry.names
+    )
 
 
 def _layer_descriptor(members: Members, path: str, diff_id: Digest) -> Descriptor:
@@ -162,7 +175,12 @@ def _manifest_bytes(manifest: Manifest) -> bytes:
         {"mediaType": item.media_type, "digest": str(item.digest), "size": item.size}
         for item in (manifest.config, *manifest.layers)
     ]
-    body = {"schemaVersion": 2, "mediaType": manifest.media_type, "config": descriptors[0], "layers": descriptors[1:]}
+    body = {
+        "schemaVersion": 2,
+        "mediaType": manifest.media_type,
+        "config": descriptors[0],
+        "layers": descriptors[1:],
+    }
     return json.dumps(body, sort_keys=True).encode()
 
 

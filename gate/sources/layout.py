@@ -75,16 +75,22 @@ def _open_at_once(path: str, flags: int) -> int:
 def open_layout(location: Location, wanted: Platform | None) -> Iterator[Opened]:
     """Open an OCI layout directory."""
     if not os.path.isdir(location.path):
-        raise InvalidInput(f"{location.path!r} is not a directory", hint="an OCI layout is one; use oci-archive: for a file")
+        raise InvalidInput(
+            f"{location.path!r} is not a directory", hint="an OCI layout is one; use oci-archive: for a file"
+        )
     yield open_files(_Directory(location.path), location, wanted)
 
 
 def open_files(files: LayoutFiles, location: Location, wanted: Platform | None) -> Opened:
     """Open the image that `location` chooses from a layout's files."""
     marker = _read(files, "oci-layout")
-    body = strict_json.named_fields(strict_json.parse(marker, "oci-layout"), ("imageLayoutVersion",), "oci-layout")
+    body = strict_json.named_fields(
+        strict_json.parse(marker, "oci-layout"), ("imageLayoutVersion",), "oci-layout"
+    )
     if body.get("imageLayoutVersion") != "1.0.0":
-        raise MalformedImage(f"oci-layout states the version {body.get('imageLayoutVersion')!r}; 1.0.0 is the only one")
+        raise MalformedImage(
+            f"oci-layout states the version {body.get('imageLayoutVersion')!r}; 1.0.0 is the only one"
+        )
     index_bytes = _read(files, "index.json")
     index = Index.from_bytes(index_bytes, OCI_INDEX)
     blobs = LayoutBlobs(files)
@@ -131,11 +137,18 @@ def _choose(index: Index, location: Location) -> tuple[Descriptor, ...]:
     if location.choice:
         entries = tuple(e for e in entries if location.choice in (*names_of(e), str(e.digest)))
         if not entries:
-            raise InvalidInput(f"there is no {location.choice!r} in {location.path}", hint=f"it has {_listing(index.manifests)}")
+            raise InvalidInput(
+                f"there is no {location.choice!r} in {location.path}",
+                hint=f"it has {_listing(index.manifests)}",
+            )
     if len(entries) == 1 or len({entry.digest for entry in entries}) == 1:
         return entries[:1]
     platforms = [entry.platform for entry in entries if entry.platform is not None]
-    if not location.choice and len({names_of(entry) for entry in entries}) == 1 and len(set(platforms)) == len(entries):
+    if (
+        not location.choice
+        and len({names_of(entry) for entry in entries}) == 1
+        and len(set(platforms)) == len(entries)
+    ):
         return entries
     if location.choice:
         raise MalformedImage(f"index.json has {location.choice!r} {len(entries)} times, for different images")
@@ -154,6 +167,9 @@ def _read(files: LayoutFiles, path: str) -> bytes:
     """Read one of the two small files of a layout."""
     stream = files.open_file(path)
     if stream is None:
-        raise InvalidInput(f"there is no {path}: not an OCI layout", hint="name the directory that holds oci-layout and index.json")
+        raise InvalidInput(
+            f"there is no {path}: not an OCI layout",
+            hint="name the directory that holds oci-layout and index.json",
+        )
     with stream:
         return stream.read(LIMITS.document + 1)

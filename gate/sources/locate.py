@@ -27,7 +27,10 @@ def locate(text: str) -> Location:
     if os.path.exists(text):
         return Location(text, "archive", text)
     if colon and source in _FOLLOWING and rest:
-        raise InvalidInput(f"{source}: references cannot be opened yet", hint="save the image as an archive or OCI layout first")
+        raise InvalidInput(
+            f"{source}: references cannot be opened yet",
+            hint="save the image as an archive or OCI layout first",
+        )
     raise InvalidInput(f"there is no image at {text[:300]!r}", hint=_SYNTAX)
 
 
@@ -40,7 +43,9 @@ def _split(rest: str, text: str) -> tuple[str, str]:
     if colon and path and choice and os.path.exists(path):
         readings.append((path, choice))
     if len(readings) > 1:
-        raise InvalidInput(f"{text!r} can be read in two ways: both {rest!r} and {path!r} exist", hint="rename one of them")
+        raise InvalidInput(
+            f"{text!r} can be read in two ways: both {rest!r} and {path!r} exist", hint="rename one of them"
+        )
     return readings[0] if readings else (_existing(path, text), choice)
 
 

@@ -58,7 +58,14 @@ def resolve(blobs: Blobs, root: Descriptor, wanted: Platform | None, names: tupl
     return Opened(root.digest, tuple(found.images), found.left_out, found.failed)
 
 
-def _walk(blobs: Blobs, descriptor: Descriptor, wanted: Platform | None, names: tuple[str, ...], found: _Found, depth: int = 1) -> None:
+def _walk(
+    blobs: Blobs,
+    descriptor: Descriptor,
+    wanted: Platform | None,
+    names: tuple[str, ...],
+    found: _Found,
+    depth: int = 1,
+) -> None:
     """Open the entries of one index."""
     if depth > LIMITS.index_depth:
         raise MalformedImage(f"indexes nest deeper than {LIMITS.index_depth} levels")
@@ -73,7 +80,12 @@ def _walk(blobs: Blobs, descriptor: Descriptor, wanted: Platform | None, names: 
             _walk(blobs, entry, wanted, names, found, depth + 1)
             continue
         label = _label(entry)
-        if wanted is not None and entry.platform is not None and entry.platform.known and not _is(entry.platform, wanted):
+        if (
+            wanted is not None
+            and entry.platform is not None
+            and entry.platform.known
+            and not _is(entry.platform, wanted)
+        ):
             found.left_out[label] = "not the platform that was asked for"
             continue
         try:
@@ -94,7 +106,9 @@ def _walk(blobs: Blobs, descriptor: Descriptor, wanted: Platform | None, names: 
 def open_image(blobs: Blobs, descriptor: Descriptor, names: tuple[str, ...] = ()) -> Image:
     """Open one manifest: verify it and its configuration, and check that they fit together and to the descriptor."""
     if descriptor.media_type not in MANIFEST_TYPES:
-        raise MalformedImage(f"not an image: its descriptor has the media type {descriptor.media_type[:100]!r}")
+        raise MalformedImage(
+            f"not an image: its descriptor has the media type {descriptor.media_type[:100]!r}"
+        )
     manifest_bytes = read_blob(blobs, descriptor, "the manifest")
     manifest = Manifest.from_bytes(manifest_bytes, descriptor.media_type)
     config_bytes = read_blob(blobs, manifest.config, "the image configuration")
@@ -107,13 +121,17 @@ def open_image(blobs: Blobs, descriptor: Descriptor, names: tuple[str, ...] = ()
     return Image(descriptor, manifest, config, layers, platform, manifest_bytes, config_bytes, names)
 
 
-def pair_layers(descriptors: tuple[Descriptor, ...], config: ImageConfig, blobs: Blobs) -> tuple[BlobLayer, ...]:
+def pair_layers(
+    descriptors: tuple[Descriptor, ...], config: ImageConfig, blobs: Blobs
+) -> tuple[BlobLayer, ...]:
     """Pair layers with diff IDs; a count that differs is malformed (engines refuse it)."""
     if len(descriptors) != len(config.diff_ids):
         raise MalformedImage(
             f"the manifest has {len(descriptors)} layers and the image configuration {len(config.diff_ids)} diff IDs"
         )
-    return tuple(BlobLayer(layer, diff, blobs) for layer, diff in zip(descriptors, config.diff_ids, strict=True))
+    return tuple(
+        BlobLayer(layer, diff, blobs) for layer, diff in zip(descriptors, config.diff_ids, strict=True)
+    )
 
 
 def read_blob(blobs: Blobs, descriptor: Descriptor, what: str) -> bytes:
@@ -139,7 +157,9 @@ def _not_an_image(blobs: Blobs, entry: Descriptor) -> str:
         return ""
     content = read_blob(blobs, config, "the artifact's configuration")
     if b"rootfs" in content:
-        raise MalformedImage("an entry of the index is typed as an artifact, but engines can read it as an image")
+        raise MalformedImage(
+            "an entry of the index is typed as an artifact, but engines can read it as an image"
+        )
     return f"not an image, but an artifact of type {config.media_type[:100]}"
 
 

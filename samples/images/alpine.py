@@ -28,8 +28,11 @@ class Package:
     origin: str = ""
     architecture: str = "x86_64"
 
-    def record(self) -> str:
-        """The package's record in `lib/apk/db/installed`: one letter, a colon and a value per line."""
+    def record(self, built: int) -> str:
+        """The package's record in `lib/apk/db/installed`: one letter, a colon and a value per line.
+
+        `built` is when the package was built, in seconds since 1970.
+        """
         origin = self.origin or self.name
         lines = (
             f"P:{self.name}",
@@ -38,20 +41,19 @@ class Package:
             "S:1000",
             "I:4096",
             f"T:{self.name} of the sample image",
+            "U:https://www.alpinelinux.org/",
+            "L:MIT",
+            f"o:{origin}",
+            f"m:{origin} maintainers",
+            f"t:{built}",
         )
-        return "".join(
-            f"{line}\n"
-            for line in (
-                *lines,
-                "U:https://www.alpinelinux.org/",
-                "L:MIT",
-                f"o:{origin}",
-                f"m:{origin} maintainers",
-            )
-        )
+        return "".join(f"{line}\n" for line in lines)
 
 
-# The packages of the Alpine 3.20.0 release of May 2024.
+RELEASED = 1_716_336_000
+"""22 May 2024, when Alpine 3.20.0 was released."""
+
+# The packages of that release.
 RELEASE_3_20_0 = (
     Package("alpine-baselayout", "3.6.5-r0"),
     Package("alpine-baselayout-data", "3.6.5-r0", "alpine-baselayout"),
@@ -69,6 +71,7 @@ RELEASE_3_20_0 = (
     Package("zlib", "1.3.1-r1"),
 )
 
+# What a Wolfi image holds below a program; the versions stand for those of a current one.
 WOLFI = (
     Package("ca-certificates-bundle", "20260413-r0", "ca-certificates"),
     Package("glibc", "2.43-r8"),
@@ -85,11 +88,11 @@ def release_files(version: str = "3.20.0") -> dict[str, Entry]:
     return {"etc/os-release": file(text), "etc/alpine-release": file(f"{version}\n")}
 
 
-def installed(packages: Iterable[Package]) -> str:
+def installed(packages: Iterable[Package], built: int = RELEASED) -> str:
     """The text of the database of installed packages: records divided by empty lines."""
-    return "".join(package.record() + "\n" for package in packages)
+    return "".join(package.record(built) + "\n" for package in packages)
 
 
-def installed_file(packages: Iterable[Package]) -> dict[str, Entry]:
+def installed_file(packages: Iterable[Package], built: int = RELEASED) -> dict[str, Entry]:
     """The package database of an Alpine image."""
-    return {"lib/apk/db/installed": file(installed(packages))}
+    return {"lib/apk/db/installed": file(installed(packages, built))}

@@ -6,13 +6,13 @@ for the same moment the images have the same bytes.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from samples.images import alpine as apk
 from samples.images import debian
 from samples.images.builder import Image, Index, Platform, Settings, build_image, build_index
+from samples.images.credentials import private_key
 from samples.images.entries import Entries, Entry, directory, file, program, symbolic_link, with_parents
 from samples.images.languages import java_library, node_package, python_distribution
 from samples.images.layers import Layer, layer_of
@@ -44,7 +44,7 @@ def bad(built: datetime) -> Image:
         **java_library("org.apache.logging.log4j", "log4j-core", "2.14.1"),
         **node_package("minimist", "1.2.5"),
         "app/server": program(static_program("the bad sample serves")),
-        "app/server.key": file(_private_key(), 0o600),
+        "app/server.key": file(private_key(), 0o600),
     }
     settings = Settings(
         created,
@@ -87,7 +87,7 @@ def wolfi_like(built: datetime) -> Image:
     created = built - FRESH
     root = {
         "etc/os-release": file(apk.WOLFI_OS_RELEASE),
-        **apk.installed_file(apk.WOLFI),
+        **apk.installed_file(apk.WOLFI, int(created.timestamp())),
         **_accounts(),
         **_server("amd64"),
     }
@@ -156,6 +156,7 @@ def debian_root() -> dict[str, Entry]:
         "tmp": directory(0o1777),
         **debian.release_files(),
         **debian.status_file(debian.RELEASE_12_0),
+        **debian.documents(debian.RELEASE_12_0, debian.RELEASED),
         "etc/passwd": file(
             "root:x:0:0:root:/root:/bin/bash\nwww-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n"
         ),
@@ -170,12 +171,12 @@ def debian_root() -> dict[str, Entry]:
 def distroless_root(created: datetime) -> dict[str, Entry]:
     """What a distroless Debian 12 image holds below an application.
 
-    The package files carry the date of building.
+    The documents of the packages carry the date of building, as in images that are rebuilt often.
     """
-    packages = debian.status_directory(debian.DISTROLESS)
     return {
         **debian.release_files("12.12", pretty_name="Distroless"),
-        **{path: entry.dated(int(created.timestamp())) for path, entry in packages.items()},
+        **debian.status_directory(debian.DISTROLESS),
+        **debian.documents(debian.DISTROLESS, int(created.timestamp())),
         **_accounts(),
         "etc/nsswitch.conf": file("hosts: files dns\n"),
         "tmp": directory(0o1777),
@@ -212,10 +213,3 @@ def _layer(entries: Entries, created: datetime) -> Layer:
         for path, entry in with_parents(entries).items()
     }
     return layer_of(dated)
-
-
-def _private_key() -> str:
-    # Put together here, so that no scanner takes this file for a leaked key; the content is a counter and
-    # opens nothing.
-    lines = base64.encodebytes(bytes(range(256)) * 2).decode()
-    return f"-----{'BEGIN'} RSA PRIVATE KEY-----\n{lines}-----{'END'} RSA PRIVATE KEY-----\n"

@@ -51,7 +51,10 @@ class Package:
         return "".join(f"{line}\n" for line in lines)
 
 
-# Package versions of the Debian 12.0 release of June 2023, each with its source package.
+RELEASED = 1_686_355_200
+"""10 June 2023, when Debian 12.0 was released."""
+
+# Package versions of that release, each with its source package.
 RELEASE_12_0 = (
     Package("apt", "2.6.1"),
     Package("base-files", "12.4"),
@@ -114,3 +117,9 @@ def status_file(packages: Iterable[Package]) -> dict[str, Entry]:
 def status_directory(packages: Iterable[Package]) -> dict[str, Entry]:
     """The package database of a distroless image: one file per package in `/var/lib/dpkg/status.d`."""
     return {f"var/lib/dpkg/status.d/{package.name}": file(package.stanza()) for package in packages}
+
+
+def documents(packages: Iterable[Package], modified: int) -> dict[str, Entry]:
+    """The copyright files of the packages, by whose times one sees how old a package is (seconds since 1970)."""
+    text = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
+    return {f"usr/share/doc/{package.name}/copyright": file(text).dated(modified) for package in packages}

@@ -7,7 +7,6 @@ E25 attack the working directory and not an image.
 
 from __future__ import annotations
 
-import base64
 import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 
 from samples.images import alpine, debian
 from samples.images.builder import Settings, build_image
+from samples.images.credentials import aws_access_key_id, private_key
 from samples.images.entries import (
     OPAQUE,
     Entries,
@@ -85,11 +85,13 @@ def e4_database_removed() -> Cases:
         "whiteout-of-folder": {whiteout_of("var/lib/dpkg"): whiteout()},
         "opaque-folder": {f"var/lib/dpkg/{OPAQUE}": whiteout()},
         "emptied": {STATUS: file()},
-        "cut-short": {STATUS: file(debian.status(debian.RELEASE_12_0[:1]))},
         "moved": {whiteout_of(STATUS): whiteout(), "opt/status": file(debian.status(debian.RELEASE_12_0))},
         "folder-replaced-by-link": {"var/lib/dpkg": symbolic_link("/nowhere")},
     }.items():
         yield _image("E4", name, VIOLATION, ROOT, upper)
+    # From the database alone, packages that were struck out look like packages that were removed.
+    struck_out = {STATUS: file(debian.status(debian.RELEASE_12_0[:1]))}
+    yield _image("E4", "packages-struck-out", ACCEPT | NOT_A_PASS, ROOT, struck_out)
 
 
 def e5_database_behind_links() -> Cases:
@@ -241,17 +243,14 @@ def e17_secrets_in_odd_places() -> Cases:
         ("gzip", "app/key.gz", gzip.compress(key.encode(), mtime=0)),
         ("after-nul", "app/key.bin", bytes(4096) + key.encode()),
     ):
-        expected = (
-            VIOLATION
-            if name in {"markdown", "usr-share", "vendor", "test-folder", "node-modules"}
-            else VIOLATION | ACCEPT
-        )
+        plain = {"markdown", "vendor", "test-folder", "node-modules"}
+        expected = VIOLATION if name in plain else VIOLATION | ACCEPT  # where it is said to be not covered
         yield HostileImage("E17", name, expected, _files({path: file(content)}), rules=("no-secrets",))
 
 
 def e18_secrets_in_metadata() -> Cases:
     """A token as a file name, link target, or extended attribute."""
-    secret = token()
+    secret = aws_access_key_id()
     for name, entries in {
         "file-name": {f"app/{secret}": file()},
         "link-target": {"app/token": symbolic_link(secret)},
@@ -267,9 +266,9 @@ def e19_secrets_left_behind() -> Cases:
     )
     yield HostileImage("E19", "deleted-later", VIOLATION, files, rules=("no-secrets",))
     for name, settings in {
-        "environment": replace(SETTINGS, environment=[f"AWS_ACCESS_KEY_ID={token()}"]),
-        "label": replace(SETTINGS, labels={"token": token()}),
-        "history": replace(SETTINGS, history=[f"RUN deploy --key {token()}"]),
+        "environment": replace(SETTINGS, environment=[f"AWS_ACCESS_KEY_ID={aws_access_key_id()}"]),
+        "label": replace(SETTINGS, labels={"token": aws_access_key_id()}),
+        "history": replace(SETTINGS, history=[f"RUN deploy --key {aws_access_key_id()}"]),
     }.items():
         image = build_image([layer_of({"app": directory()})], settings)
         yield HostileImage("E19", name, VIOLATION, oci_layout({"": image}), rules=("no-secrets",))
@@ -353,20 +352,6 @@ def cases() -> list[HostileImage]:
 def layer_cases() -> list[HostileLayers]:
     """The cases of E22 and E23, which are about layers alone."""
     return [*e22_whiteouts(), *e23_overlay_whiteouts()]
-
-
-def private_key() -> str:
-    """Text in the form of a private key.
-
-    It is put together here so that no scanner takes this file for a leak.
-    """
-    body = base64.encodebytes(bytes(range(256)) * 2).decode()
-    return f"-----{'BEGIN'} RSA PRIVATE KEY-----\n{body}-----{'END'} RSA PRIVATE KEY-----\n"
-
-
-def token() -> str:
-    """Text in the form of an AWS access key id."""
-    return "AKIA" + "QX7RZ2MBN4TKWJ5C"
 
 
 def _image(row: str, name: str, expected: Expected, *layers: Entries) -> HostileImage:

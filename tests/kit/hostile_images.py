@@ -285,7 +285,11 @@ def j19_root_group() -> Cases:
     for user in ("1000:0", "1000:root", "app:00"):
         image = build_image([CLEAN], replace(SETTINGS, user=user))
         yield HostileImage(
-            "J19", f"user-{user}", VIOLATION | UNKNOWN, oci_layout({"": image}), rules=("non-root",)
+            "J19",
+            f"user-{user}",
+            VIOLATION | UNKNOWN | Expected.ACCEPT,
+            oci_layout({"": image}),
+            rules=("non-root",),
         )
 
 

@@ -22,7 +22,12 @@ RUN: Mapping[str, object] = {
     "version": "0.1.0",
     "started": "2026-11-23T12:00:00Z",
     "seconds": 4.2,
-    "policy": {"name": "baseline", "origin": "profile baseline", "digest": f"sha256:{'1f2a9c' * 10}abcd", "rules": 5},
+    "policy": {
+        "name": "baseline",
+        "origin": "profile baseline",
+        "digest": f"sha256:{'1f2a9c' * 10}abcd",
+        "rules": 5,
+    },
 }
 SCANNERS: Mapping[str, object] = {
     "trivy": {
@@ -72,7 +77,11 @@ def failing(rule: str, *findings: Finding, **changes: Any) -> RuleResult:
 def verdict(*results: RuleResult, **changes: Any) -> Verdict:
     """A verdict of these results."""
     ordered = tuple(sorted(results, key=lambda result: result.rule))
-    facts: dict[str, Any] = {"subject": subject(), "evidence": EVIDENCE, "not_run": {"image-size": "off in the policy"}}
+    facts: dict[str, Any] = {
+        "subject": subject(),
+        "evidence": EVIDENCE,
+        "not_run": {"image-size": "off in the policy"},
+    }
     return Verdict(selected=tuple(result.rule for result in ordered), results=ordered, **(facts | changes))
 
 
@@ -122,7 +131,9 @@ def failing_report() -> Report:
         *(vulnerability(f"CVE-2026-01{n:02}", "curl", ("1.0-2",), found_by=("trivy",)) for n in range(3)),
     ]
     accepted = Excepted(
-        vulnerability("CVE-2026-0009", "bash", ("2.0-1",)), "code path not reachable, SEC-114", date(2026, 12, 2)
+        vulnerability("CVE-2026-0009", "bash", ("2.0-1",)),
+        "code path not reachable, SEC-114",
+        date(2026, 12, 2),
     )
     results = (
         failing("max-age", Finding("built 97 days ago; 90 days are accepted"), severity=Severity.MEDIUM, action=Action.WARN),
@@ -143,7 +154,11 @@ def failing_report() -> Report:
     return report(
         verdict(*results),
         verdict(result("no-shell"), subject=subject(platform=Platform("linux", "arm64", "v8"))),
-        undecided=(Undecided("oci:broken", "linux/s390x", "blob sha256:12… has 7 bytes, not 9", "copy the image again"),),
+        undecided=(
+            Undecided(
+                "oci:broken", "linux/s390x", "blob sha256:12… has 7 bytes, not 9", "copy the image again"
+            ),
+        ),
         left_out={"oci:image:1.0": {"linux/386": "left out by --platform"}},
     )
 
@@ -151,15 +166,30 @@ def failing_report() -> Report:
 def hostile_report() -> Report:
     """A report in which every string that can come from an image, a scanner or a caller is hostile."""
     location = Location(HOSTILE, 0, HOSTILE, HOSTILE)
-    finding = Finding(HOSTILE, location, id=HOSTILE, remediation=HOSTILE, details={HOSTILE: HOSTILE, "list": [HOSTILE]})
-    package = vulnerability("CVE-2026-0001", HOSTILE, (HOSTILE, "1"), path=HOSTILE, source=HOSTILE, found_by=(HOSTILE,))
-    facts = {name: HOSTILE for name in ("created", "distribution", "digest", "origin", "version", "started")}
-    scanner = {**facts, "database": {"built": HOSTILE, "digest": HOSTILE}, "unavailable": HOSTILE, "path": HOSTILE}
+    finding = Finding(
+        HOSTILE, location, id=HOSTILE, remediation=HOSTILE, details={HOSTILE: HOSTILE, "list": [HOSTILE]}
+    )
+    package = vulnerability(
+        "CVE-2026-0001", HOSTILE, (HOSTILE, "1"), path=HOSTILE, source=HOSTILE, found_by=(HOSTILE,)
+    )
+    facts = dict.fromkeys(("created", "distribution", "digest", "origin", "version", "started"), HOSTILE)
+    scanner = {
+        **facts,
+        "database": {"built": HOSTILE, "digest": HOSTILE},
+        "unavailable": HOSTILE,
+        "path": HOSTILE,
+    }
     return report(
         verdict(
             failing("no-shell", finding, package, remarks=(Remark(HOSTILE, location),)),
             failing("warned", finding, action=Action.WARN),
-            result("unknown", Outcome.UNKNOWN, reason=HOSTILE, hint=HOSTILE, excepted=(Excepted(finding, HOSTILE, NOW.date()),)),
+            result(
+                "unknown",
+                Outcome.UNKNOWN,
+                reason=HOSTILE,
+                hint=HOSTILE,
+                excepted=(Excepted(finding, HOSTILE, NOW.date()),),
+            ),
             subject=subject(HOSTILE, source=HOSTILE, platform=Platform(HOSTILE, HOSTILE)),
             evidence={**facts, HOSTILE: HOSTILE, "scanners": {"trivy": scanner, HOSTILE: scanner}},
             not_run={"image-size": HOSTILE},

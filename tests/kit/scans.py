@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,10 +43,3 @@ def write_target(folder: Path, *layers: Mapping[str, Entry]) -> ScanTarget:
     entry = json.loads((layout / "index.json").read_text())["manifests"][0]
     manifest = json.loads((layout / "blobs" / "sha256" / entry["digest"].partition(":")[2]).read_text())
     return ScanTarget(layout, entry["digest"], manifest["config"]["digest"])
-
-
-def open_files(path: Path) -> list[str]:
-    """What this process holds open below a folder."""
-    links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
-    names = (os.readlink(link) for link in links if os.path.lexists(link))
-    return [name for name in names if name.startswith(str(path))]

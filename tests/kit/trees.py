@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from gate.evidence import Secret, Secrets
 from gate.oci.descriptor import Descriptor, Digest
 from gate.oci.filesystem import Filesystem
-from gate.oci.layer import Reading, index_layer
+from gate.oci.layer import Reading, index_layer, read_contents
 from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import DATABASE_DIRECTORIES, READS, Inventory, read_inventory
 from gate.rule import Finding, Remark
@@ -21,7 +21,18 @@ from samples.images.entries import Entry, with_parents
 KEPT = frozenset(path.encode() for path in (*READS, "etc/passwd", "etc/group"))
 
 _RUNTIME = frozenset(
-    {"User", "Env", "Labels", "Entrypoint", "Cmd", "ExposedPorts", "Volumes", "Healthcheck", "OnBuild", "WorkingDir"}
+    {
+        "User",
+        "Env",
+        "Labels",
+        "Entrypoint",
+        "Cmd",
+        "ExposedPorts",
+        "Volumes",
+        "Healthcheck",
+        "OnBuild",
+        "WorkingDir",
+    }
 )
 
 
@@ -51,7 +62,13 @@ def filesystem(*layers: Mapping[str, Entry]) -> Filesystem:
     built = [stored(sample.layer_of(with_parents(entries))) for entries in layers]
     keep_below = tuple(path.encode() for path in DATABASE_DIRECTORIES)
     reading = Reading(keep=KEPT, keep_below=keep_below, marks=True, credentials=True)
-    return Filesystem([index_layer(layer, reading) for layer in built], [str(layer.diff_id) for layer in built])
+    tree = Filesystem(
+        [index_layer(layer, reading) for layer in built], [str(layer.diff_id) for layer in built]
+    )
+    for layer, positions in tree.not_kept([f"/{path.decode()}" for path in KEPT]).items():
+        for position, content in read_contents(built[layer], positions).items():
+            tree.add_content(layer, position, content)
+    return tree
 
 
 def config(**fields: Any) -> ImageConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,18 @@ import pytest
 
 from gate.policy.policy import Policy
 from samples import demo
+from samples.images.catalogue import bad, good
+from samples.images.layout import oci_layout, write_directory
 
 SAMPLES = Path(demo.__file__).parent
 POLICIES = sorted((SAMPLES / "policies").glob("*.yaml"))
 DOCKERFILES = sorted((SAMPLES / "dockerfiles").iterdir())
+NAMES = {
+    "demo": "registry.example.com/shop/server:1.4.2",
+    "production": "registry.example.com/production/server:1.4.2",
+    "team": "registry.example.com/shop/server:1.4.2",
+}
+"""A name under which the good image satisfies each policy."""
 INSTRUCTIONS = {"CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "LABEL", "RUN", "USER", "WORKDIR"}
 
 
@@ -36,11 +45,11 @@ def test_the_demo(trivy_binary: Path) -> None:
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    bad, good = run.stdout.split("$ image-gate")[1:]
-    assert "FAIL" in bad
-    assert "CVE-2021-44228" in bad
-    assert "PASS" in good
-    assert "FAIL" not in good
+    first, second = run.stdout.split("$ image-gate")[1:]
+    assert "FAIL" in first
+    assert "CVE-2021-44228" in first
+    assert "PASS" in second
+    assert "FAIL" not in second
 
 
 def test_the_demo_names_what_is_missing(
@@ -76,6 +85,43 @@ def test_policies(path: Path) -> None:
     assert "vulnerabilities" in {setting.rule.id for setting in policy.settings}
     assert set(policy.scanners_required) <= {"trivy", "grype"}
     assert path.read_text().startswith("# ")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
+def test_policies_part_bad_from_good(
+    path: Path,
+    trivy_binary: Path,
+    grype_binary: Path,
+    trivy_cache: Path,
+    grype_cache: Path,
+    tmp_path: Path,
+    built: datetime,
+) -> None:
+    for name, image, code in (("good", good(built), 0), ("bad", bad(built), 1)):
+        write_directory(oci_layout({"": image}), tmp_path / name)
+        arguments = [
+            "check",
+            f"oci:{tmp_path / name}",
+            "--policy",
+            str(path),
+            "--as",
+            NAMES[path.stem],
+            "--offline",
+        ]
+        arguments += ["--trivy", str(trivy_binary), "--trivy-cache", str(trivy_cache)]
+        arguments += [
+            "--grype",
+            str(grype_binary),
+            "--grype-db",
+            str(grype_cache),
+            "--cache-dir",
+            str(tmp_path / "cache"),
+        ]
+        run = subprocess.run(
+            [sys.executable, "-m", "gate", *arguments], check=False, capture_output=True, text=True
+        )
+        assert run.returncode == code, run.stdout + run.stderr
 
 
 def test_the_demo_policy_says_that_it_requires_trivy_alone() -> None:

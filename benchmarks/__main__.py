@@ -1,0 +1,147 @@
+"""Measure everything in one run and print it beside what it should reach: `make bench`.
+
+Every figure is the best of several rounds, and the rounds go through all tasks in turn, so that a busy moment of the
+machine meets them alike. Only ratios are compared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.image import MIB, benchmark_image
+from samples.databases.advisories import load
+from samples.databases.grype import write_grype_database
+from samples.databases.trivy import write_trivy_database
+from samples.images import catalogue, layout
+
+BUILD = Path("build/bench")
+ROUNDS = 5
+STARTS = 30
+_OWN = ("limit", "paths", "marks", "secrets", "python_tarfile")
+_POLICY = "schema: 1\nrules:\n  non-root: {action: deny}\n  no-setuid: {action: deny}\n  max-age: {action: deny}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one task took: processor and wall-clock seconds, and the most memory it had, in bytes."""
+
+    cpu: float
+    wall: float
+    peak: int
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> Figure:
+    """Run a program and return what it took."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"exit {process.returncode}: {' '.join(command)}")
+    return Figure(usage.ru_utime + usage.ru_stime, time.perf_counter() - started, usage.ru_maxrss * 1024)
+
+
+def task(name: str, image: Path) -> Figure:
+    """Run one of our tasks in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.task", name, str(image)]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return Figure(found["cpu"], found["wall"], found["peak"])
+
+
+def best(figures: list[Figure]) -> Figure:
+    """Return the least of each."""
+    return Figure(*(min(getattr(figure, name) for figure in figures) for name in ("cpu", "wall", "peak")))
+
+
+def scanners(image: Path) -> dict[str, Figure]:
+    """Run the scanners that this machine has on the image, each with the sample database."""
+    now = datetime.now(UTC)
+    write_trivy_database(BUILD / "trivy", load(), now)
+    write_grype_database(BUILD / "grype", load(), now)
+    found = {}
+    tools = _tools()
+    if trivy := tools.get("trivy"):
+        command = [trivy, "image", "--input", str(image), "--cache-dir", str(BUILD / "trivy"), "--cache-backend", "memory",
+                   "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--scanners", "vuln", "--format", "json"]  # fmt: skip
+        found["Trivy"] = run(command)
+    if grype := tools.get("grype"):
+        environment = {**os.environ, "GRYPE_DB_CACHE_DIR": str(BUILD / "grype"), "GRYPE_DB_AUTO_UPDATE": "false"}
+        found["Grype"] = run([grype, f"oci-dir:{image}", "-o", "json"], environment)
+    return found
+
+
+def _tools() -> dict[str, str]:
+    """Return the scanners that the tests use, or those on the search path."""
+    listing = Path(sys.prefix, "tools.json")
+    paths = json.loads(listing.read_text(encoding="utf-8"))["paths"] if listing.exists() else {}
+    return {name: found for name in ("trivy", "grype") if (found := paths.get(name) or shutil.which(name))}
+
+
+def starts() -> dict[str, tuple[float, float]]:
+    """Return, for the version and for a tiny check, our best start and that of the imports it is compared with."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    (BUILD / "policy.yaml").write_text(_POLICY, encoding="ascii")
+    tiny = BUILD / "tiny"
+    if not tiny.exists():
+        layout.write_directory(layout.oci_layout({"example.com/tiny:1": catalogue.good(datetime.now(UTC))}), tiny)
+    program = str(Path(sys.executable).with_name("image-gate"))
+    commands = {
+        "version": [program, "--version"],
+        "click": [sys.executable, "-c", "import click"],
+        "check": [program, "check", f"oci:{tiny}", "--policy", str(BUILD / "policy.yaml"), "--format", "json"],
+        "imports": [sys.executable, "-c", "import click, ruamel.yaml, isal"],
+    }
+    figures: dict[str, list[Figure]] = {name: [] for name in commands}
+    for _ in range(STARTS):
+        for name, command in commands.items():
+            figures[name].append(run(command))
+    cpu = {name: best(found).cpu for name, found in figures.items()}
+    wall = {name: best(found).wall for name, found in figures.items()}
+    return {
+        "image-gate --version / import click": (wall["version"] / wall["click"], cpu["version"]),
+        "check of a tiny layout / its imports": (wall["check"] / wall["imports"], cpu["check"]),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    image = benchmark_image(BUILD)
+    figures: dict[str, list[Figure]] = {name: [] for name in _OWN}
+    for _ in range(ROUNDS):
+        for name in _OWN:
+            figures[name].append(task(name, image))
+    found = {name: best(values) for name, values in figures.items()}
+    base = found["limit"]
+    stored = sum(path.stat().st_size for path in (image / "blobs" / "sha256").iterdir())
+    lines = [f"image: 3 layers, {stored / MIB:.0f} MiB stored; {os.cpu_count()} cores; best of {ROUNDS} rounds", ""]
+    lines.append(f"{'':34}{'CPU s':>8}{'wall s':>8}{'MiB':>7}{'CPU/limit':>11}{'wall/limit':>12}")
+    others = scanners(image)
+    for name, figure in {**found, **others}.items():
+        lines.append(
+            f"{name:34}{figure.cpu:8.2f}{figure.wall:8.2f}{figure.peak / MIB:7.0f}"
+            f"{figure.cpu / base.cpu:11.2f}{figure.wall / base.wall:12.2f}"
+        )
+    peak = max(found[name].peak for name in ("paths", "marks", "secrets")) / MIB
+    goals = [
+        ("CPU of the pass for paths, modes, packages / limit", found["paths"].cpu / base.cpu, 1.15),
+        ("CPU with byte signatures / limit", found["marks"].cpu / base.cpu, 1.4),
+        ("CPU with the search for credentials / limit", found["secrets"].cpu / base.cpu, 2.0),
+        ("wall time of the pass / one-thread limit", found["paths"].wall / base.wall, 0.8),
+        ("peak memory of the gate, MiB", peak, 256),
+        *((name, ratio, goal) for (name, (ratio, _)), goal in zip(starts().items(), (1.5, 1.3), strict=True)),
+    ]
+    lines.append("")
+    lines += [f"{'ok ' if value <= goal else '!! '} {name:52}{value:8.2f}   at most {goal}" for name, value, goal in goals]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

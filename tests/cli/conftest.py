@@ -1,0 +1,61 @@
+"""The program as users run it, and images to run it on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from samples.images.catalogue import bad, good
+from samples.images.layout import oci_layout, write_directory
+
+Ran = subprocess.CompletedProcess[str]
+Program = Callable[..., Ran]
+
+POLICY = """\
+schema: 1
+scanners: {required: [trivy]}
+rules: {no-shell: {}, non-root: {}, max-age: {days: 90}, required-labels: {action: warn}}
+"""
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """The environment without anything that changes what the program does, and with `variables`."""
+    dropped = ("IMAGE_GATE_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "CI", "GITHUB_", "_IMAGE_GATE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return {**kept, **variables}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with the images `good` and `bad` and the policy `policy.yaml`, which needs no scanner."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    for name, build in (("good", good), ("bad", bad)):
+        write_directory(oci_layout({"": build(now)}), tmp_path / name)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    return tmp_path
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """Run `image-gate` with arguments in `tmp_path`; its caches and temporary files lie in folders of their own there.
+
+    `code` is Python to run in its place, with the same arguments.
+    """
+
+    def run(
+        *arguments: str, variables: Mapping[str, str] | None = None, code: str = "", **settings: object
+    ) -> Ran:
+        temporary, cache = tmp_path / "tmp", tmp_path / "cache"
+        temporary.mkdir(exist_ok=True)
+        environment = clean_environment(TMPDIR=str(temporary), XDG_CACHE_HOME=str(cache), **(variables or {}))
+        options = {"capture_output": True, "text": True, "timeout": 120} | settings
+        command = [sys.executable, *(["-c", code] if code else ["-m", "gate"]), *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+    return run

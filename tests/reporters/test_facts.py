@@ -1,0 +1,79 @@
+"""Facts in few words."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from gate.reporters._facts import age, count, facts_of_scanners, place, rule_counts, size
+from gate.rule import Location
+from tests.kit.reports import BASE, NOW, failing_report, result, verdict
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (9_940, "9.9 kB"),
+        (142_100_000, "142 MB"),
+        (10**15, "1000 TB"),
+    ],
+)
+def test_size(number: int, expected: str) -> None:
+    assert size(number) == expected
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        (NOW - timedelta(minutes=59), "0 h"),
+        (NOW - timedelta(hours=47), "47 h"),
+        (NOW - timedelta(hours=48), "2 days"),
+        ("2026-11-23T06:00:00Z", "6 h"),
+        ("2026-11-23T06:00:00", "6 h"),
+        ("2020-11-23T12:00:00Z", "2,191 days"),
+        ("2199-01-01T00:00:00Z", ""),
+        ("0001-01-01T00:00:00+14:00", ""),
+        ("1980-01-01T00:00:01Z", ""),
+        ("yesterday", ""),
+        (None, ""),
+        (7, ""),
+    ],
+)
+def test_age(since: object, expected: str) -> None:
+    assert age(since, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        (Location(BASE, 0, "/bin/sh"), "/bin/sh (layer 0)"),
+        (Location(path="/bin/sh"), "/bin/sh"),
+        (Location(BASE, 3, package="pkg:deb/debian/zlib1g@1?arch=amd64"), "layer 3"),
+        (Location(package="pkg:deb/debian/zlib1g@1?arch=amd64"), "pkg:deb/debian/zlib1g@1"),
+        (Location(), ""),
+    ],
+)
+def test_place(location: Location, expected: str) -> None:
+    assert place(location) == expected
+
+
+def test_counts() -> None:
+    assert (count(1, "rule"), count(0, "rule"), count(1234, "rule")) == ("1 rule", "0 rules", "1,234 rules")
+    assert rule_counts(verdict(result("a"), result("b"))) == "2 rules passed"
+    expected = "2 rules failed · 2 rules unknown · 2 warnings · 1 excepted · 2 rules passed"
+    assert rule_counts(failing_report().verdicts[0]) == expected
+
+
+def test_scanners_that_are_no_facts_are_left_out() -> None:
+    assert facts_of_scanners(verdict(result("a"), evidence={"scanners": {"trivy": "x"}}), verbose=True) == []
+    assert facts_of_scanners(verdict(result("a"), evidence={"scanners": 7}), verbose=True) == []
+
+
+def test_problems_of_a_scanner_are_told() -> None:
+    scanners = {"trivy": {"version": "0.76.0", "problems": ["its database is 9 days old"]}}
+    lines = facts_of_scanners(verdict(result("a"), evidence={"scanners": scanners}), verbose=False)
+    assert lines == ["trivy 0.76.0", "  ! its database is 9 days old"]

@@ -1,0 +1,142 @@
+"""The text report: what people read, word by word (golden), and what must never reach a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from gate.reporters import RenderOptions
+from gate.reporters.text import FINDINGS_PER_RULE, render
+from gate.rule import Action, Finding, Location
+from gate.verdict import Outcome, Report
+from tests.kit.golden import assert_golden
+from tests.kit.reports import (
+    HOSTILE,
+    failing,
+    failing_report,
+    hostile_report,
+    passing_report,
+    report,
+    result,
+    verdict,
+)
+
+PLAIN = RenderOptions(width=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "options"),
+    [
+        ("pass", passing_report, PLAIN),
+        ("pass-quiet", passing_report, RenderOptions(quiet=True)),
+        ("fail", failing_report, PLAIN),
+        ("fail-verbose", failing_report, RenderOptions(width=120, verbose=True)),
+        ("fail-quiet", failing_report, RenderOptions(quiet=True)),
+        ("hostile", hostile_report, RenderOptions(width=80, verbose=True)),
+    ],
+)
+def test_golden(name: str, of: Callable[[], Report], options: RenderOptions) -> None:
+    assert_golden(f"reporters/golden/{name}.txt", render(of(), options))
+
+
+def test_a_pass_is_a_few_lines() -> None:
+    assert len(render(passing_report(), PLAIN).splitlines()) == 4
+
+
+@pytest.mark.parametrize("width", [40, 60, 100, 200])
+def test_lines_stay_within_the_width(width: int) -> None:
+    *lines, last = render(failing_report(), RenderOptions(width=width)).splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert last.startswith("exit 1: fail")
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_colour_adds_nothing_but_colour(quiet: bool) -> None:
+    plain = render(failing_report(), RenderOptions(quiet=quiet))
+    coloured = render(failing_report(), RenderOptions(color=True, quiet=quiet))
+    assert "\x1b[1;31m" in coloured
+    bare = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+    assert [line.rstrip() for line in bare.splitlines()] == plain.splitlines()
+
+
+@pytest.mark.parametrize("width", [40, 41, 79, 80, 120, 500])
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("quiet", [False, True])
+def test_hostile_strings_cannot_act(width: int, verbose: bool, quiet: bool) -> None:
+    text = render(hostile_report(), RenderOptions(width=width, verbose=verbose, quiet=quiet))
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert not re.search(r"^\s*::[\w-]+( .*)?::|##\[", text, re.MULTILINE)
+    assert HOSTILE not in text
+
+
+def test_a_hostile_string_cannot_pass_for_a_line_of_ours() -> None:
+    forged = f"x{' ' * 200}✓ PASS  oci:other  exit 0: pass{' ' * 200}"
+    text = render(report(verdict(failing("no-shell", Finding(forged, Location(path=forged))))), PLAIN)
+    starts = [line for line in text.splitlines() if line.startswith(("✓", "exit"))]
+    assert starts == [line for line in text.splitlines() if line.startswith("exit 1: fail")]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_passwords_are_not_shown(quiet: bool) -> None:
+    secret = "user:hunter2@registry.example.com/api"
+    found = report(
+        verdict(result("non-root", Outcome.UNKNOWN, reason=f"cannot reach {secret}", hint=f"try {secret}")),
+        left_out={secret: {"linux/386": "not wanted"}},
+    )
+    assert "hunter2" not in render(found, RenderOptions(quiet=quiet, verbose=True))
+
+
+def test_many_findings_are_cut_and_counted_and_all_are_there_with_verbose() -> None:
+    many = [Finding(f"shell number {number}") for number in range(FINDINGS_PER_RULE + 3)]
+    found = report(verdict(failing("no-shell", *many)))
+    text = render(found, PLAIN)
+    assert "shell number 4" in text
+    assert "shell number 5" not in text
+    assert "and 3 more (--verbose lists all)" in text
+    assert "shell number 7" in render(found, RenderOptions(verbose=True))
+
+
+def test_integrity_errors_come_first_among_the_unknown() -> None:
+    lines = render(failing_report(), PLAIN).splitlines()
+    start = lines.index(" COULD NOT TELL")
+    assert [line[:3] for line in lines[start + 1 : start + 6]] == [" ? ", "   ", " ? ", "   ", " ! "]
+    assert "non-root" in lines[start + 1]
+
+
+def test_one_reason_for_many_rules_is_said_once() -> None:
+    rules = [
+        result(f"rule-{n}", Outcome.UNKNOWN, reason="layer 2 is cut off", blocking=True) for n in range(6)
+    ]
+    text = render(report(verdict(*rules)), PLAIN)
+    assert "? rule-0, rule-1, rule-2, rule-3 and 2 more: layer 2 is cut off" in text
+    assert text.count("cut off") == 1
+
+
+def test_a_finding_that_only_warns_is_a_warning_also_in_a_rule_that_denies() -> None:
+    warning = Finding("CVE-2026-0001 (unknown)", action=Action.WARN)
+    text = render(report(verdict(failing("vulnerabilities", Finding("CVE-2026-0002"), warning))), PLAIN)
+    assert text.index("WHAT FAILED") < text.index("CVE-2026-0002") < text.index("WARNINGS")
+    assert text.index("WARNINGS") < text.index("CVE-2026-0001")
+
+
+def test_expired_exceptions_are_said() -> None:
+    run = {
+        "version": "0.1.0",
+        "policy": {"digest": "sha256:1", "expired_exceptions": ["no-shell path /bin/sh"]},
+    }
+    assert "! no longer excepted: no-shell path /bin/sh" in render(
+        report(verdict(result("no-shell")), run=run), PLAIN
+    )
+
+
+def test_a_report_without_facts_still_renders() -> None:
+    text = render(
+        report(verdict(result("no-shell"), evidence={}, not_run={}), run={}), RenderOptions(verbose=True)
+    )
+    assert text.startswith("image-gate 0.1.0\n✓ PASS  oci:image:1.0  linux/amd64\n")
+
+
+def test_nothing_judged_is_no_pass() -> None:
+    assert render(Report(()), PLAIN).splitlines()[-1].startswith("exit 3: unknown")

@@ -1,0 +1,461 @@
+"""Both real scanners on small images and on databases of the samples: what they find, and every fault that can be provoked."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gate.errors import Unavailable
+from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget, built_in
+from gate.scanners.coverage import Seen, languages, scan_runs, vulnerabilities
+from gate.scanners.merge import merge
+from samples.databases.advisories import load
+from samples.databases.bolt import PAGE, write_bolt
+from samples.databases.grype import grype_archive, write_grype_database
+from samples.databases.oci_artifact import grype_paths, registry_paths, trivy_paths
+from samples.databases.trivy import trivy_archive, write_trivy_database
+from samples.images import alpine, debian
+from samples.images.entries import Entry, file, program, symbolic_link, whiteout, whiteout_of
+from samples.images.languages import java_library, node_package, python_distribution
+from tests.kit import trees
+from tests.kit.loopback import serving
+from tests.kit.scans import write_target
+
+pytestmark = pytest.mark.real
+
+Layers = tuple[Mapping[str, Entry], ...]
+ROOT = {**debian.release_files(), **debian.status_file(debian.RELEASE_12_0)}
+MIXED: Layers = (
+    ROOT,
+    {
+        **python_distribution("Jinja2", "3.1.2", "opt/venv/lib/python3.11/site-packages"),
+        **node_package("jquery", "3.4.1"),
+        **java_library("org.apache.logging.log4j", "log4j-core", "2.14.1"),
+    },
+)
+
+
+@pytest.fixture
+def real(settings: ScannerSettings, trivy_binary: Path, grype_binary: Path) -> ScannerSettings:
+    """Settings with both real programs."""
+    return replace(settings, trivy=str(trivy_binary), grype=str(grype_binary))
+
+
+@pytest.fixture(params=("grype", "trivy"))
+def scanner(request: pytest.FixtureRequest) -> Scanner:
+    """Each scanner."""
+    return built_in()[request.param]
+
+
+@pytest.fixture(autouse=True)
+def no_process_left(tmp_path: Path) -> Iterator[None]:
+    """No process of a test runs on: each has its work folder in its environment."""
+    yield
+    mark = str(tmp_path).encode()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            assert mark not in entry.read_bytes(), f"process {entry.parent.name} was left"
+        except OSError:
+            continue
+
+
+def scan_all(settings: ScannerSettings, target: ScanTarget) -> dict[str, ScannerReport | Unavailable]:
+    """Scan with both."""
+    reports: dict[str, ScannerReport | Unavailable] = {}
+    for name, scanner in built_in().items():
+        try:
+            reports[name] = scanner.scan(target, settings, time.monotonic() + 120)
+        except Unavailable as error:
+            reports[name] = error
+    return reports
+
+
+def problems(
+    settings: ScannerSettings, tmp_path: Path, *layers: Mapping[str, Entry]
+) -> dict[str, tuple[str, ...]]:
+    """Scan an image of these layers with both, and return what speaks against each."""
+    reports = scan_all(settings, write_target(tmp_path / "image", *layers))
+    tree = trees.filesystem(*layers)
+    seen = Seen(trees.inventory(tree), datetime.now(UTC), languages(tree.paths()))
+    runs = scan_runs(reports, seen, {})
+    assert not [run for run in runs.runs.values() if isinstance(run, Unavailable)]
+    return dict(runs.problems)
+
+
+def test_both_see_the_same_and_agree(real: ScannerSettings, tmp_path: Path) -> None:
+    reports = scan_all(real, write_target(tmp_path / "image", *MIXED))
+    tree = trees.filesystem(*MIXED)
+    seen = Seen(trees.inventory(tree), datetime.now(UTC), languages(tree.paths()))
+    runs = scan_runs(reports, seen, {})
+    assert runs.problems == {"grype": (), "trivy": ()}
+    found = vulnerabilities(reports, runs, ("grype", "trivy")).found
+    assert Counter(item.found_by for item in found) == {("grype", "trivy"): len(found)}
+    assert len(found) > 200
+    by_id = {(item.id, item.package_type): item for item in found}
+    log4shell = by_id["CVE-2021-44228", "maven"]
+    assert log4shell.purl == "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1"
+    assert log4shell.path == "/app/lib/log4j-core-2.14.1.jar"
+    assert log4shell.layer == tree.diff_ids[1]
+    assert {opinion.severity for opinion in log4shell.opinions} == {"critical"}
+    assert any(opinion.known_exploited for opinion in log4shell.opinions)
+    looney = by_id["CVE-2023-4911", "deb"]
+    assert (looney.layer, looney.package_version) == (tree.diff_ids[0], "2.36-9")
+
+
+def test_every_raw_finding_is_in_one_joined_finding(real: ScannerSettings, tmp_path: Path) -> None:
+    reports = scan_all(real, write_target(tmp_path / "image", *MIXED))
+    ran = {name: report for name, report in reports.items() if isinstance(report, ScannerReport)}
+    went_in = Counter(id(finding.opinion) for report in ran.values() for finding in report.findings)
+    came_out = Counter(id(opinion) for found in merge(ran).found for opinion in found.opinions)
+    assert came_out == went_in
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ({**alpine.release_files(), **alpine.installed_file(alpine.RELEASE_3_20_0)},),
+        ({**debian.release_files(pretty_name="Distroless"), **debian.status_directory(debian.DISTROLESS)},),
+        ({"server": program(b"\x7fELF")},),
+        (ROOT, {"etc/motd": file("hello")}),
+    ],
+    ids=["alpine", "distroless", "scratch", "layers"],
+)
+def test_honest_images_are_covered(real: ScannerSettings, tmp_path: Path, layers: Layers) -> None:
+    assert problems(real, tmp_path, *layers) == {"grype": (), "trivy": ()}
+
+
+UNSEEN: dict[str, tuple[Layers, str, str]] = {
+    "no os-release": ((debian.status_file(debian.RELEASE_12_0),), "did not recognise", "did not recognise"),
+    "unknown distribution": (
+        ({**debian.status_file(debian.RELEASE_12_0), "etc/os-release": file("ID=acme\nVERSION_ID=1\n")},),
+        "did not recognise",
+        "did not recognise",
+    ),
+    "release that no database holds": (
+        ({**debian.status_file(debian.RELEASE_12_0), "etc/debian_version": file("9.13\n"),
+          "etc/os-release": file("ID=debian\nVERSION_ID=9\n")},),
+        "no advisories for debian 9.13",
+        "no advisories for debian 9.13",
+    ),
+    "alpine release that Grype takes another one for": (
+        ({**alpine.release_files("3.24.0"), **alpine.installed_file(alpine.RELEASE_3_20_0)},),
+        "no advisories for alpine 3.24.0",
+        "no advisories for alpine 3.24.0",
+    ),
+    "database behind a link": (
+        ({**debian.release_files(), "opt/status": file(debian.status(debian.RELEASE_12_0)),
+          "var/lib/dpkg/status": symbolic_link("/opt/status")},),
+        "",
+        "did not see 23 of the 23 packages",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNSEEN)
+def test_what_a_scanner_cannot_have_seen_is_said(real: ScannerSettings, tmp_path: Path, case: str) -> None:
+    layers, of_grype, of_trivy = UNSEEN[case]
+    found = problems(real, tmp_path, *layers)
+    for name, expected in (("grype", of_grype), ("trivy", of_trivy)):
+        assert any(expected in problem for problem in found[name]) if expected else found[name] == ()
+
+
+def test_a_deleted_database_is_a_matter_of_the_rule(real: ScannerSettings, tmp_path: Path) -> None:
+    found = problems(real, tmp_path, ROOT, {whiteout_of("var/lib/dpkg"): whiteout()})
+    assert found == {"grype": (), "trivy": ()}, "nobody sees packages, the gate's own inventory included"
+
+
+def test_surroundings_have_no_effect(
+    real: ScannerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = write_target(tmp_path / "image", ROOT)
+    before = {
+        name: report for name, report in scan_all(real, target).items() if isinstance(report, ScannerReport)
+    }
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "trivy.yaml").write_text(
+        "severity: [CRITICAL]\nformat: template\ntemplate: '{{ env \"SECRET\" }}'\n"
+    )
+    (checkout / ".trivyignore").write_text("CVE-2023-4911\n")
+    (checkout / ".grype.yaml").write_text("ignore:\n  - vulnerability: CVE-2023-4911\nonly-fixed: true\n")
+    monkeypatch.chdir(checkout)
+    for name, value in {
+        "TRIVY_SEVERITY": "CRITICAL", "TRIVY_IGNOREFILE": str(checkout / ".trivyignore"), "TRIVY_IGNORE_UNFIXED": "true",
+        "GRYPE_ONLY_FIXED": "true", "GRYPE_CONFIG": str(checkout / ".grype.yaml"), "XDG_CONFIG_HOME": str(checkout),
+        "HOME": str(checkout), "SECRET": "hunter2",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    after = {
+        name: report for name, report in scan_all(real, target).items() if isinstance(report, ScannerReport)
+    }
+    assert merge(after).found == merge(before).found
+    assert len(after) == 2
+
+
+def test_a_stale_database_is_told_by_its_age(real: ScannerSettings, tmp_path: Path) -> None:
+    moment = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2000)
+    write_trivy_database(tmp_path / "old", load(), moment)
+    write_grype_database(tmp_path / "old", load(), moment)
+    told = replace(real, trivy_cache=tmp_path / "old", grype_database=tmp_path / "old")
+    for name, found in problems(told, tmp_path, ROOT).items():
+        assert any("2000 days old" in problem for problem in found), name
+
+
+def empty(folder: Path) -> None:
+    """Databases that hold nothing."""
+    write_bolt(folder / "trivy" / "db" / "trivy.db", {"vulnerability": {}})
+    write_grype_database(folder / "grype", (), datetime.now(UTC))
+
+
+def damaged(folder: Path) -> None:
+    """Databases of which a page deep inside is damaged."""
+    for path in (folder / "trivy" / "db" / "trivy.db", folder / "grype" / "6" / "vulnerability.db"):
+        data = bytearray(path.read_bytes())
+        for page in range(3, len(data) // PAGE - 1):
+            data[page * PAGE + 16 : page * PAGE + 64] = b"\xa5" * 48
+        path.write_bytes(data)
+
+
+def without_a_table(folder: Path) -> None:
+    """A database of Grype in which its look-ups fail, with a digest that is right; Trivy's without details."""
+    path = folder / "grype" / "6" / "vulnerability.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE vulnerability_handles;")
+    from samples.databases.xxhash import xxh64
+
+    record = path.with_name("import.json")
+    text = record.read_text()
+    start = text.index("xxh64:")
+    record.write_text(text[:start] + f"xxh64:{xxh64(path.read_bytes()):016x}" + text[start + 22 :])
+    write_bolt(folder / "trivy" / "db" / "trivy.db", {"debian 12": {"glibc": {"CVE-2023-4911": b"{}"}}})
+
+
+@pytest.mark.parametrize("damage", [empty, damaged, without_a_table])
+def test_a_database_that_is_no_good(
+    real: ScannerSettings,
+    scanner: Scanner,
+    own_databases: Path,
+    tmp_path: Path,
+    damage: Callable[[Path], None],
+) -> None:
+    damage(own_databases)
+    told = replace(real, trivy_cache=own_databases / "trivy", grype_database=own_databases / "grype")
+    with pytest.raises(Unavailable) as caught:
+        scanner.scan(write_target(tmp_path / "image", ROOT), told, time.monotonic() + 120)
+    assert caught.value.hint
+
+
+def test_a_locked_database_ends_with_the_time_limit(
+    real: ScannerSettings, own_databases: Path, tmp_path: Path
+) -> None:
+    told = replace(real, trivy_cache=own_databases / "trivy", timeout=3)
+    with (own_databases / "trivy" / "db" / "trivy.db").open("rb") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="did not end in time"):
+            built_in()["trivy"].scan(write_target(tmp_path / "image", ROOT), told, began + 120)
+    assert time.monotonic() - began < 15
+
+
+def test_an_image_that_changes_after_it_was_verified(
+    real: ScannerSettings, scanner: Scanner, tmp_path: Path
+) -> None:
+    target = write_target(tmp_path / "image", ROOT)
+    other = write_target(tmp_path / "other", {"etc/motd": file("clean")})
+    shutil.rmtree(target.layout)
+    shutil.copytree(other.layout, target.layout)
+    with pytest.raises(Unavailable, match="scanned the image"):
+        scanner.scan(target, real, time.monotonic() + 120)
+
+
+@pytest.mark.parametrize("missing", ["index.json", "oci-layout", "blobs"])
+def test_a_layout_that_is_broken(
+    real: ScannerSettings, scanner: Scanner, tmp_path: Path, missing: str
+) -> None:
+    target = write_target(tmp_path / "image", ROOT)
+    path = target.layout / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if scanner.name == "trivy" and missing == "oci-layout":
+        return  # Trivy does without it, and reads the same image
+    with pytest.raises(Unavailable):
+        scanner.scan(target, real, time.monotonic() + 120)
+
+
+def test_cancelling_ends_a_scan(real: ScannerSettings, scanner: Scanner, tmp_path: Path) -> None:
+    target = write_target(tmp_path / "image", ROOT)
+    told = replace(real, cancelled=threading.Event())
+    told.cancelled.set()
+    began = time.monotonic()
+    try:
+        scanner.scan(target, told, began + 120)
+    except Unavailable as error:
+        assert "cancelled" in error.message
+    assert time.monotonic() - began < 10
+
+
+def test_a_read_only_database_is_enough(real: ScannerSettings, own_databases: Path, tmp_path: Path) -> None:
+    for folder, _, names in os.walk(own_databases):
+        for name in names:
+            (Path(folder) / name).chmod(0o444)
+        Path(folder).chmod(0o555)
+    told = replace(real, trivy_cache=own_databases / "trivy", grype_database=own_databases / "grype")
+    try:
+        reports = scan_all(told, write_target(tmp_path / "image", *MIXED))
+    finally:
+        for folder, _, _ in os.walk(own_databases):
+            Path(folder).chmod(0o755)
+    assert all(isinstance(report, ScannerReport) for report in reports.values())
+
+
+def served(databases: Path, built: datetime) -> dict[str, object]:
+    """What a server of both databases answers."""
+    return {
+        **trivy_paths(trivy_archive(databases / "trivy" / "db", built)),
+        **grype_paths(grype_archive(databases / "grype" / "6" / "vulnerability.db", built), built),
+    }
+
+
+def test_databases_are_downloaded_once(
+    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
+) -> None:
+    target = write_target(tmp_path / "image", ROOT)
+    with serving(served(databases, built)) as server:  # type: ignore[arg-type]
+        told = replace(
+            real,
+            offline=False,
+            trivy_cache=tmp_path / "new" / "trivy",
+            grype_database=tmp_path / "new" / "grype",
+            trivy_source=f"{server.host}/trivy-db:2",
+            grype_source=f"http://{server.host}",
+        )
+        first = scan_all(told, target)
+        asked = len(server.requests)
+        second = scan_all(told, target)
+        assert len(server.requests) == asked > 0, "a fresh database is not asked for again"
+    for reports in (first, second):
+        ran = {name: report for name, report in reports.items() if isinstance(report, ScannerReport)}
+        assert ran.keys() == {"grype", "trivy"}, reports
+        assert len(merge(ran).found) > 100
+
+
+def test_a_dead_source_with_a_database_is_a_warning(real: ScannerSettings, tmp_path: Path) -> None:
+    moment = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
+    write_trivy_database(tmp_path / "old", load(), moment)
+    write_grype_database(tmp_path / "old", load(), moment)
+    told = replace(
+        real,
+        offline=False,
+        trivy_cache=tmp_path / "old",
+        grype_database=tmp_path / "old",
+        trivy_source="127.0.0.1:1/trivy-db:2",
+        trivy_java_source="127.0.0.1:1/trivy-java-db:1",
+        grype_source="http://127.0.0.1:1",
+    )
+    for name, report in scan_all(told, write_target(tmp_path / "image", ROOT)).items():
+        assert isinstance(report, ScannerReport), report
+        assert any("download failed" in warning for warning in report.run.warnings), name
+        assert report.run.database.built == moment
+
+
+def test_a_dead_source_without_a_database_is_unavailable(real: ScannerSettings, tmp_path: Path) -> None:
+    told = replace(
+        real,
+        offline=False,
+        trivy_cache=tmp_path / "new",
+        grype_database=tmp_path / "new",
+        trivy_source="127.0.0.1:1/trivy-db:2",
+        grype_source="http://127.0.0.1:1",
+    )
+    for report in scan_all(told, write_target(tmp_path / "image", ROOT)).values():
+        assert isinstance(report, Unavailable)
+        assert "download failed" in report.message
+
+
+def test_an_altered_download_is_refused(
+    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
+) -> None:
+    paths = served(databases, built)
+    for path, answer in list(paths.items()):
+        if "/blobs/" in path or path.endswith(".tar.gz"):
+            body = bytearray(answer.body)  # type: ignore[attr-defined]
+            body[len(body) // 2] ^= 1
+            paths[path] = replace(answer, body=bytes(body))  # type: ignore[type-var]
+    with serving(paths) as server:  # type: ignore[arg-type]
+        told = replace(
+            real,
+            offline=False,
+            trivy_cache=tmp_path / "new",
+            grype_database=tmp_path / "new",
+            trivy_source=f"{server.host}/trivy-db:2",
+            grype_source=f"http://{server.host}",
+        )
+        reports = scan_all(told, write_target(tmp_path / "image", ROOT))
+    assert all(isinstance(report, Unavailable) for report in reports.values())
+
+
+def test_the_java_database_is_downloaded_when_an_image_has_a_jar(
+    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
+) -> None:
+    from samples.databases.oci_artifact import TRIVY_JAVA_LAYER, Artifact
+    from samples.databases.trivy import trivy_java_archive
+    from samples.images.builder import Blob
+
+    archive = trivy_java_archive(databases / "trivy" / "java-db", built)
+    java = registry_paths(Artifact(Blob(TRIVY_JAVA_LAYER, archive), "javadb.tar.gz"), "trivy-java-db", "1")
+    with serving({**served(databases, built), **java}) as server:  # type: ignore[dict-item]
+        told = replace(
+            real,
+            offline=False,
+            trivy_cache=tmp_path / "new",
+            trivy_source=f"{server.host}/trivy-db:2",
+            trivy_java_source=f"{server.host}/trivy-java-db:1",
+        )
+        trivy = built_in()["trivy"]
+        trivy.scan(write_target(tmp_path / "plain", ROOT), told, time.monotonic() + 120)
+        assert not (tmp_path / "new" / "java-db").exists()
+        report = trivy.scan(write_target(tmp_path / "java", *MIXED), told, time.monotonic() + 120)
+    assert any(finding.package_type == "maven" for finding in report.findings)
+
+
+def test_scans_and_a_renewal_side_by_side(
+    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
+) -> None:
+    target = write_target(tmp_path / "image", ROOT)
+    done: list[dict[str, ScannerReport | Unavailable]] = []
+    with serving(served(databases, built)) as server:  # type: ignore[arg-type]
+        told = replace(
+            real,
+            offline=False,
+            trivy_cache=tmp_path / "new",
+            grype_database=tmp_path / "new",
+            trivy_source=f"{server.host}/trivy-db:2",
+            grype_source=f"http://{server.host}",
+        )
+        threads = [threading.Thread(target=lambda: done.append(scan_all(told, target))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.requests.count("GET /v6/latest.json") <= 2
+    found = [
+        len(
+            merge(
+                {name: report for name, report in reports.items() if isinstance(report, ScannerReport)}
+            ).found
+        )
+        for reports in done
+    ]
+    assert len(set(found)) == 1
+    assert found[0] > 100
