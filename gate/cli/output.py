@@ -104,7 +104,7 @@ def render_options(*, verbose: bool, quiet: bool) -> RenderOptions:
 def _width(terminal: bool) -> int:
     """Return the columns to fill: `COLUMNS` where it is set, else the terminal's."""
     stated = os.environ.get("COLUMNS", "")
-    if stated.isascii() and stated.isdigit() and 40 <= int(stated[:4]) <= 500:
+    if stated.isascii() and stated.isdigit() and len(stated) < 4 and int(stated) >= 40:
         return int(stated)
     if terminal:
         with suppress(OSError):

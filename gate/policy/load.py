@@ -154,7 +154,7 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         profile_data = (PROFILE_FOLDER / f"{file.extends}.yaml").read_bytes()
         digest.update(profile_data)
         below = _profile(file.extends, profile_data).value
-    entries: dict[str, Node] = below["rules"].value if below else {}
+    entries = read_entries(below["rules"], rules, "rules") if below else {}
     if "rules" in sections:
         entries = overlay(entries, read_entries(sections["rules"], rules, "rules"))
     settings, not_selected = select(entries, rules)

@@ -58,6 +58,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     entries: Mapping[str, Node]
     rules: Mapping[str, Rule]
 
+    def __post_init__(self) -> None:
+        if not self.settings:
+            raise ValueError("a policy that selects no rule would let everything pass")
+
     @staticmethod
     def load(
         path_or_profile: str | None = None,

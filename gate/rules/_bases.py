@@ -42,6 +42,9 @@ _LOADER_NAMES = frozenset(
 )
 """The dynamic loader and C library: an image that has them is not built on scratch alone."""
 
+SCRATCH_PROGRAMS = 64
+"""Executable files up to which an image can be one of a few programs on nothing: systems have hundreds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -56,8 +59,11 @@ class Base:
 
 
 def recognise(filesystem: Filesystem, inventory: Inventory, config: ImageConfig) -> Base:
-    """Name the base of an image. Contradictory evidence is no recognition: the family is then `unknown`."""
-    os_release = inventory.os_release
+    """Name the base of an image. Contradictory evidence is no recognition: the family is then `unknown`.
+
+    Raises `Unavailable` where a file that would tell cannot be read: garbage must not read as absence.
+    """
+    os_release = inventory.complete().os_release
     if os_release is None:
         return _without_os_release(filesystem, inventory)
     claim = f"os-release says {os_release.pretty_name[:60] or os_release.id}"
@@ -124,4 +130,7 @@ def _without_os_release(filesystem: Filesystem, inventory: Inventory) -> Base:
     )
     if loader is not None:
         return Base("unknown", f"no os-release and no package database, but a system's {loader.path}")
+    programs = sum(1 for _ in filesystem.executables())
+    if programs > SCRATCH_PROGRAMS:
+        return Base("unknown", f"no os-release, no package database, but {programs:,} executable files")
     return Base("scratch", "no os-release, no package database, no C library")

@@ -30,6 +30,9 @@ SYSTEM_ROOTS = (
 )
 """Where packages of a distribution, and languages unpacked by official images, put what they publish."""
 
+PUBLISHED = ("/usr/local/go/src/", "/usr/lib/go/src/")
+"""Sources of a compiler, which have their test keys beside them."""
+
 TEST_DIRECTORIES = frozenset(
     words(
         "test tests testing testdata test_data test-data __tests__ spec specs fixtures fixture examples example doc docs"
@@ -53,7 +56,7 @@ class NoSecretsOptions(Options):
         bool,
         describe(
             "Report credentials in the configuration: the same forms, passwords in URLs, and values of variables, labels"
-            " and build arguments whose name ends in PASSWORD, SECRET, TOKEN, API_KEY or the like."
+            " and build arguments whose name ends in PASSWORD, SECRET, TOKEN, API_KEY or the like. Not annotations."
         ),
     ] = True
     published: Annotated[
@@ -100,6 +103,8 @@ def _judged(secret: Secret, filesystem: Filesystem, options: NoSecretsOptions) -
 
 def published(path: str) -> bool:
     """Whether a file stands among the tests or documents of a published package, and so was never secret."""
+    if path.startswith(PUBLISHED):
+        return True
     directories = path.split("/")[:-1]
     roots = [number for number, name in enumerate(directories) if name in DEPENDENCY_ROOTS]
     if roots:

@@ -149,10 +149,9 @@ def _lower_layers(filesystem: Filesystem, present: set[str]) -> Iterator[Remark]
         key = (entry.layer, entry.path)
         if entry.type is EntryType.FILE and _binary(entry) and entry.path not in present and key not in seen:
             seen.add(key)
-            yield Remark(
-                f"shell {base_name(entry.path)} only in a lower layer, removed later",
-                Location.of(entry, filesystem),
-            )
+            own, marks = base_name(entry.path), sorted(SHELLS.intersection(entry.marks))
+            what = own if own in SHELLS or not marks else f"{marks[0]}, named {own},"
+            yield Remark(f"shell {what} only in a lower layer, removed later", Location.of(entry, filesystem))
 
 
 def _binary(entry: Entry) -> bool:

@@ -54,17 +54,23 @@ def stored(layer: sample.Layer) -> StoredLayer:
     return StoredLayer(descriptor, Digest.parse(layer.diff_id), layer.data)
 
 
-def filesystem(*layers: Mapping[str, Entry]) -> Filesystem:
+def filesystem(
+    *layers: Mapping[str, Entry], marks: Mapping[str, tuple[str, ...]] | None = None
+) -> Filesystem:
     """The tree of these layers, base first; marks and credentials were searched for, users and databases are kept.
 
-    Paths have no leading slash; parent directories are added.
+    Paths have no leading slash; parent directories are added. `marks` adds, by path, what the search for byte signatures
+    would find in a real program, in every layer that has the path.
     """
     built = [stored(sample.layer_of(with_parents(entries))) for entries in layers]
     keep_below = tuple(path.encode() for path in DATABASE_DIRECTORIES)
     reading = Reading(keep=KEPT, keep_below=keep_below, marks=True, credentials=True)
-    tree = Filesystem(
-        [index_layer(layer, reading) for layer in built], [str(layer.diff_id) for layer in built]
-    )
+    indexes = [index_layer(layer, reading) for layer in built]
+    for index in indexes:
+        for path, found in (marks or {}).items():
+            if path.encode() in index.paths:
+                index.marks[index.paths.index(path.encode())] = found
+    tree = Filesystem(indexes, [str(layer.diff_id) for layer in built])
     for layer, positions in tree.not_kept([f"/{path.decode()}" for path in KEPT]).items():
         for position, content in read_contents(built[layer], positions).items():
             tree.add_content(layer, position, content)

@@ -184,3 +184,11 @@ def test_the_working_directory_and_the_process_count_unless_others_are_named(
     monkeypatch.setenv("CI", "true")
     assert Policy.load().origin == ".image-gate.yaml (from the checkout under test)"
     assert os.fspath(checkout) not in Policy.load().origin
+
+
+def test_a_profile_that_names_a_rule_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    known = {name: rule for name, rule in Policy.load("strict").rules.items() if name != "no-shell"}
+    (tmp_path / "p.yaml").write_text(TEXT)
+    for name in ("strict", "p.yaml"):
+        with pytest.raises(InvalidInput, match="there is no rule 'no-shell'"):
+            Policy.load(name, directory=tmp_path, rules=known)

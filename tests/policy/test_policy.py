@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from gate.errors import InvalidInput
@@ -189,3 +190,8 @@ def test_scopes_that_together_leave_no_rule_are_refused(load: Load) -> None:
     )
     with pytest.raises(InvalidInput, match=r"p.yaml:5:5: no rule is left"):
         policy.for_subject(names("x.test/a"))
+
+
+def test_a_policy_without_rules_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="no rule"):
+        msgspec.structs.replace(Policy.load("strict"), settings=())

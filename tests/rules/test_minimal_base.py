@@ -110,6 +110,7 @@ def test_debian_without_its_package_manager_is_still_debian() -> None:
         {"lib/apk/db/installed": file(INSTALLED), "bin/busybox": program(ELF)},
         {"lib/ld-musl-x86_64.so.1": program(ELF)},
         {"usr/lib/libc.so.6": file(ELF)},
+        {f"opt/{number}": program(ELF) for number in range(65)},
     ],
     ids=[
         "os-release of another distribution",
@@ -117,6 +118,7 @@ def test_debian_without_its_package_manager_is_still_debian() -> None:
         "no os-release on Alpine",
         "musl alone",
         "libc alone",
+        "many programs",
     ],
 )
 def test_what_contradicts_itself_or_hides_is_not_recognised(tree: dict[str, Entry]) -> None:
@@ -142,10 +144,18 @@ def test_counts_packages_executables_and_bytes() -> None:
     assert messages(judged({"x": file(b"y" * 2_048)}, max_size="2 kB")) == ["unpacked 2.0 KiB, allowed 2 kB"]
 
 
-def test_a_count_that_is_not_known_is_unknown() -> None:
-    broken = {**os_release(ID="alpine"), "lib/apk/db/installed": file("P:x\nV:1\n\n\0")}
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {**os_release(ID="alpine"), "lib/apk/db/installed": file("P:x\nV:1\n\n\0")},
+        {**os_release(ID="wolfi"), "var/lib/dpkg/status": file("garbage\0")},
+        {"etc/os-release": file("ID=debian\nID=wolfi\n"), "app": program(ELF)},
+    ],
+    ids=["apk database", "database of another distribution", "os-release"],
+)
+def test_what_cannot_be_read_is_unknown(tree: dict[str, Entry]) -> None:
     with pytest.raises(MalformedImage):
-        judged(broken, max_packages=10)
+        judged(tree)
 
 
 def test_windows_images_are_unknown() -> None:

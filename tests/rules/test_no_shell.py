@@ -118,6 +118,51 @@ def test_a_binary_called_rc_counts() -> None:
     assert found({"usr/bin/rc": program(ELF)}) == ["shell rc"]
 
 
+def by_content(tree: dict[str, Entry], marks: dict[str, tuple[str, ...]], **options: bool) -> list[str]:
+    return messages(list(check(filesystem(tree, marks=marks), config(), NoShellOptions(**options))))
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        ("bash", "shell bash under another name, server"),
+        ("dash", "shell dash under another name, server"),
+        ("busybox", "multi-call binary with a shell busybox under another name, server"),
+        ("toybox", "multi-call binary with a shell toybox under another name, server"),
+    ],
+)
+def test_finds_a_shell_by_its_content(mark: str, message: str) -> None:
+    assert by_content(BUILT, {"app/server": (mark,)}) == [message]
+
+
+def test_content_and_name_together_are_one_finding() -> None:
+    tree = {"opt/x": program(ELF), "opt/y": hard_link("opt/x", 0o755), "bin/sh": symbolic_link("/opt/x")}
+    assert by_content(tree, {"opt/x": ("dash",)}) == ["shell dash under another name, x, also as /bin/sh"]
+    assert by_content({"opt/x": program(ELF), "opt/y": hard_link("opt/x", 0o755)}, {"opt/x": ("dash",)}) == [
+        "shell dash under another name, x, also as /opt/y"
+    ]
+
+
+@pytest.mark.parametrize("path", ["bin/bash", "opt/data"])
+def test_a_shell_without_execute_bit_counts_for_a_loader_runs_it(path: str) -> None:
+    assert len(by_content({path: file(ELF)}, {path: ("bash",)})) == 1
+    assert found({path: file(ELF)}) == []
+
+
+def test_other_marks_are_no_shell() -> None:
+    assert by_content(BUILT, {"app/server": ("go", "rpm", "python")}) == []
+    assert by_content(BUILT, {"app/server": ("python",)}, interpreters=True) == [
+        "interpreter python under another name, server"
+    ]
+
+
+def test_a_shell_by_content_that_a_later_layer_deletes_is_a_remark() -> None:
+    tree = filesystem(BUILT, {whiteout_of("app/server"): whiteout()}, marks={"app/server": ("busybox",)})
+    result = list(check(tree, config(), NoShellOptions()))
+    assert messages(result) == []
+    assert remarks(result) == ["shell busybox, named server, only in a lower layer, removed later"]
+
+
 def test_setuid_and_group_only_execute_bits_count() -> None:
     assert found({"bin/sh": program(ELF, 0o4750)}) == ["shell sh"]
     assert found({"bin/sh": program(ELF, 0o010)}) == ["shell sh"]

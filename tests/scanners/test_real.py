@@ -280,15 +280,13 @@ def test_an_image_that_changes_after_it_was_verified(
         scanner.scan(target, real, time.monotonic() + 120)
 
 
-@pytest.mark.parametrize("missing", ["index.json", "oci-layout", "blobs"])
+@pytest.mark.parametrize("missing", ["index.json", "blobs"])
 def test_a_layout_that_is_broken(
     real: ScannerSettings, scanner: Scanner, tmp_path: Path, missing: str
 ) -> None:
     target = write_target(tmp_path / "image", ROOT)
     path = target.layout / missing
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if scanner.name == "trivy" and missing == "oci-layout":
-        return  # Trivy does without it, and reads the same image
     with pytest.raises(Unavailable):
         scanner.scan(target, real, time.monotonic() + 120)
 
@@ -298,10 +296,8 @@ def test_cancelling_ends_a_scan(real: ScannerSettings, scanner: Scanner, tmp_pat
     told = replace(real, cancelled=threading.Event())
     told.cancelled.set()
     began = time.monotonic()
-    try:
+    with pytest.raises(Unavailable, match="cancelled"):
         scanner.scan(target, told, began + 120)
-    except Unavailable as error:
-        assert "cancelled" in error.message
     assert time.monotonic() - began < 10
 
 

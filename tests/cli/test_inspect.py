@@ -1,0 +1,44 @@
+"""`image-gate inspect`: the evidence as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Program
+
+
+def test_it_shows_what_rules_would_read(place: Path, program: Program) -> None:
+    done = program("inspect", "oci:bad")
+    assert (done.returncode, done.stderr) == (0, "")
+    (image,) = json.loads(done.stdout)["images"]
+    assert image["platform"] == "linux/amd64"
+    assert {"apt", "bash"} <= {package["name"] for package in image["packages"]}
+    files = {file["path"]: file for file in image["files"]}
+    assert files["/usr/bin/su"]["mode"] == "4755"
+    assert "/etc/os-release" not in files
+    assert image["facts"]["packages"] == len(image["packages"])
+
+
+def test_every_path_is_there_on_demand(place: Path, program: Program) -> None:
+    (image,) = json.loads(program("inspect", "oci:bad", "--files").stdout)["images"]
+    paths = [file["path"] for file in image["files"]]
+    assert paths == sorted(paths)
+    assert "/var/lib/dpkg/status" in paths
+
+
+def test_a_damaged_image_is_exit_3_and_says_why(place: Path, program: Program) -> None:
+    for blob in (place / "good" / "blobs" / "sha256").iterdir():
+        if blob.read_bytes()[:2] == b"\x1f\x8b":
+            blob.write_bytes(blob.read_bytes()[:-1] + b"x")
+    done = program("inspect", "oci:good")
+    assert done.returncode == 3
+    assert "Filesystem" in json.loads(done.stdout)["images"][0]["facts"]["unavailable"]
+
+
+def test_what_is_no_layout_is_exit_3_or_2(place: Path, program: Program) -> None:
+    assert program("inspect", "oci:nowhere").returncode == 2
+    (place / "empty").mkdir()
+    done = program("inspect", "oci:empty")
+    assert done.returncode in (2, 3)
+    assert "Traceback" not in done.stderr
