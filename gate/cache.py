@@ -14,9 +14,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.errors import InvalidInput, Unavailable
 from gate.limits import LIMITS
@@ -62,8 +64,7 @@ def _sweep(runs: Path) -> None:
                 os.close(lock)
 
 
-@dataclass(frozen=True, slots=True)
-class _StoredLayer:
+class _StoredLayer(Struct, frozen=True):
     """A layer in the private copy."""
 
     descriptor: Descriptor

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.cache import store, stored_manifest, workspace
 from gate.errors import Fault, Unavailable
@@ -33,8 +35,7 @@ _LAYER_THREADS = 4
 """Layers read at a time, at most: each holds a few MiB, and more threads than cores gain nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is to be collected: the kinds of evidence, and whether a rule looks at the byte signatures of programs."""
 
     kinds: frozenset[type]
@@ -115,7 +116,7 @@ class Collector:
         filesystem, inventory = inspected[Filesystem], inspected[Inventory]
         seen: Seen | Unavailable
         if isinstance(filesystem, Filesystem) and isinstance(inventory, Inventory):
-            programs = tuple(entry.path for entry in filesystem.marked() if _GO_PROGRAM in entry.marks)
+            programs = tuple((entry.path, *entry.links) for entry in filesystem.marked() if _GO_PROGRAM in entry.marks)
             seen = Seen(inventory, subject.checked_at, languages(filesystem.paths()), programs)
         else:
             seen = next(value for value in (filesystem, inventory) if isinstance(value, Unavailable))

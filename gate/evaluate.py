@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
+
+from msgspec import Struct
 
 from gate.errors import Fault, Unavailable
 from gate.evidence import Evidence, Subject
@@ -13,13 +14,12 @@ from gate.rule import Action, Finding, Remark
 from gate.verdict import Excepted, Outcome, RuleResult, Verdict
 
 
-@dataclass(slots=True)
-class _Said:
+class _Said(Struct):
     """What a check said before it ended, and the error that ended it, if one did."""
 
-    findings: list[Finding] = field(default_factory=list)
-    excepted: list[Excepted] = field(default_factory=list)
-    remarks: list[Remark] = field(default_factory=list)
+    findings: list[Finding] = []
+    excepted: list[Excepted] = []
+    remarks: list[Remark] = []
     error: Unavailable | None = None
 
 

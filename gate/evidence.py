@@ -7,9 +7,10 @@ One difference carries the design: a kind that is *empty* was looked at and ther
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.oci.descriptor import Digest, Platform
@@ -21,8 +22,7 @@ from gate.packages.inventory import Inventory
 Kind = TypeVar("Kind")
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is judged: the reference as written, what it resolved to, and when.
 
     `digest` is the manifest's digest; for an archive without manifests it is the configuration's. `names` are the image
@@ -38,8 +38,7 @@ class Subject:
     checked_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """A credential that was seen: what kind, where, and a form of it that is safe to print.
 
     `path` starts with a slash; it is empty for one in the configuration, where `field` names the place (`Env`, …).
@@ -54,16 +53,14 @@ class Secret:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(Struct, frozen=True):
     """What the search for credentials found, and what it did not look into."""
 
     found: tuple[Secret, ...]
     not_searched: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
+class Database(Struct, frozen=True):
     """A scanner's vulnerability database: `built` is when its publisher made it; `digest` identifies the bytes."""
 
     schema: str
@@ -72,8 +69,7 @@ class Database:
     providers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedPackage:
+class ScannedPackage(Struct, frozen=True):
     """A package that a scanner reported having seen; `path` starts with a slash, or is empty where it gave none."""
 
     type: str
@@ -83,8 +79,7 @@ class ScannedPackage:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ScanRun:
+class ScanRun(Struct, frozen=True):
     """One scanner's run: what ran, on which data, and what it could see.
 
     `binary_digest` is the sha256 of the program. `image_id` is the configuration digest the scanner says it scanned.
@@ -107,19 +102,17 @@ class ScanRun:
     uncovered: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ScanRuns:
+class ScanRuns(Struct, frozen=True):
     """Each scanner that was asked for, by name: its run, or why there is none.
 
     `problems` are sentences, by scanner, that say why its finding nothing would not count: what it could not have seen.
     """
 
     runs: Mapping[str, ScanRun | Unavailable]
-    problems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: Mapping[str, tuple[str, ...]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(Struct, frozen=True):
     """What one scanner says of one vulnerability in one package.
 
     `severity` is a lower-case word (`critical` … `negligible`, `unknown`); `severities` are all it passed on, by source.
@@ -142,8 +135,7 @@ class Opinion:
     epss: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Vulnerability:
+class Vulnerability(Struct, frozen=True):
     """One vulnerability in one package, with every scanner's opinion of it.
 
     `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty.
@@ -165,8 +157,7 @@ class Vulnerability:
         return tuple(sorted({opinion.scanner for opinion in self.opinions}))
 
 
-@dataclass(frozen=True, slots=True)
-class Vulnerabilities:
+class Vulnerabilities(Struct, frozen=True):
     """The joined findings of all scanners that ran, sorted by package and id."""
 
     found: tuple[Vulnerability, ...]
@@ -178,11 +169,10 @@ KINDS: frozenset[type] = frozenset(
 """All kinds of evidence there are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """Maps each collected kind to its value, or to the `Unavailable` that says why there is none."""
 
-    values: Mapping[type, object] = field(default_factory=dict)
+    values: Mapping[type, object] = {}
 
     def get(self, kind: type[Kind]) -> Kind:
         """Return the value of `kind`; raises the `Unavailable` kept in its place, or one that says it was not collected."""

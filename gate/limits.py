@@ -5,15 +5,14 @@ There is no "unlimited": what passes a bound is refused, and the message names t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The bounds of one run; sizes in bytes, times in seconds."""
 
     document: int = 4 * MIB

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import msgspec
+from msgspec import Struct
 
 from gate.errors import ImageGateError, InvalidInput
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from gate import __version__
 from gate.collect import Collector, Deadline, Wanted
@@ -28,8 +29,11 @@ from gate.sources.open import open_source
 from gate.verdict import Report, Undecided, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class RunSettings:
+def _silent(message: str) -> None:
+    """Tell nobody."""
+
+
+class RunSettings(Struct, frozen=True):
     """What the caller says about a run, beside the policy. None of it can weaken a policy.
 
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
@@ -40,7 +44,7 @@ class RunSettings:
     platform: str = "all"
     name: str = ""
     timeout: float = LIMITS.run_seconds
-    progress: Callable[[str], object] = field(default=lambda message: None)
+    progress: Callable[[str], object] = _silent
 
 
 def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> Report:

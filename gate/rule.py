@@ -10,7 +10,9 @@ import enum
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from gate.errors import InvalidInput
 from gate.evidence import KINDS
@@ -42,8 +44,7 @@ class Action(enum.StrEnum):
     WARN = "warn"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """Where a finding is.
 
     `layer` is the diff ID and `layer_index` the position from 0 at the base; `path` starts with a slash. `package` is a
@@ -61,8 +62,7 @@ class Location:
         return cls(layer=filesystem.diff_ids[entry.layer], layer_index=entry.layer, path=entry.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One deviation from a rule.
 
     `id` names it where it has a name of its own (a CVE). `severity` and `action` are the rule's unless stated.
@@ -70,27 +70,25 @@ class Finding:
     """
 
     message: str
-    location: Location = field(default_factory=Location)
+    location: Location = Location()
     id: str = ""
     severity: Severity | None = None
     action: Action | None = None
     remediation: str = ""
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """Something worth knowing that breaks no rule, such as a shell that an upper layer removes."""
 
     message: str
-    location: Location = field(default_factory=Location)
+    location: Location = Location()
 
 
 Check = Callable[..., Iterator[Finding | Remark]]
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One rule: metadata and a pure `check(evidence…, options)` that yields findings; none is a pass.
 
     A check may raise `Unavailable` for what its evidence does not tell. `evidence` and `options` are read from the
@@ -105,8 +103,8 @@ class Rule:
     severity: Severity
     check: Check
     marks: bool = False
-    evidence: tuple[type, ...] = field(init=False)
-    options: type[Options] = field(init=False)
+    evidence: tuple[type, ...] = ()
+    options: type[Options] = Options
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(self.check)
@@ -119,8 +117,8 @@ class Rule:
             raise InvalidInput(
                 f"rule {self.id}: the parameters of its check must be kinds of evidence, then its options"
             )
-        object.__setattr__(self, "evidence", tuple(parameters[:-1]))
-        object.__setattr__(self, "options", parameters[-1])
+        force_setattr(self, "evidence", tuple(parameters[:-1]))
+        force_setattr(self, "options", parameters[-1])
 
 
 def _is_options(kind: object) -> bool:

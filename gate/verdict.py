@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
+
+from msgspec import Struct
 
 from gate.evidence import Subject
 from gate.rule import Action, Finding, Remark, Severity
@@ -27,8 +28,7 @@ class Status(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Excepted:
+class Excepted(Struct, frozen=True):
     """A finding that a dated exception of the policy covers: it stays visible and does not decide."""
 
     finding: Finding
@@ -36,8 +36,7 @@ class Excepted:
     until: date
 
 
-@dataclass(frozen=True, slots=True)
-class RuleResult:
+class RuleResult(Struct, frozen=True):
     """What one selected rule says of one image.
 
     `action` is what the outcome does. `blocking` marks an unknown that no policy may excuse: contradicted or malformed
@@ -66,8 +65,7 @@ class RuleResult:
         return self.outcome is not Outcome.PASS and not self.closes
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the gate says of one image for one platform.
 
     `selected` are the rules that had to answer: building a verdict without exactly one result for each, or with none at
@@ -77,8 +75,8 @@ class Verdict:
     subject: Subject
     selected: tuple[str, ...]
     results: tuple[RuleResult, ...]
-    not_run: Mapping[str, str] = field(default_factory=dict)
-    evidence: Mapping[str, object] = field(default_factory=dict)
+    not_run: Mapping[str, str] = {}
+    evidence: Mapping[str, object] = {}
 
     def __post_init__(self) -> None:
         answered = tuple(result.rule for result in self.results)
@@ -94,8 +92,7 @@ class Verdict:
         return Status.UNKNOWN if closing else Status.PASS
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(Struct, frozen=True):
     """A reference, or a platform of one, that could not be judged at all."""
 
     reference: str
@@ -104,8 +101,7 @@ class Undecided:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The verdicts of one run, and what could not be judged.
 
     `run` is the evidence about the run itself: tool versions, databases and their dates, policy digest and origin,
@@ -114,8 +110,8 @@ class Report:
 
     verdicts: tuple[Verdict, ...]
     undecided: tuple[Undecided, ...] = ()
-    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    run: Mapping[str, object] = field(default_factory=dict)
+    left_out: Mapping[str, Mapping[str, str]] = {}
+    run: Mapping[str, object] = {}
 
     @property
     def status(self) -> Status:

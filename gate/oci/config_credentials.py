@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gate.oci.credentials import in_text
 from gate.oci.manifest import ImageConfig
@@ -32,8 +33,7 @@ _HARMLESS = re.compile(
 """Values that are no secret: nothing, a variable, a switch, a small number, a placeholder, the path or address of one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigCredential:
+class ConfigCredential(Struct, frozen=True):
     """A credential in a configuration: its kind, the field that holds it (`Env NAME`, `history 3`), and a safe form."""
 
     kind: str

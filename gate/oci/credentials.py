@@ -15,8 +15,9 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 SMALLEST = 20
 """Bytes of the shortest credential that is recognised, an AWS access key id."""
@@ -48,8 +49,7 @@ _DISTINCT = 8
 """Different characters in a token: fewer only in placeholders."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Struct, frozen=True):
     """A credential that was seen: what kind, a form of it that is safe to print, and the offset in bytes."""
 
     kind: str
@@ -240,8 +240,7 @@ _AWS_VALUE = rb"""[\w.]{0,40}["']?\s{0,8}[:=]\s{0,8}["']?([A-Za-z0-9/+]{40})(?![
 _SLACK = rb"-[0-9]{6,16}-[A-Za-z0-9-]{16,200}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(Struct, frozen=True):
     """One form of credential: how it starts, where in that start the probe's letter is, and who decides."""
 
     start: bytes
@@ -249,8 +248,7 @@ class _Form:
     confirm: Confirm
 
 
-@dataclass(frozen=True, slots=True)
-class _Probe:
+class _Probe(Struct, frozen=True):
     """A search for the starts of several forms at once.
 
     A regular expression that begins with one literal letter is searched for at the speed of a plain loop (0.04 to 0.08 s

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from gate.errors import MalformedImage, Unavailable
 from gate.oci import strict_json
@@ -38,8 +39,7 @@ DESCRIPTOR_FIELDS = ("mediaType", "digest", "size", "urls", "annotations", "data
 PLATFORM_FIELDS = ("architecture", "os", "os.version", "os.features", "variant", "features")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(Struct, frozen=True, order=True):
     """A content digest: `algorithm:hex`, of an algorithm that we can verify."""
 
     algorithm: str
@@ -73,8 +73,7 @@ class Digest:
         return f"{self.algorithm}:{self.encoded[:12]}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Platform:
+class Platform(Struct, frozen=True, order=True):
     """What an image runs on, in the specification's words (Go's GOOS and GOARCH)."""
 
     os: str
@@ -112,15 +111,14 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """A pointer to content that can be verified: media type, digest and size in bytes."""
 
     media_type: str
     digest: Digest
     size: int
     platform: Platform | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = {}
     artifact_type: str = ""
 
     @classmethod

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.limits import LIMITS
@@ -28,8 +29,7 @@ class EntryType(enum.IntEnum):
     FIFO = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One path of an image.
 
     `path` starts with a slash; bytes that are not UTF-8 stand as `\\xNN`. `mode` is the twelve permission bits, `size`
@@ -47,7 +47,7 @@ class Entry:
     mtime: int
     layer: int
     link_target: str = ""
-    xattrs: Mapping[str, bytes] = field(default_factory=dict)
+    xattrs: Mapping[str, bytes] = {}
     marks: tuple[str, ...] = ()
     interpreter: str = ""
     links: tuple[str, ...] = ()
@@ -160,6 +160,13 @@ class Filesystem:
             if squash.tree.get(path) != entry and squash.layers[layer].types[position] not in _NO_FILES:
                 found.append((path, entry))
         return self._yield(found)
+
+    def removed_contents(self) -> Iterator[tuple[Entry, bytes]]:
+        """Yield what the pass kept of files that a later entry deletes or replaces, in the order of their paths."""
+        kept = ((self._path(entry), entry) for entry in self._having("kept"))
+        for path, entry in sorted(kept):
+            if self._squash.tree.get(path) != entry:
+                yield self._entry(path, entry), self._extra("kept", entry, b"")
 
     def content(self, path: str) -> bytes | None:
         """Return the content of a file that evidence needs, following links; None where there is no such file.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.oci.descriptor import Descriptor, Digest, Platform
@@ -26,8 +27,7 @@ class Layer(Protocol):
         """Open the stored bytes, from the start, not yet verified. The caller closes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """One image for one platform, its manifest and configuration already verified and parsed.
 
     `descriptor` points to the manifest. It is None for an archive that carries none (the older `docker save`): such an
@@ -50,8 +50,7 @@ class Image:
         return self.descriptor.digest if self.descriptor is not None else self.manifest.config.digest
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """What a reference named.
 
     `digest` is what the name resolved to: an index's, a manifest's, or a configuration's digest. `images` are its
@@ -61,5 +60,5 @@ class Opened:
 
     digest: Digest
     images: tuple[Image, ...]
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    failed: Mapping[str, Unavailable] = field(default_factory=dict)
+    left_out: Mapping[str, str] = {}
+    failed: Mapping[str, Unavailable] = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from array import array
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gate.errors import MalformedImage
 from gate.limits import LIMITS
@@ -44,8 +45,7 @@ _USUAL_LENGTH = 256
 """What a ustar header alone can hold: such a name passes neither limit on paths."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What the pass looks at beside the headers.
 
     `keep` and `keep_below` name the files, by normalised path, whose content is kept. `marks` searches programs for the
@@ -75,26 +75,25 @@ class Allowance:
             return True
 
 
-@dataclass(slots=True)
-class LayerIndex:
+class LayerIndex(Struct):
     """Every entry of one layer in order, in packed columns: a million entries as objects would take 320 MiB.
 
     Position `i` of every column is entry `i`; what few entries have is kept by position in the mappings.
     """
 
-    paths: list[bytes] = field(default_factory=list)
-    types: bytearray = field(default_factory=bytearray)
+    paths: list[bytes] = []
+    types: bytearray = bytearray()
     modes: array[int] = field(default_factory=lambda: array("H"))
     uids: array[int] = field(default_factory=lambda: array("I"))
     gids: array[int] = field(default_factory=lambda: array("I"))
     sizes: array[int] = field(default_factory=lambda: array("Q"))
     mtimes: array[int] = field(default_factory=lambda: array("q"))
-    links: dict[int, bytes] = field(default_factory=dict)
-    xattrs: dict[int, Mapping[str, bytes]] = field(default_factory=dict)
-    marks: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    interpreters: dict[int, str] = field(default_factory=dict)
-    credentials: dict[int, tuple[Credential, ...]] = field(default_factory=dict)
-    kept: dict[int, bytes] = field(default_factory=dict)
+    links: dict[int, bytes] = {}
+    xattrs: dict[int, Mapping[str, bytes]] = {}
+    marks: dict[int, tuple[str, ...]] = {}
+    interpreters: dict[int, str] = {}
+    credentials: dict[int, tuple[Credential, ...]] = {}
+    kept: dict[int, bytes] = {}
 
     def __len__(self) -> int:
         return len(self.paths)

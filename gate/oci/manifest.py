@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gate.errors import MalformedImage
 from gate.limits import LIMITS
@@ -36,14 +37,14 @@ _RUNTIME_FIELDS = (
     "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal",
     "Healthcheck", "Shell", "OnBuild", "ArgsEscaped",
 )  # fmt: skip
+_HEALTHCHECK_FIELDS = ("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
 _HISTORY_FIELDS = ("created", "author", "created_by", "comment", "empty_layer")
 
 ATTESTATION_TYPE = "vnd.docker.reference.type"
 """The annotation by which BuildKit marks entries of an index that are attestations, not images."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One image: its configuration and its layers, base first."""
 
     media_type: str
@@ -98,8 +99,7 @@ def artifact_content(data: bytes) -> tuple[Descriptor, frozenset[str]]:
     return Descriptor.from_json(body.get("config"), f"{what}'s config"), frozenset(types)
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """A list of manifests, usually one per platform."""
 
     media_type: str
@@ -139,8 +139,7 @@ def _stated_type(body: strict_json.Object, expected: str, allowed: frozenset[str
     return stated
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True):
     """One build step as the configuration tells it."""
 
     created: str
@@ -150,8 +149,7 @@ class HistoryEntry:
     empty_layer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """The image configuration: platform, the defaults a container starts with, and the diff IDs of the layers.
 
     Times stay text: whether they can be believed is a rule's question. `raw` is the whole document as parsed.
@@ -199,7 +197,9 @@ class ImageConfig:
             exposed_ports=tuple(sorted(_object(runtime.get("ExposedPorts")))),
             volumes=tuple(sorted(_object(runtime.get("Volumes")))),
             labels=strict_json.text_map(runtime.get("Labels"), f"{what}, Labels"),
-            healthcheck=None if healthcheck is None else _object(healthcheck),
+            healthcheck=None
+            if healthcheck is None
+            else strict_json.named_fields(healthcheck, _HEALTHCHECK_FIELDS, f"{what}, Healthcheck"),
             history=tuple(
                 _history_entry(entry, f"{what}, history {number}") for number, entry in enumerate(history)
             ),
@@ -232,11 +232,11 @@ def _command(value: Any, what: str) -> tuple[str, ...]:
 def _history_entry(value: Any, what: str) -> HistoryEntry:
     """Read one entry of the history."""
     found = strict_json.named_fields(value, _HISTORY_FIELDS, what)
-    empty = found.get("empty_layer", False)
-    if not isinstance(empty, bool):
+    empty = found.get("empty_layer")
+    if not isinstance(empty, bool | None):
         raise MalformedImage(f"{what}, empty_layer is not a boolean")
     created, created_by, comment, author = (
         strict_json.text(found.get(name), f"{what}, {name}")
         for name in ("created", "created_by", "comment", "author")
     )
-    return HistoryEntry(created, created_by, comment, author, empty)
+    return HistoryEntry(created, created_by, comment, author, bool(empty))

@@ -7,7 +7,8 @@ Grammar: github.com/distribution/reference. A name is compared by its parsed hos
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gate.errors import InvalidInput, MalformedImage, Unavailable
 from gate.oci.descriptor import Digest
@@ -16,17 +17,17 @@ DEFAULT_REGISTRY = "docker.io"
 _DEFAULT_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io"})
 
 _HOST = re.compile(
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)"
+    r"(?P<host>\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)"
     r"(?::(?P<port>[0-9]{1,5}))?",
     re.ASCII,
 )
 _SEGMENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_IMAGE_ID = re.compile(r"[a-f0-9]{64}", re.ASCII)
 _LONGEST_NAME = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """An image name: registry (host and port), repository, and tag and digest as far as they were written."""
 
     registry: str
@@ -45,9 +46,11 @@ class Reference:
         head, slash, last = name.rpartition("/")
         last, colon, tag = last.partition(":")
         if colon and not _TAG.fullmatch(tag):
-            raise _invalid(value, f"{tag!r} is not a tag")
+            raise _invalid(value, f"{tag[:200]!r} is not a tag")
         segments = [*head.split("/"), last] if slash else [last]
         registry = DEFAULT_REGISTRY
+        if not slash and _IMAGE_ID.fullmatch(last):
+            raise _invalid(value, "64 hexadecimal digits are an image's id")
         if len(segments) > 1 and _is_host(segments[0]):
             registry = _registry(segments.pop(0), value)
         if registry == DEFAULT_REGISTRY and len(segments) == 1:
@@ -68,12 +71,11 @@ class Reference:
         return f"{self.name}{tag}{digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """A pattern over names, compared segment by segment: `*` is one segment, a final `**` is one or more.
 
     `registry.example.com` alone stands for everything in that registry, a longer pattern without wildcard for that
-    repository and all below it. A leading `*.` matches subdomains of a host, never the host itself.
+    repository and all below it, one with wildcards for nothing below. A leading `*.` matches subdomains of a host, never the host itself.
     """
 
     registry: str
@@ -104,10 +106,13 @@ class Pattern:
                 return False
         elif reference.registry != self.registry:
             return False
-        wanted = self.segments[:-1] if self.segments[-1:] == ("**",) else self.segments
         found = reference.repository.split("/")
-        deeper = len(found) > len(wanted) if wanted != self.segments else len(found) >= len(wanted)
-        return deeper and all(want in ("*", have) for want, have in zip(wanted, found, strict=False))
+        wanted, more = self.segments, len(found) - len(self.segments)
+        if wanted[-1:] == ("**",):
+            wanted = wanted[:-1]
+        elif "*" in wanted and more:
+            return False
+        return more >= 0 and all(want in ("*", have) for want, have in zip(wanted, found, strict=False))
 
     def __str__(self) -> str:
         return "/".join((self.registry, *self.segments))
@@ -122,10 +127,12 @@ def _registry(segment: str, value: str) -> str:
     """Normalise host and port; port 443 is kept, because registries on other ports are other registries."""
     match = _HOST.fullmatch(segment)
     if match is None or (match["port"] and not 0 < int(match["port"]) < 65_536):
-        raise _invalid(value, f"{segment!r} is not a registry host")
+        raise _invalid(value, f"{segment[:200]!r} is not a registry host")
     host = match["host"].lower()
     if match["port"]:
         return f"{host}:{int(match['port'])}"
+    if not _is_host(host):
+        return match["host"]  # only its case makes `FOO/bar` a registry; `foo/bar` is a repository of Docker Hub
     return DEFAULT_REGISTRY if host in _DEFAULT_ALIASES else host
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
+
+from msgspec import Struct
 
 from gate.errors import IntegrityError, MalformedImage, Unavailable
 from gate.limits import LIMITS
@@ -135,8 +136,7 @@ class _Decompressor(Protocol):
         """Return at most `max_length` bytes; call again with nothing until `needs_input`."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Codec:
+class _Codec(Struct, frozen=True):
     """How to start a member or frame, and what its decompressor raises for broken input."""
 
     start: Callable[[], _Decompressor]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -17,7 +18,8 @@ from gate.limits import LIMITS
 
 Object = Mapping[str, Any]
 
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+"""Possessive, because a string of megabytes would else cost a hundred times its size in places to go back to."""
 
 
 def parse(data: bytes, what: str, *, limit: int = LIMITS.document) -> Any:
@@ -37,8 +39,8 @@ def parse(data: bytes, what: str, *, limit: int = LIMITS.document) -> Any:
     def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            counts = Counter(name for name, _ in pairs)
+            twice = counts.most_common(1)[0][0][:100]
             raise MalformedImage(
                 f"{what} has the key {twice!r} twice in one object, which readers resolve differently"
             )
@@ -105,7 +107,7 @@ def named_fields(value: Any, fields: Iterable[str], what: str) -> Object:
         folded = key.casefold()
         if exact.setdefault(folded, key) != key:
             raise MalformedImage(
-                f"{what} has the key {key!r} where readers that ignore case see {exact[folded]!r}",
+                f"{what} has the key {key[:100]!r} where readers that ignore case see {exact[folded][:100]!r}",
                 hint="write the field as the OCI specification spells it, once",
             )
     return value

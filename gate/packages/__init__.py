@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
 from operator import itemgetter
+
+from msgspec import Struct
 
 from gate.errors import MalformedImage
 
@@ -30,8 +31,7 @@ _WITHOUT_NEWLINE = itemgetter(slice(-1))
 _HINT = "no package manager writes this: the image was edited or damaged; rebuild it from a trusted base"
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """One installed package.
 
     `type` is the purl type (`deb`, `apk`, `rpm`, …). `version` is the full one: with the epoch in front where it is not
@@ -61,8 +61,7 @@ class Package:
         return PackageURL(self.type, distribution or None, self.name, version, qualifiers).to_string()
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
+class Entries(Struct, frozen=True):
     """What one database file holds.
 
     `inactive` are entries that stand for no installed software: removed packages whose configuration remains (dpkg) and
@@ -73,8 +72,7 @@ class Entries:
     inactive: tuple[Package, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PackageDatabase:
+class PackageDatabase(Struct, frozen=True):
     """One database file of an image: its format (`dpkg-status`, `rpm-sqlite`, …), its path, and what it holds.
 
     `path` is relative to the image's root, without a leading slash.
@@ -87,13 +85,12 @@ class PackageDatabase:
     inactive: tuple[Package, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseFile:
+class DatabaseFile(Struct, frozen=True):
     """The bytes of one database file; `beside` holds those next to it that belong to it, by suffix (`-wal`)."""
 
     path: str
     content: bytes
-    beside: Mapping[str, bytes] = field(default_factory=dict)
+    beside: Mapping[str, bytes] = {}
 
     def malformed(self, what: str) -> MalformedImage:
         """Return the error that says what is wrong with this file; the caller raises it."""
@@ -129,8 +126,7 @@ class DatabaseFile:
             raise self.malformed(f"it lists more than {PACKAGE_LIMIT:,} packages")
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseFormat:
+class DatabaseFormat(Struct, frozen=True):
     """A database format: where its files are, and the function that reads one of them.
 
     `paths` are exact; below `directories` (each ends with a slash) those files are read whose remaining path matches

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gate.errors import IntegrityError, Unavailable
 from gate.packages import (
@@ -61,16 +62,14 @@ LOOKED_AT: tuple[str, ...] = (_FILE_LISTS, *_UNREAD_STARTS)
 """How the paths start that `read_inventory` looks at by name; it needs no others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """A file whose content could not be established, and why."""
 
     path: str
     error: Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """What an image's package databases and os-release say.
 
     `os_release` is None where there is none (or none that can be read, which is then a problem). `problems` are the files

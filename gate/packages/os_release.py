@@ -6,8 +6,9 @@ Source: os-release(5). The file is a shell fragment of assignments; it is read, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from gate.errors import MalformedImage
 
@@ -40,8 +41,7 @@ _SPECIAL = re.compile(r"['\"\\$`]")
 _EXPANSION = re.compile(r"(?<!\\)(?:\\\\)*[$`]")
 
 
-@dataclass(frozen=True, slots=True)
-class OsRelease:
+class OsRelease(Struct, frozen=True):
     """The fields of os-release that evidence needs; empty where the file has none.
 
     `id` is in lower case, as the specification demands (`debian`, `rhel`, `opensuse-leap`; openEuler ignores it); a file

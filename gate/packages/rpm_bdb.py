@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gate.packages import DatabaseFile, DatabaseFormat, Entries
 from gate.packages.rpm_header import parse_headers, paths
@@ -24,8 +25,7 @@ _PAGE_HASH_UNSORTED, _PAGE_OVERFLOW, _PAGE_HASH = 2, 7, 13
 _ITEM_PLAIN, _ITEM_OVERFLOW = 1, 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Pages:
+class _Pages(Struct, frozen=True):
     """The pages of a database file, and which overflow pages were read already."""
 
     file: DatabaseFile

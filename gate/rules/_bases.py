@@ -7,8 +7,9 @@ other, so the rule that uses it also counts packages, programs and bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from gate.oci.filesystem import EntryType, Filesystem
 from gate.oci.manifest import ImageConfig
@@ -46,8 +47,7 @@ SCRATCH_PROGRAMS = 64
 """Executable files up to which an image can be one of a few programs on nothing: systems have hundreds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """The recognised base, and the evidence in a form for people."""
 
     family: Family

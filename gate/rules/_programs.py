@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.errors import Unavailable
 from gate.oci.filesystem import Entry, EntryType, Filesystem
@@ -22,8 +24,7 @@ _SCRIPT_DATA = (
 """Scripts here are named after the program that they belong to (`/etc/cron.daily/dpkg`) and are not it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """One file that can be run, at the first of its paths, and every path by which it has a name that was asked for."""
 
     entry: Entry

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.oci.filesystem import Filesystem
@@ -25,8 +26,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 """What Go's `strconv.Atoi` accepts: signs and leading zeros, no spaces, no underscores, ASCII digits only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """One line of passwd. Engines read a field that is missing or no number as 0."""
 
     name: str
@@ -34,8 +34,7 @@ class Account:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """One line of group."""
 
     name: str

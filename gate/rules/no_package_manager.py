@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Annotated
+
+from msgspec.structs import replace
 
 from gate.oci.filesystem import EntryType, Filesystem
 from gate.oci.manifest import ImageConfig

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Annotated
+
+from msgspec.structs import replace
 
 from gate.oci.filesystem import Entry, EntryType, Filesystem
 from gate.oci.manifest import ImageConfig

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.oci.filesystem import Filesystem
@@ -41,8 +42,7 @@ class NonRootOptions(Options):
     ] = False
 
 
-@dataclass(frozen=True, slots=True)
-class _User:
+class _User(Struct, frozen=True):
     """Who the container's first process is."""
 
     uid: int

@@ -9,12 +9,15 @@ from gate.errors import IntegrityError, Unavailable
 from gate.evidence import ScanRun, ScanRuns
 from gate.oci.filesystem import Entry, EntryType, Filesystem
 from gate.options import NoOptions
+from gate.packages import DatabaseFile
+from gate.packages.dpkg import STATUS, STATUS_D
 from gate.packages.inventory import DATABASE_DIRECTORIES, DATABASE_PATHS, FORMATS, Inventory, format_of
 from gate.rule import Finding, Location, Remark, Rule, Severity
 
 _METADATA = frozenset({"METADATA", "PKG-INFO", "package.json"})
 _PYTHON = re.compile(r"(?P<site>/(?:.*/)?)(?P<name>[^/]+?)-[^/-]+\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)")
 _NODE = re.compile(r"(?P<folder>/(?:.*/)?node_modules/(?:@[^/]+/)?[^/@][^/]*)/package\.json")
+_LIST = re.compile(r"/(?:usr|var)/lib/dpkg/info/(?P<name>[^/:]+)(?::[^/]+)?\.list")
 _SUMS = re.compile(r"/var/lib/dpkg/(?:info|status\.d)/(?P<name>[^/:]+)(?::[^/]+)?\.md5sums")
 _SYSTEM_TYPES = frozenset(kind.package_type for kind in FORMATS)
 _EXAMPLES = 5
@@ -32,6 +35,7 @@ def check(
     """
     yield from _identity(inventory)
     yield from _removed_databases(inventory, filesystem)
+    yield from _dropped_packages(inventory, filesystem)
     yield from _linked_databases(filesystem)
     yield from _claims(inventory, filesystem)
     yield from _code_without_metadata(filesystem)
@@ -77,7 +81,8 @@ def _removed_databases(inventory: Inventory, filesystem: Filesystem) -> Iterator
 def _is_lost(path: str, inventory: Inventory) -> bool:
     """Whether what a lower layer's database file said is said nowhere now.
 
-    A newer file in its place is what package managers leave, and rpm has moved its database and changed its format.
+    A newer file in its place is what package managers leave, rpm has moved its database and changed its format, and others
+    have one file per version of a package. Only in `status.d`, which no package manager tends, each file counts.
     """
     kind = format_of(path)
     if kind is None or any(problem.path == path for problem in inventory.problems):
@@ -88,7 +93,45 @@ def _is_lost(path: str, inventory: Inventory) -> bool:
     same_kind = any(
         database.packages for database in inventory.databases if database.package_type == kind.package_type
     )
-    return current is not None or path not in DATABASE_PATHS or not same_kind
+    return current is not None or kind is STATUS_D or not same_kind
+
+
+def _dropped_packages(inventory: Inventory, filesystem: Filesystem) -> Iterator[Finding]:
+    """Packages that dpkg's status of a lower layer names and that of today does not, although nothing removed them.
+
+    dpkg removes a package's file list with it, so a package that left without that was cut out of the status.
+    """
+    current = {
+        package.name
+        for database in inventory.databases
+        if database.package_type == STATUS.package_type
+        for package in (*database.packages, *database.inactive)
+    }
+    if not current or inventory.problems:
+        return
+    removed: set[str] | None = None
+    dropped: set[str] = set()
+    for entry, content in filesystem.removed_contents():
+        path = entry.path.lstrip("/")
+        if path not in STATUS.paths:
+            continue
+        try:
+            packages = STATUS.parse(DatabaseFile(path, content)).packages
+        except Unavailable:
+            continue  # what cannot be read was never believed by anyone
+        gone = {package.name for package in packages} - current - dropped
+        if gone and removed is None:
+            removed = {
+                match["name"] for item in filesystem.removed() if (match := _LIST.fullmatch(item.path))
+            }
+        if left := sorted(gone - (removed or set()) - set(inventory.unlisted)):
+            dropped.update(left)
+            yield Finding(
+                f"a later layer drops {len(left)} packages from {entry.path} of layer {entry.layer} without removing them "
+                f"({', '.join(left[:_EXAMPLES])}), so scanners do not see them",
+                Location.of(entry, filesystem),
+                id="packages-dropped",
+            )
 
 
 def _linked_databases(filesystem: Filesystem) -> Iterator[Finding]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from gate.evidence import Opinion, ScanRun
 from gate.limits import LIMITS
 
 
-@dataclass(frozen=True, slots=True)
-class ScannerSettings:
+class ScannerSettings(Struct, frozen=True):
     """What the caller says about all scanners.
 
     `work_dir` takes the private folders of each run. `trivy` and `grype` are paths of the programs; None looks them up
@@ -38,8 +38,7 @@ class ScannerSettings:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
-@dataclass(frozen=True, slots=True)
-class ScanTarget:
+class ScanTarget(Struct, frozen=True):
     """One image to scan: a private, verified OCI layout that lists nothing else, and the digests it was verified by."""
 
     layout: Path
@@ -47,8 +46,7 @@ class ScanTarget:
     config_digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class RawFinding:
+class RawFinding(Struct, frozen=True):
     """One vulnerability in one package, as one scanner reported it.
 
     `purl` is as the scanner wrote it, or empty. `layer` is a diff ID; `path` starts with a slash; both may be empty.
@@ -63,8 +61,7 @@ class RawFinding:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ScannerReport:
+class ScannerReport(Struct, frozen=True):
     """All that one scanner said of one image."""
 
     run: ScanRun
@@ -74,8 +71,7 @@ class ScannerReport:
 Scan = Callable[[ScanTarget, ScannerSettings, float], ScannerReport]
 
 
-@dataclass(frozen=True, slots=True)
-class Scanner:
+class Scanner(Struct, frozen=True):
     """One scanner: its name, and the function that runs it.
 
     `scan(target, settings, deadline)` ends before `deadline` (of `time.monotonic()`), leaves no process and no file

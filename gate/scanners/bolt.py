@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 _MAGIC, _VERSION = 0xED0CDAED, 2
 _BRANCH, _LEAF = 0x01, 0x02
@@ -31,8 +32,7 @@ class DamagedFile(Exception):
     """The file is not a bbolt file, or was cut or damaged."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Meta:
+class _Meta(Struct, frozen=True):
     page_size: int
     root: int
     pages: int
@@ -93,8 +93,7 @@ def _fnv1a(data: bytes) -> int:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """An open file and its page size."""
 
     descriptor: int

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import ScanRun, ScanRuns, Vulnerabilities
@@ -28,18 +29,17 @@ _DISTRIBUTION_FOLDERS = (
 """Where distributions put the packages of languages: those belong to a package of theirs, and Trivy reports only that one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """What the gate itself saw in the image, and when it looked.
 
     `languages` maps purl types of language packages to one path that shows such a package (`languages`). `programs` are
-    the paths, with a leading slash, of programs that state the Go modules inside them.
+    the programs that state the Go modules inside them, each by all its paths, with a leading slash.
     """
 
     inventory: Inventory
     now: datetime
     languages: Mapping[str, str]
-    programs: tuple[str, ...] = ()
+    programs: tuple[tuple[str, ...], ...] = ()
 
 
 def languages(paths: Iterable[str]) -> dict[str, str]:
@@ -155,6 +155,6 @@ def _unseen(run: ScanRun, seen: Seen) -> Iterator[str]:
         if kind not in types:
             yield f"it saw no {kind} package, and /{path} is one"
     places = {package.path for package in run.packages if package.type == "golang"}
-    for path in seen.programs:
-        if path not in places:
-            yield f"it did not see the Go modules in {path}"
+    for paths in seen.programs:
+        if places.isdisjoint(paths):
+            yield f"it did not see the Go modules in {paths[0]}"

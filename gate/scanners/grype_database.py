@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.evidence import Database
@@ -37,16 +38,14 @@ class _Import(report.Part, frozen=True):
     client_version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """Whether the database holds advisories for a release, and until when the release is supported, if it says so."""
 
     covered: bool
     end_of_life: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GrypeDatabase:
+class GrypeDatabase(Struct, frozen=True):
     """A database that was looked into; the digest is the one by which Grype itself verifies the file when it starts."""
 
     database: Database

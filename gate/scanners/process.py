@@ -17,8 +17,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.limits import GIB, LIMITS
@@ -45,8 +46,7 @@ _SHOWN_CHARACTERS = 600
 _PANIC = re.compile(r"^(?:panic: |fatal error: |goroutine \d+ \[)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
+class Sandbox(Struct, frozen=True):
     """The private folders of one run below `root`: an empty working directory, a home, room for temporary files."""
 
     root: Path
@@ -103,8 +103,7 @@ def _remove(root: Path) -> None:
         shutil.rmtree(root, ignore_errors=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """One program to run: `argv[0]` is an absolute path, `outputs` are the files it is told to write."""
 
     name: str
@@ -113,16 +112,14 @@ class Command:
     outputs: Sequence[Path] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """How long a program may run: until `deadline` (of `time.monotonic()`), or until `cancelled` is set."""
 
     deadline: float
     cancelled: threading.Event
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """A program that ended by itself with exit code 0: its standard error, and the seconds it took."""
 
     log: str

@@ -13,8 +13,9 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.limits import LIMITS
@@ -23,8 +24,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+.].*)?", re.ASCII)
 _LONGEST_MARK = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """What a scanner must be: the oldest version that image-gate was tried with, and versions that are never used.
 
     `mark` are the bytes in front of the version in the binary (the linker's `-X` option, which Go keeps in the build
@@ -35,19 +35,17 @@ class Requirement:
     minimum: tuple[int, int, int]
     install: str
     mark: bytes = b""
-    refused: Mapping[tuple[int, int, int], str] = field(default_factory=dict)
+    refused: Mapping[tuple[int, int, int], str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A program as it was found: its absolute path and the sha256 of its bytes."""
 
     path: str
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileIdentity:
+class FileIdentity(Struct, frozen=True):
     """What changes when a file is replaced or written to."""
 
     device: int

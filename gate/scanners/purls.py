@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packageurl import PackageURL
 
 from gate.packages.inventory import FORMATS
@@ -15,8 +15,7 @@ SYSTEM_TYPES = frozenset(kind.package_type for kind in FORMATS)
 _PYPI = re.compile(r"[-_.]+")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PackageKey:
+class PackageKey(Struct, frozen=True, order=True):
     """What makes the packages of two scanners the same one."""
 
     type: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
@@ -175,8 +176,7 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
     return Command("Trivy", argv, place.environment(network=False), (output,))
 
 
-@dataclass(frozen=True, slots=True)
-class _Renewable:
+class _Renewable(Struct, frozen=True):
     """One of Trivy's two databases: its folder, and the options that fetch it and say from where."""
 
     folder: str

@@ -6,8 +6,9 @@ Trivy says nothing where its database is empty, old, or holds nothing for a rele
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.evidence import Database
@@ -56,8 +57,7 @@ class _Metadata(report.Part, frozen=True, rename="pascal"):
     updated_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class TrivyDatabase:
+class TrivyDatabase(Struct, frozen=True):
     """A database that was looked into: its identity, and the names of the buckets that hold something."""
 
     database: Database

@@ -6,11 +6,10 @@ Layouts and archives are read in place; registries and container engines have th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """A reference as a source needs it: the path, and the tag, name or digest that chooses among several images.
 
     `source` is `oci`, `oci-archive`, `docker-archive`, or `archive` for a file whose content decides.

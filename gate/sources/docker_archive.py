@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.errors import InvalidInput, MalformedImage
 from gate.limits import LIMITS
@@ -40,8 +42,7 @@ class Members(LayoutFiles, Protocol):
         """Return the size of a member."""
 
 
-@dataclass(frozen=True, slots=True)
-class _MemberLayer:
+class _MemberLayer(Struct, frozen=True):
     """A layer that is a member of the archive, under any name."""
 
     descriptor: Descriptor
@@ -54,8 +55,7 @@ class _MemberLayer:
         return _open(self.members, self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One image as `manifest.json` states it."""
 
     config: str

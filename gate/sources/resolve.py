@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
+
+from msgspec import Struct
 
 from gate.errors import MalformedImage, Unavailable
 from gate.limits import LIMITS
@@ -22,8 +23,7 @@ class Blobs(Protocol):
         """Open a blob, not yet verified; raises `Unavailable` where it is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlobLayer:
+class BlobLayer(Struct, frozen=True):
     """A layer that is a blob."""
 
     descriptor: Descriptor
@@ -35,14 +35,13 @@ class BlobLayer:
         return self.blobs.open(self.descriptor)
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What a walk through an index has found so far."""
 
-    images: list[Image] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, Unavailable] = field(default_factory=dict)
-    seen: set[Digest] = field(default_factory=set)
+    images: list[Image] = []
+    left_out: dict[str, str] = {}
+    failed: dict[str, Unavailable] = {}
+    seen: set[Digest] = set()
 
 
 def resolve(blobs: Blobs, root: Descriptor, wanted: Platform | None, names: tuple[str, ...] = ()) -> Opened:

@@ -27,6 +27,7 @@ RUN: Mapping[str, object] = {
         "origin": "profile baseline",
         "digest": f"sha256:{'1f2a9c' * 10}abcd",
         "rules": 5,
+        "scanners": ["trivy", "grype"],
     },
 }
 SCANNERS: Mapping[str, object] = {

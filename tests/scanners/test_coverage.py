@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gate.errors import IntegrityError, MalformedImage, Unavailable
 from gate.evidence import Database, Opinion, ScannedPackage, ScanRun
@@ -170,7 +170,7 @@ def test_a_language_of_which_it_saw_nothing() -> None:
 
 
 def test_a_program_whose_modules_it_did_not_see() -> None:
-    seen = replace(SEEN, programs=("/app/a", "/app/b"))
+    seen = replace(SEEN, programs=(("/app/z", "/app/a"), ("/app/b",)))
     run = replace(RUN, packages=(*RUN.packages, ScannedPackage("golang", "stdlib", "1", "", "/app/a")))
     assert problems(run, seen) == ("it did not see the Go modules in /app/b",)
 

@@ -8,11 +8,11 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gate.errors import Unavailable
 from gate.scanners import Scanner, ScannerSettings, ScanTarget, built_in

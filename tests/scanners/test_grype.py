@@ -7,12 +7,12 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gate.errors import IntegrityError, Unavailable
 from gate.scanners import ScannerReport, ScannerSettings, ScanTarget, grype
