@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import msgspec
-from msgspec import Struct
 
 from gate.errors import ImageGateError, InvalidInput
 

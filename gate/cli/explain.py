@@ -40,5 +40,6 @@ def explanation(rule: Rule) -> Iterator[str]:
     yield "Options"
     yield "  action, on-unknown, severity: as every rule has them"
     for name, allowed, default, description in option_table(rule.options):
-        yield f"  {name}: {allowed}" + (f"; default {default}" if default else "; must be stated")
+        values = f"{name}: {allowed}; " + (f"default {default}" if default else "must be stated")
+        yield from textwrap.wrap(values, WIDTH, initial_indent="  ", subsequent_indent="    ")
         yield from textwrap.wrap(description, WIDTH, initial_indent="      ", subsequent_indent="      ")

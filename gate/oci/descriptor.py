@@ -58,7 +58,7 @@ class Digest(Struct, frozen=True, order=True):
         length = _HEX_LENGTHS.get(algorithm)
         if length is None:
             raise Unavailable(
-                f"{what} uses the algorithm {algorithm!r}", hint="sha256 and sha512 can be verified"
+                f"{what} uses the algorithm {algorithm[:100]!r}", hint="sha256 and sha512 can be verified"
             )
         if len(encoded) != length or not _HEX.fullmatch(encoded):
             raise MalformedImage(f"{what} {value[:150]!r} is not {length} lower-case hexadecimal digits")

@@ -130,7 +130,7 @@ def _stated_type(body: strict_json.Object, expected: str, allowed: frozenset[str
     """Return the media type, which body and descriptor must agree on where both state one."""
     version = body.get("schemaVersion")
     if type(version) is not int or version != 2:
-        raise MalformedImage(f"{what} has schemaVersion {version!r}; only 2 is an image of today")
+        raise MalformedImage(f"{what} has schemaVersion {str(version)[:100]!r}; only 2 is an image of today")
     stated = strict_json.text(body.get("mediaType"), f"{what}, mediaType") or expected
     if stated not in allowed or (expected and stated != expected):
         raise MalformedImage(
@@ -180,7 +180,7 @@ class ImageConfig(Struct, frozen=True):
         rootfs = strict_json.named_fields(body.get("rootfs"), ("type", "diff_ids"), f"{what}, rootfs")
         if rootfs.get("type") != "layers":
             raise MalformedImage(
-                f"{what} has a rootfs of type {rootfs.get('type')!r}; the specification knows 'layers'"
+                f"{what} has a rootfs of type {str(rootfs.get('type'))[:100]!r}; the specification knows 'layers'"
             )
         diff_ids = strict_json.objects(rootfs.get("diff_ids"), f"{what}, diff_ids", limit=LIMITS.layers)
         history = strict_json.objects(body.get("history"), f"{what}, history", limit=20 * LIMITS.layers)

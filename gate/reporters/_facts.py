@@ -73,7 +73,7 @@ def facts_of_run(run: Mapping[str, object], *, verbose: bool) -> str:
     selected = policy.get("rules")
     parts += [count(selected, "rule")] if isinstance(selected, int) else []
     scanners = [shown(str(name)) for name in _items(policy, "scanners")]
-    parts += [f"scanners required: {' and '.join(scanners)}"] if scanners else []
+    parts += [f"requires {' and '.join(scanners)}"] if scanners else []
     facts = [
         f"{_word(run, 'version') or __version__}",
         f"policy {', '.join(part for part in parts if part)}",

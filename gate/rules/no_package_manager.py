@@ -164,4 +164,5 @@ RULE = Rule(
     ),
     severity=Severity.MEDIUM,
     check=check,
+    marks=True,
 )

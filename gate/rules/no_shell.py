@@ -173,4 +173,5 @@ RULE = Rule(
     ),
     severity=Severity.HIGH,
     check=check,
+    marks=True,
 )

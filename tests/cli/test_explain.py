@@ -20,7 +20,7 @@ def test_every_rule_has_what_its_reader_needs(name: str, capfd: pytest.CaptureFi
     out = capfd.readouterr().out
     assert out.startswith(f"{name} (")
     assert all(f"\n{title}\n  " in out for title in ("Why", "How to fix", "Judged from", "Options"))
-    assert max(map(len, out.splitlines())) <= 140
+    assert max(map(len, out.splitlines())) <= 100
 
 
 def test_a_slip_is_understood(capfd: pytest.CaptureFixture[str]) -> None:

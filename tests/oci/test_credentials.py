@@ -118,6 +118,7 @@ def test_finds_pgp_and_putty_keys() -> None:
         "//registry.npmjs.org/:_authToken=${NPM_TOKEN}",
         '{"auths": {"registry.example.com": {"auth": "bm90IGEgbG9naW4="}}}',
         '{"auths": {"registry.example.com": {"auth": "!!!!!!!!!!!!"}}}',
+        '{"auths": {"registry.example.com": {"auth": "abcdefghi"}}}',
         '{"auths": {"registry.example.com": {}}, "credsStore": "desktop"}',
         "npm_config_registry npm_package_name_that_is_rather_long_but_no_token",
         "AccountKey=<your key here>",

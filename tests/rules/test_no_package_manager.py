@@ -4,7 +4,7 @@ import pytest
 
 from gate.errors import Unavailable
 from gate.rule import Finding, Remark
-from gate.rules.no_package_manager import NoPackageManagerOptions, check
+from gate.rules.no_package_manager import RULE, NoPackageManagerOptions, check
 from samples.images.entries import Entry, file, hard_link, program, symbolic_link, whiteout, whiteout_of
 from samples.images.programs import static_program
 from tests.kit.trees import config, filesystem, messages, remarks
@@ -42,6 +42,30 @@ def test_passes_an_image_of_one_program() -> None:
 def test_finds_every_package_manager(path: str, manager: str) -> None:
     (found,) = messages(judged({path: program(ELF)}))
     assert found == f"package manager {manager}: program {path.rpartition('/')[2]}"
+
+
+@pytest.mark.parametrize("manager", ["apk", "apt", "dpkg", "rpm"])
+def test_finds_a_package_manager_by_its_content(manager: str) -> None:
+    tree = filesystem({"opt/a": program(ELF)}, marks={"opt/a": ("go", manager)})
+    assert messages(list(check(tree, config(), NoPackageManagerOptions()))) == [
+        f"package manager {manager} under another name, a"
+    ]
+    other = filesystem({"opt/a": program(ELF)}, marks={"opt/a": ("bash",)})
+    assert list(check(other, config(), NoPackageManagerOptions())) == []
+
+
+def test_name_and_content_together_are_one_finding() -> None:
+    tree = filesystem({"sbin/apk": program(ELF)}, marks={"sbin/apk": ("apk",)})
+    assert messages(list(check(tree, config(), NoPackageManagerOptions()))) == [
+        "package manager apk: program apk"
+    ]
+
+
+def test_a_link_and_content_together_are_one_finding() -> None:
+    tree = filesystem({"opt/a": program(ELF), "sbin/apk": symbolic_link("/opt/a")}, marks={"opt/a": ("apk",)})
+    assert messages(list(check(tree, config(), NoPackageManagerOptions()))) == [
+        "package manager apk under another name, a, also as /sbin/apk"
+    ]
 
 
 def test_scripts_with_an_execute_bit_count() -> None:
@@ -153,3 +177,7 @@ def test_npm_and_its_link_are_one_finding() -> None:
 def test_windows_images_are_unknown() -> None:
     with pytest.raises(Unavailable, match="Windows"):
         list(check(filesystem({"a": file("x")}), config(os="Windows"), NoPackageManagerOptions()))
+
+
+def test_rule_asks_for_the_marks() -> None:
+    assert RULE.marks, "the layer pass only searches programs where a rule says that it looks at the marks"

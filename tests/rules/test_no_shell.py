@@ -237,3 +237,4 @@ def test_windows_images_are_unknown() -> None:
 
 def test_rule_states_its_evidence() -> None:
     assert [kind.__name__ for kind in RULE.evidence] == ["Filesystem", "ImageConfig"]
+    assert RULE.marks, "the layer pass only searches programs where a rule says that it looks at the marks"
