@@ -26,7 +26,8 @@ change what a policy requires.
 
 def cli_reference() -> str:
     """Return docs/cli.md."""
-    context = click.Context(IMAGE_GATE, info_name="image-gate", terminal_width=WIDTH)
+    settings = {**IMAGE_GATE.context_settings, "terminal_width": WIDTH}
+    context = click.Context(IMAGE_GATE, info_name="image-gate", **settings)
     return _INTRODUCTION + "\n".join(_sections(IMAGE_GATE, context))
 
 

@@ -17,6 +17,8 @@ class Limits(Struct, frozen=True):
 
     document: int = 4 * MIB
     """A manifest, index or configuration: registries refuse larger manifests, and a parser needs many times the size."""
+    documents: int = 32 * MIB
+    """All documents that one reference leads to: a hundred images saved together stay below 8 MiB."""
     json_depth: int = 64
     """Nesting of a JSON document: real ones stay below ten, and recursive readers break near a thousand."""
     json_digits: int = 32
@@ -32,8 +34,6 @@ class Limits(Struct, frozen=True):
     small enough that a few layers in flight stay within memory."""
     layer_expanded: int = 64 * GIB
     """A layer's tar stream: machine-learning images reach tens of GiB."""
-    image_expanded: int = 256 * GIB
-    """All tar streams of an image together."""
     layer_ratio: int = 200
     """Expanded over compressed size, once `ratio_floor` is passed: deflate itself ends near 1,030, honest layers below 100."""
     ratio_floor: int = 1 * GIB

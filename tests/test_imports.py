@@ -22,7 +22,7 @@ ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
         "rules reporters",
         "policy, then evaluate",
         "cache, then sources, then scanners signatures",
-        "collect, then pipeline",
+        "facts, then collect, then pipeline",
         "cli",
         "__init__ __main__",
     )

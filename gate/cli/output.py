@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterable, Sequence
@@ -135,7 +134,7 @@ def _write(place: str, data: bytes) -> None:
         with open(place, "wb", buffering=0) as file:
             _write_all(file.fileno(), data)
         return
-    temporary = os.path.join(os.path.dirname(place), f".image-gate-{secrets.token_hex(8)}")
+    temporary = os.path.join(os.path.dirname(place), f".image-gate-{os.urandom(8).hex()}")
     number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         try:

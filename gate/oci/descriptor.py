@@ -95,17 +95,16 @@ class Platform(Struct, frozen=True, order=True):
 
     def normalised(self) -> Platform:
         """Apply containerd's rules: `aarch64` is `arm64`, `arm64` implies `v8`, `arm` implies `v7`."""
-        architecture = {"aarch64": "arm64", "x86_64": "amd64", "x86-64": "amd64"}.get(
-            self.architecture, self.architecture
-        )
-        variant = self.variant
+        architecture, variant = self.architecture.lower(), self.variant.lower()
+        names = {"aarch64": "arm64", "i386": "386", "x86_64": "amd64", "x86-64": "amd64"}
+        architecture = names.get(architecture, architecture)
         if architecture == "arm64" and variant in ("8", "v8"):
             variant = ""
         elif architecture == "arm":
             variant = {"": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8"}.get(variant, variant)
         elif architecture == "amd64" and variant == "v1":
             variant = ""
-        return Platform(self.os.lower(), architecture.lower(), variant, self.os_version)
+        return Platform(self.os.lower(), architecture, variant, self.os_version)
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)

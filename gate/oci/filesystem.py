@@ -34,8 +34,8 @@ class Entry(Struct, frozen=True):
 
     `path` starts with a slash; bytes that are not UTF-8 stand as `\\xNN`. `mode` is the twelve permission bits, `size`
     in bytes, `mtime` in seconds since the epoch, `layer` the index of the layer that provides the path, 0 at the base.
-    `marks` are the names of the byte signatures found in the content, `interpreter` what a script's first line names,
-    `links` the other paths of the same file.
+    `elf` says that the content starts as a program's or library's does, `marks` are the names of the byte signatures
+    found in it, `interpreter` is what a script's first line names, `links` are the other paths of the same file.
     """
 
     path: str
@@ -51,6 +51,7 @@ class Entry(Struct, frozen=True):
     marks: tuple[str, ...] = ()
     interpreter: str = ""
     links: tuple[str, ...] = ()
+    elf: bool = False
 
     @property
     def executable(self) -> bool:
@@ -316,6 +317,11 @@ class Filesystem:
         layer, position = self._place(entry)
         return getattr(self._squash.layers[layer], name).get(position, default)
 
+    def _is_elf(self, file: int) -> bool:
+        """Return whether a file starts as ELF does."""
+        layer, position = self._place(file)
+        return position in self._squash.layers[layer].elf
+
     def _mode(self, file: int) -> int:
         """Return the mode that engines leave on a file: that of the last hard link to it, where it has any."""
         return self._column("modes", self._squash.last_link.get(file, file))
@@ -343,6 +349,7 @@ class Filesystem:
             marks=self._extra("marks", file, ()),
             interpreter=self._extra("interpreters", file, ""),
             links=tuple(others),
+            elf=self._is_elf(file),
         )
 
 

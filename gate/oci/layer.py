@@ -36,7 +36,6 @@ _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _OVERLAY = ("trusted.overlay.", "user.overlay.")
 _ELF = b"\x7fELF"
-_PROGRAMS = frozenset({_ELF})
 _SCRIPT = b"#!"
 _SCRIPT_LINE = 256
 """Linux reads so much of a script's first line (BINPRM_BUF_SIZE)."""
@@ -78,7 +77,8 @@ class Allowance:
 class LayerIndex(Struct):
     """Every entry of one layer in order, in packed columns: a million entries as objects would take 320 MiB.
 
-    Position `i` of every column is entry `i`; what few entries have is kept by position in the mappings.
+    Position `i` of every column is entry `i`; what few entries have is kept by position in the mappings. `elf` are the
+    positions of the files that start as ELF programs and libraries do.
     """
 
     paths: list[bytes] = []
@@ -90,6 +90,7 @@ class LayerIndex(Struct):
     mtimes: array[int] = field(default_factory=lambda: array("q"))
     links: dict[int, bytes] = {}
     xattrs: dict[int, Mapping[str, bytes]] = {}
+    elf: set[int] = set()
     marks: dict[int, tuple[str, ...]] = {}
     interpreters: dict[int, str] = {}
     credentials: dict[int, tuple[Credential, ...]] = {}
@@ -112,7 +113,7 @@ def index_layer(
     append_mode, append_size, append_mtime = index.modes.append, index.sizes.append, index.mtimes.append
     append_uid, append_gid = index.uids.append, index.gids.append
     keep, below, searching = reading.keep, reading.keep_below, reading.credentials
-    programs = _PROGRAMS if reading.marks else frozenset()
+    add_elf, marks = index.elf.add, reading.marks
     for position, member in enumerate(reader):
         name, type_, mode, uid, gid, size, mtime, link, device, xattrs, head = member
         kind = _TYPES[type_]
@@ -134,7 +135,11 @@ def index_layer(
                 f"a tar entry has an owner, size or time that no file has: {path[:200]!r}"
             ) from None
         if kind == FILE:
-            if head in programs or head[:2] == _SCRIPT or searching or path in keep or path.startswith(below):
+            if head == _ELF:
+                add_elf(position)
+                if marks:
+                    _read_content(index, reader, reading, head)
+            elif head[:2] == _SCRIPT or searching or path in keep or path.startswith(below):
                 _read_content(index, reader, reading, head)
             if xattrs:
                 _note_xattrs(index, member)
@@ -216,7 +221,7 @@ def _read_content(index: LayerIndex, reader: TarReader, reading: Reading, head: 
     program = ContentScan(size) if reading.marks and head == _ELF else None
     if program:
         feeds.append(program.feed)
-    secrets = CredentialScan(size) if reading.credentials and searched(path, size) else None
+    secrets = CredentialScan(size) if reading.credentials and head != _ELF and searched(path, size) else None
     if secrets:
         feeds.append(secrets.feed)
     if head[:2] == _SCRIPT:

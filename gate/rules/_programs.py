@@ -69,14 +69,14 @@ def programs(filesystem: Filesystem, names: Collection[str]) -> Iterator[Program
 def is_program(entry: Entry) -> bool:
     """Whether a file can be run.
 
-    A script needs its execute bit. A binary that is recognised by content does not, because the dynamic loader runs it
-    all the same; nothing else without that bit is a program, and an empty file never is.
+    Its execute bit makes any file one, whatever the content: a name that a caller looks for is reason enough to look at
+    it. An ELF file needs no such bit, because the dynamic loader runs it all the same; a script does.
     """
-    if entry.type is not EntryType.FILE or entry.size == 0:
+    if entry.type is not EntryType.FILE:
         return False
     if entry.interpreter:
         return entry.executable and not entry.path.startswith(_SCRIPT_DATA)
-    return entry.executable or bool(entry.marks)
+    return entry.executable or entry.elf
 
 
 def first_path(entry: Entry) -> str:

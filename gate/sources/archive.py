@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import stat
+import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
-from gate.errors import InvalidInput, MalformedImage, Unavailable
+from gate.errors import InvalidInput, MalformedImage
 from gate.limits import LIMITS
 from gate.oci import tar_header
-from gate.oci.descriptor import Platform
+from gate.oci.descriptor import Digest, Platform
 from gate.oci.image import Opened
 from gate.oci.tar_header import Member
-from gate.oci.tarball import TarReader
+from gate.oci.tarball import BLOCK, TarReader
 from gate.sources import Location
 from gate.sources.docker_archive import open_docker
+from gate.sources.file import HostFile
 from gate.sources.layout import open_files
 from gate.sources.slice import Slice
 
@@ -35,6 +37,7 @@ class ArchiveFiles:
         self._file = stream
         self._members: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
+        self._digests: dict[tuple[int, int], Digest] = {}
         size = os.fstat(stream.fileno()).st_size
         chunks = iter(lambda: stream.read(_READ), b"")
 
@@ -61,7 +64,7 @@ class ArchiveFiles:
             self._links[name] = _name(member.link)
         elif member.type == tar_header.SYMBOLIC_LINK:
             # The older `docker save` wrote a layer that occurs twice as a link from one folder to the other.
-            self._links[name] = _name(os.path.dirname(name).encode() + b"/" + member.link)
+            self._links[name] = _name(posixpath.join(posixpath.dirname(name).encode(), member.link))
         else:
             raise MalformedImage(f"the archive has a device or pipe: {name[:200]!r}")
 
@@ -80,6 +83,14 @@ class ArchiveFiles:
     def size(self, path: str) -> int:
         """Return the size of a member in bytes; 0 where there is none."""
         return self._members.get(self._links.get(path, path), (0, 0))[1]
+
+    def digest(self, path: str) -> Digest:
+        """Return the digest of a member that is there; read once, under however many names it is asked for."""
+        place = self._members[self._links.get(path, path)]
+        if place not in self._digests:
+            hashed = hashlib.file_digest(Slice(self._file, *place), "sha256")
+            self._digests[place] = Digest("sha256", hashed.hexdigest())
+        return self._digests[place]
 
     def __contains__(self, path: str) -> bool:
         return path in self._members or path in self._links
@@ -108,7 +119,8 @@ def open_archive(location: Location, wanted: Platform | None) -> Iterator[Opened
     """
     with _open(location.path) as stream:
         files = ArchiveFiles(stream)
-        docker, oci = "manifest.json" in files, "index.json" in files and "oci-layout" in files
+        docker, index = "manifest.json" in files, "index.json" in files
+        oci = index and "oci-layout" in files
         if not docker and not oci:
             raise InvalidInput(
                 f"{location.path!r} is a tar file without an image",
@@ -122,36 +134,35 @@ def open_archive(location: Location, wanted: Platform | None) -> Iterator[Opened
                 hint="give the bare path to have it recognised",
             )
         if docker:
-            yield open_docker(files, location, wanted, both=oci)
+            # Without oci-layout it is no layout by the specification, and podman reads index.json all the same.
+            yield open_docker(files, location, wanted, both=index)
         else:
             yield open_files(files, location, wanted)
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str) -> HostFile:
     """Open the archive's file; raises `InvalidInput` where it cannot be one."""
     try:
-        stream = open(
-            path,
-            "rb",
-            buffering=0,
-            opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC),
-        )
+        stream = HostFile(path)
+        head = os.pread(stream.fileno(), BLOCK, 0) if stream.regular else b""
     except OSError as error:
         raise InvalidInput(f"{path!r} cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+    reason, hint = _no_archive(stream, head)
+    if reason:
         stream.close()
-        raise InvalidInput(
-            f"{path!r} is not a regular file", hint="an archive is read several times, so it must be a file"
-        )
-    head = os.pread(stream.fileno(), 6, 0)
+        raise InvalidInput(f"{path!r} {reason}", hint=hint)
+    return stream
+
+
+def _no_archive(stream: HostFile, head: bytes) -> tuple[str, str]:
+    """Say why a file is no archive, and what to do; nothing where it may be one."""
+    if not stream.regular:
+        return "is not a regular file", "an archive is read several times, so it must be a file"
+    if not head:
+        return "is empty", "whatever wrote it did not finish; save the image again"
     for magic, name in _COMPRESSED.items():
         if head.startswith(magic):
-            stream.close()
-            raise InvalidInput(
-                f"{path!r} is compressed with {name}",
-                hint="decompress the archive first; its layers may stay as they are",
-            )
-    if not head:
-        stream.close()
-        raise Unavailable(f"{path!r} is empty")
-    return stream
+            return f"is compressed with {name}", "decompress the archive first; its layers may stay as they are"
+    if head[257:262] != b"ustar":
+        return "is not a tar archive", "name an OCI layout, or what `docker save` or a build wrote"
+    return "", ""

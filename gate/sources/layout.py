@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
-import stat
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
@@ -15,10 +17,12 @@ from gate.oci.descriptor import OCI_INDEX, Descriptor, Digest, Platform
 from gate.oci.image import Opened
 from gate.oci.manifest import Index
 from gate.sources import Location
-from gate.sources.resolve import resolve
+from gate.sources.file import HostFile
+from gate.sources.resolve import Documents, resolve
 
 _REFERENCE = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
+_DIGEST = re.compile(r"sha(?:256|512):[0-9a-f]+", re.ASCII)
 
 
 class LayoutFiles(Protocol):
@@ -41,7 +45,7 @@ class LayoutBlobs:
         if stream is None:
             raise Unavailable(
                 f"the blob {digest} is not in the layout",
-                hint="the layout is incomplete; copy the image again, with all its platforms",
+                hint="copy the image again with all its platforms, or judge one of them with --platform OS/ARCHITECTURE",
             )
         return stream
 
@@ -55,20 +59,15 @@ class _Directory:
     def open_file(self, path: str) -> BinaryIO | None:
         """Open a regular file; a device or pipe could block or never end."""
         try:
-            stream = open(os.path.join(self._path, path), "rb", buffering=0, opener=_open_at_once)
+            stream = HostFile(os.path.join(self._path, path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise Unavailable(f"{path} of the layout cannot be read: {error.strerror}") from None
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        if not stream.regular:
             stream.close()
             raise MalformedImage(f"{path} of the layout is not a regular file")
         return stream
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting for the other end of a pipe."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 @contextmanager
@@ -89,15 +88,16 @@ def open_files(files: LayoutFiles, location: Location, wanted: Platform | None) 
     )
     if body.get("imageLayoutVersion") != "1.0.0":
         raise MalformedImage(
-            f"oci-layout states the version {body.get('imageLayoutVersion')!r}; 1.0.0 is the only one"
+            f"oci-layout states the version {str(body.get('imageLayoutVersion'))[:100]!r}; 1.0.0 is the only one"
         )
     index_bytes = _read(files, "index.json")
     index = Index.from_bytes(index_bytes, OCI_INDEX)
     blobs = LayoutBlobs(files)
     chosen = _choose(index, location)
-    if len(chosen) == 1:
-        return resolve(blobs, chosen[0], wanted, names_of(chosen[0]))
-    return resolve(_WithIndex(blobs, index_bytes), _descriptor(index_bytes), wanted, names_of(chosen[0]))
+    names = tuple(dict.fromkeys(name for entry in chosen for name in names_of(entry)))
+    if len({_content(entry) for entry in chosen}) == 1:
+        return resolve(Documents(blobs), chosen[0], wanted, names)
+    return resolve(Documents(_WithIndex(blobs, index_bytes)), _descriptor(index_bytes), wanted, names)
 
 
 class _WithIndex:
@@ -110,16 +110,12 @@ class _WithIndex:
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open a blob, or the index."""
         if descriptor == _descriptor(self._index_bytes):
-            import io
-
             return io.BytesIO(self._index_bytes)
         return self._blobs.open(descriptor)
 
 
 def _descriptor(index_bytes: bytes) -> Descriptor:
     """Point to index.json as if it were a blob."""
-    import hashlib
-
     return Descriptor(OCI_INDEX, Digest("sha256", hashlib.sha256(index_bytes).hexdigest()), len(index_bytes))
 
 
@@ -130,19 +126,22 @@ def names_of(descriptor: Descriptor) -> tuple[str, ...]:
 
 
 def _choose(index: Index, location: Location) -> tuple[Descriptor, ...]:
-    """Return the entries that are the chosen image: one, or all where they are the platforms of a single image."""
+    """Return the entries that are the chosen image.
+
+    They are one, the same one under several names, or the platforms of a single image.
+    """
     if not index.manifests:
         raise MalformedImage("index.json lists no image")
     entries = index.manifests
     if location.choice:
-        entries = tuple(e for e in entries if location.choice in (*names_of(e), str(e.digest)))
+        entries = tuple(entry for entry in entries if _is(entry, location.choice))
         if not entries:
             raise InvalidInput(
                 f"there is no {location.choice!r} in {location.path}",
                 hint=f"it has {_listing(index.manifests)}",
             )
-    if len(entries) == 1 or len({entry.digest for entry in entries}) == 1:
-        return entries[:1]
+    if len({_content(entry) for entry in entries}) == 1:
+        return entries
     platforms = [entry.platform for entry in entries if entry.platform is not None]
     if (
         not location.choice
@@ -156,6 +155,16 @@ def _choose(index: Index, location: Location) -> tuple[Descriptor, ...]:
         f"{location.path} holds {len(entries)} images and none was chosen",
         hint=f"add :TAG or @DIGEST; it has {_listing(entries)}",
     )
+
+
+def _is(entry: Descriptor, choice: str) -> bool:
+    """Whether an entry is the chosen one; a digest is never taken for a name, which anyone can give to anything."""
+    return str(entry.digest) == choice if _DIGEST.fullmatch(choice) else choice in names_of(entry)
+
+
+def _content(entry: Descriptor) -> tuple[Digest, str, int, Platform | None]:
+    """Return what an entry says of its content; the names apart, two of one image say the same."""
+    return entry.digest, entry.media_type, entry.size, entry.platform
 
 
 def _listing(entries: tuple[Descriptor, ...]) -> str:

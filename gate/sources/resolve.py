@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from gate.errors import MalformedImage, Unavailable
 from gate.limits import LIMITS
+from gate.oci import strict_json
 from gate.oci.descriptor import CONFIG_TYPES, INDEX_TYPES, MANIFEST_TYPES, Descriptor, Digest, Platform
 from gate.oci.image import Image, Opened
 from gate.oci.manifest import ATTESTATION_TYPE, ImageConfig, Index, Manifest, artifact_content
 from gate.oci.stream import read_verified
 
 _IN_TOTO = "application/vnd.in-toto+json"
+_OTHER_PLATFORM = "not the platform that was asked for"
 
 
 class Blobs(Protocol):
@@ -35,84 +37,118 @@ class BlobLayer(Struct, frozen=True):
         return self.blobs.open(self.descriptor)
 
 
-class _Found(Struct):
-    """What a walk through an index has found so far."""
+class Documents:
+    """Reads the manifests and configurations that one reference leads to, and bounds what they amount to.
 
-    images: list[Image] = []
-    left_out: dict[str, str] = {}
-    failed: dict[str, Unavailable] = {}
-    seen: set[Digest] = set()
+    A small index can point to one large configuration a thousand times, and parsed a document takes many times its size.
+    """
+
+    def __init__(self, blobs: Blobs) -> None:
+        self.blobs = blobs
+        self._left = LIMITS.documents
+
+    def read(self, descriptor: Descriptor, what: str) -> bytes:
+        """Read and verify a small blob."""
+        self.take(descriptor.size)
+        with self.blobs.open(descriptor) as stream:
+            return read_verified(stream, descriptor, what)
+
+    def take(self, size: int) -> None:
+        """Count `size` bytes; raises `MalformedImage` where they pass the limit."""
+        self._left -= size
+        if self._left < 0:
+            raise MalformedImage(
+                f"manifests and configurations have more than {LIMITS.documents:,} bytes together"
+            )
 
 
-def resolve(blobs: Blobs, root: Descriptor, wanted: Platform | None, names: tuple[str, ...] = ()) -> Opened:
-    """Open everything that `root`, an index or a manifest, leads to.
+def resolve(documents: Documents, root: Descriptor, wanted: Platform | None, names: tuple[str, ...] = ()) -> Opened:
+    """Open everything that `root`, an index or a manifest, leads to; of several platforms only `wanted`, unless None.
 
     One entry that cannot be opened does not hide the others: it stands in `failed`. Raises for `root` itself.
     """
-    found = _Found()
+    walk = _Walk(documents, wanted, names)
     if root.media_type in INDEX_TYPES:
-        _walk(blobs, root, wanted, names, found)
+        walk.index(root)
     else:
-        found.images.append(open_image(blobs, root, names))
-    return Opened(root.digest, tuple(found.images), found.left_out, found.failed)
+        image = open_image(documents, root, names)
+        walk.add(str(image.platform) or str(root.digest), image)
+    return Opened(root.digest, tuple(walk.images), walk.left_out, walk.failed)
 
 
-def _walk(
-    blobs: Blobs,
-    descriptor: Descriptor,
-    wanted: Platform | None,
-    names: tuple[str, ...],
-    found: _Found,
-    depth: int = 1,
-) -> None:
-    """Open the entries of one index."""
-    if depth > LIMITS.index_depth:
-        raise MalformedImage(f"indexes nest deeper than {LIMITS.index_depth} levels")
-    index = Index.from_bytes(read_blob(blobs, descriptor, "the index"), descriptor.media_type)
-    for entry in index.manifests:
-        if entry.digest in found.seen:
-            continue
-        found.seen.add(entry.digest)
-        if len(found.seen) > LIMITS.manifests:
-            raise MalformedImage(f"an index leads to more than {LIMITS.manifests:,} manifests")
-        if entry.media_type in INDEX_TYPES:
-            _walk(blobs, entry, wanted, names, found, depth + 1)
-            continue
-        label = _label(entry)
-        if (
-            wanted is not None
-            and entry.platform is not None
-            and entry.platform.known
-            and not _is(entry.platform, wanted)
-        ):
-            found.left_out[label] = "not the platform that was asked for"
-            continue
-        try:
-            reason = _not_an_image(blobs, entry)
-            if reason:
-                found.left_out[label] = reason
+class _Walk:
+    """A walk through an index and the indexes in it, and what it has found so far."""
+
+    def __init__(self, documents: Documents, wanted: Platform | None, names: tuple[str, ...]) -> None:
+        self._documents = documents
+        self._wanted = wanted
+        self._names = names
+        self._seen: set[tuple[Digest, str, Platform | None]] = set()
+        self.images: list[Image] = []
+        self.left_out: dict[str, str] = {}
+        self.failed: dict[str, Unavailable] = {}
+
+    def index(self, descriptor: Descriptor, depth: int = 1) -> None:
+        """Open the entries of one index; what is listed twice is opened once."""
+        if depth > LIMITS.index_depth:
+            raise MalformedImage(f"indexes nest deeper than {LIMITS.index_depth} levels")
+        index = Index.from_bytes(self._documents.read(descriptor, "the index"), descriptor.media_type)
+        for entry in index.manifests:
+            nested = entry.media_type in INDEX_TYPES
+            key = (entry.digest, entry.media_type, None if nested else entry.platform)
+            if key in self._seen:
                 continue
-            image = open_image(blobs, entry, names)
+            self._seen.add(key)
+            if len(self._seen) > LIMITS.manifests:
+                raise MalformedImage(f"an index leads to more than {LIMITS.manifests:,} manifests")
+            if nested:
+                self.index(entry, depth + 1)
+            else:
+                self._entry(entry)
+
+    def _entry(self, entry: Descriptor) -> None:
+        """Open one entry that is no index."""
+        label = self._label(entry)
+        stated = entry.platform
+        if self._wanted is not None and stated is not None and stated.known and not _is(stated, self._wanted):
+            self.left_out[label] = _OTHER_PLATFORM
+            return
+        try:
+            reason = _not_an_image(self._documents, entry)
+            if reason:
+                self.left_out[label] = reason
+            else:
+                self.add(label, open_image(self._documents, entry, self._names))
         except Unavailable as error:
-            found.failed[label] = error
-            continue
-        if wanted is not None and not _is(image.platform, wanted):
-            found.left_out[label] = "not the platform that was asked for"
+            self.failed[label] = error
+
+    def add(self, label: str, image: Image) -> None:
+        """Take an image, unless another platform was asked for."""
+        if self._wanted is not None and not _is(image.platform, self._wanted):
+            self.left_out[label] = _OTHER_PLATFORM
         else:
-            found.images.append(image)
+            self.images.append(image)
+
+    def _label(self, entry: Descriptor) -> str:
+        """Name an entry for people, each by another name: several entries can state one platform."""
+        if entry.platform is None or not entry.platform.known:
+            return str(entry.digest)
+        label = str(entry.platform)
+        taken = label in self.left_out or label in self.failed
+        return f"{label} ({entry.digest.short})" if taken else label
 
 
-def open_image(blobs: Blobs, descriptor: Descriptor, names: tuple[str, ...] = ()) -> Image:
+def open_image(documents: Documents, descriptor: Descriptor, names: tuple[str, ...] = ()) -> Image:
     """Open one manifest: verify it and its configuration, and check that they fit together and to the descriptor."""
     if descriptor.media_type not in MANIFEST_TYPES:
         raise MalformedImage(
             f"not an image: its descriptor has the media type {descriptor.media_type[:100]!r}"
         )
-    manifest_bytes = read_blob(blobs, descriptor, "the manifest")
+    manifest_bytes = documents.read(descriptor, "the manifest")
     manifest = Manifest.from_bytes(manifest_bytes, descriptor.media_type)
-    config_bytes = read_blob(blobs, manifest.config, "the image configuration")
+    config_bytes = documents.read(manifest.config, "the image configuration")
     config = ImageConfig.from_bytes(config_bytes)
-    layers = pair_layers(manifest.layers, config, blobs)
+    layers = _pair_layers(manifest.layers, config, documents.blobs)
     stated = descriptor.platform
     if stated is not None and stated.known and not _is(config.platform, stated):
         raise MalformedImage(f"the index says {stated}, the image configuration says {config.platform}")
@@ -120,7 +156,7 @@ def open_image(blobs: Blobs, descriptor: Descriptor, names: tuple[str, ...] = ()
     return Image(descriptor, manifest, config, layers, platform, manifest_bytes, config_bytes, names)
 
 
-def pair_layers(
+def _pair_layers(
     descriptors: tuple[Descriptor, ...], config: ImageConfig, blobs: Blobs
 ) -> tuple[BlobLayer, ...]:
     """Pair layers with diff IDs; a count that differs is malformed (engines refuse it)."""
@@ -133,44 +169,54 @@ def pair_layers(
     )
 
 
-def read_blob(blobs: Blobs, descriptor: Descriptor, what: str) -> bytes:
-    """Read and verify a small blob."""
-    with blobs.open(descriptor) as stream:
-        return read_verified(stream, descriptor, what)
-
-
-def _not_an_image(blobs: Blobs, entry: Descriptor) -> str:
+def _not_an_image(documents: Documents, entry: Descriptor) -> str:
     """Say why an entry of an index is not an image to judge, or return nothing.
 
-    An annotation alone hides nothing: what says it is an attestation must hold statements only, and what names a
-    platform to run on is always an image.
+    An annotation or a type alone hides nothing: what says it is an attestation must hold statements only, what is typed
+    as something else must not read as an image, and what names a platform to run on is always one.
     """
     if entry.platform is not None and entry.platform.known:
         return ""
     if entry.media_type not in MANIFEST_TYPES:
-        return f"not an image, but {entry.media_type[:100]}"
-    config, layer_types = artifact_content(read_blob(blobs, entry, "the manifest"))
-    if entry.annotations.get(ATTESTATION_TYPE) == "attestation-manifest" and layer_types == {_IN_TOTO}:
+        _refuse_look_alike(documents, entry, ("layers", "manifests", "fslayers"))
+        return f"not an image, but {entry.media_type[:100] or 'something without a type'}"
+    said_so = entry.annotations.get(ATTESTATION_TYPE) == "attestation-manifest"
+    try:
+        config, layer_types = artifact_content(documents.read(entry, "the manifest"))
+    except Unavailable as error:
+        if error.blocks or not said_so or entry.platform is None:
+            raise
+        return "said to be an attestation; it is not stored here"  # no engine runs what is for no platform
+    if said_so and layer_types == {_IN_TOTO}:
         return "an attestation"
     if config.media_type in CONFIG_TYPES:
         return ""
-    content = read_blob(blobs, config, "the artifact's configuration")
-    if b"rootfs" in content:
-        raise MalformedImage(
-            "an entry of the index is typed as an artifact, but engines can read it as an image"
-        )
+    _refuse_look_alike(documents, config, ("rootfs",))
     return f"not an image, but an artifact of type {config.media_type[:100]}"
 
 
+def _refuse_look_alike(documents: Documents, descriptor: Descriptor, fields: tuple[str, ...]) -> None:
+    """Refuse what is typed as something else, but has the fields of an image's document.
+
+    skopeo and podman run an entry that states no platform on any, and tell by its content what it is.
+    """
+    if descriptor.size > LIMITS.document:
+        return  # more than engines read as a document
+    content = documents.read(descriptor, "an entry of the index")
+    try:
+        body = strict_json.parse(content, "an entry of the index")
+    except MalformedImage:
+        alike = content.lstrip()[:1] == b"{"
+    else:
+        alike = isinstance(body, dict) and any(key.casefold() in fields for key in body)
+    if alike:
+        raise MalformedImage(
+            "an entry of the index is typed as an artifact, but engines can read it as an image"
+        )
+
+
 def _is(found: Platform, wanted: Platform) -> bool:
-    """Whether a platform is the wanted one; a variant counts where both state one."""
+    """Whether a platform is the wanted one; a variant counts where both state one, because many images state none."""
     left, right = found.normalised(), wanted.normalised()
     same = (left.os, left.architecture) == (right.os, right.architecture)
-    return same and (left.variant == right.variant or not left.variant or not right.variant)
-
-
-def _label(entry: Descriptor) -> str:
-    """Name an entry for people."""
-    if entry.platform is not None and entry.platform.known:
-        return str(entry.platform)
-    return str(entry.digest)
+    return same and (left.variant == right.variant or not found.variant or not wanted.variant)

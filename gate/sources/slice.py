@@ -6,6 +6,8 @@ import io
 import os
 from typing import BinaryIO
 
+from gate.errors import Unavailable
+
 
 class Slice(io.RawIOBase):
     """Reads `size` bytes of a file from `start` on.
@@ -26,7 +28,10 @@ class Slice(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Read into `buffer`; returns the number of bytes, 0 at the end."""
         wanted = min(len(buffer), self._end - self._position)
-        data = os.pread(self._descriptor, wanted, self._position)
+        try:
+            data = os.pread(self._descriptor, wanted, self._position)
+        except OSError as error:
+            raise Unavailable(f"the archive cannot be read: {error.strerror}") from None
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)

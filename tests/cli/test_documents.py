@@ -14,16 +14,10 @@ from gate.cli.commands import IMAGE_GATE
 DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs/architecture.md")
 
 
-def shown_commands(pattern: str) -> list[str]:
-    found: set[str] = set()
-    for name in DOCUMENTS:
-        text = (ROOT / name).read_text(encoding="utf-8")
-        found |= set(re.findall(pattern, text, re.MULTILINE))
-    return sorted(found)
-
-
-EXAMPLES = shown_commands(r"^image-gate .*")
-MENTIONS = shown_commands(r"`(image-gate [^`]*)`")
+TEXT = "".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
+BLOCKS = "".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL))
+EXAMPLES = sorted(set(re.findall(r"^image-gate .*", BLOCKS, re.MULTILINE)))
+MENTIONS = sorted(set(re.findall(r"`(image-gate [^`]*)`", TEXT)))
 
 
 def parse(line: str, *, complete: bool) -> None:

@@ -95,14 +95,13 @@ def test_busybox_with_its_applets_is_one_finding() -> None:
         {"usr/share/doc/bash/copyright": file("GPL"), "usr/share/bash-completion/completions/bash": file("x")},
         {"etc/shells": file("/bin/sh\n/bin/bash\n"), "etc/skel/.bashrc": file("x")},
         {"usr/share/vim/syntax/sh": file("syntax")},
-        {"bin/sh": program(b"")},
         {"opt/bash": symbolic_link("/usr/share/doc")} | {"usr/share/doc/a": file("x")},
         {"etc/rc": program(b"#!/bin/sh\necho\n"), "etc/init.d/rc": program(b"#!/bin/sh\n")},
         {"usr/bin/sh": program(b"#!/usr/bin/env bash\nexec bash\n")},
         {"usr/bin/pushd-sh": program(ELF), "usr/bin/bashful": program(ELF), "usr/bin/ssh": program(ELF)},
     ],
     ids=[
-        "dangling link", "loop", "link out of the root", "directory", "documents", "list of shells", "data file", "empty file",
+        "dangling link", "loop", "link out of the root", "directory", "documents", "list of shells", "data file",
         "link to a directory", "init script", "script without a shell", "names that contain one",
     ],
 )  # fmt: skip
@@ -146,7 +145,12 @@ def test_content_and_name_together_are_one_finding() -> None:
 @pytest.mark.parametrize("path", ["bin/bash", "opt/data"])
 def test_a_shell_without_execute_bit_counts_for_a_loader_runs_it(path: str) -> None:
     assert len(by_content({path: file(ELF)}, {path: ("bash",)})) == 1
-    assert found({path: file(ELF)}) == []
+
+
+def test_the_name_needs_an_execute_bit_or_a_binary() -> None:
+    assert found({"bin/sh": program(b"")}) == ["shell sh"]
+    assert found({"bin/sh": file(ELF)}) == ["shell sh"]
+    assert found({"bin/sh": file("text")}) == []
 
 
 def test_other_marks_are_no_shell() -> None:
