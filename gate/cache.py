@@ -10,8 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +31,9 @@ _LOCK = "lock"
 @contextmanager
 def workspace(cache_dir: Path) -> Iterator[Path]:
     """Give a new private folder below `cache_dir`, and remove it afterwards; raises `InvalidInput` where none can be made."""
+    import tempfile  # here and below: with what they import, they cost a start without scanners two milliseconds
+    from shutil import rmtree
+
     runs = cache_dir / _RUNS
     try:
         runs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,18 +49,20 @@ def workspace(cache_dir: Path) -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        rmtree(folder, ignore_errors=True)
         os.close(lock)
 
 
 def _sweep(runs: Path) -> None:
     """Remove the workspaces of runs that no longer live."""
+    from shutil import rmtree
+
     for folder in runs.iterdir():
         with suppress(OSError):
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)
 

@@ -6,33 +6,39 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
-from typing import TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gate.cache import store, stored_manifest, workspace
 from gate.errors import Fault, Unavailable
 from gate.evidence import Evidence, ScanRuns, Secret, Secrets, Subject, Vulnerabilities
+from gate.limits import MIB
 from gate.oci.filesystem import Filesystem
 from gate.oci.image import Image, Layer
 from gate.oci.layer import LayerIndex, Reading, index_layer, read_contents
 from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import DATABASE_DIRECTORIES, LOOKED_AT, READS, Inventory, read_inventory
-from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget
-from gate.scanners.coverage import Seen, languages, scan_runs, vulnerabilities
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from gate.scanners import Scanner, ScannerReport, ScannerSettings
+    from gate.scanners.coverage import Seen
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 _ACCOUNTS = ("etc/passwd", "etc/group")
 _KEPT = frozenset(path.encode() for path in (*READS, *_ACCOUNTS))
 _KEPT_BELOW = tuple(directory.encode() for directory in DATABASE_DIRECTORIES)
-_GO_PROGRAM = "go"
-"""The mark of a program that states the Go modules inside it."""
 _LAYER_THREADS = 4
 """Layers read at a time, at most: each holds a few MiB, and more threads than cores gain nothing."""
+
+_WORTH_THREADS = 4 * MIB
+"""Stored bytes below which one thread is faster than starting several."""
 
 
 class Wanted(Struct, frozen=True):
@@ -66,7 +72,11 @@ class Collector:
     """Collects the evidence of one image; what cannot be had is kept as the `Unavailable` that says why."""
 
     def __init__(
-        self, wanted: Wanted, scanners: Mapping[str, Scanner], settings: ScannerSettings, deadline: Deadline
+        self,
+        wanted: Wanted,
+        scanners: Mapping[str, Scanner],
+        settings: ScannerSettings | None,
+        deadline: Deadline,
     ) -> None:
         self._wanted = wanted
         self._scanners = {name: scanners[name] for name in wanted.scanners}
@@ -77,18 +87,23 @@ class Collector:
         """Collect everything that was wanted; never raises on account of the image."""
         known: dict[type, object] = {Subject: subject, ImageConfig: image.config}
         kinds = self._wanted.kinds
-        if kinds & {ScanRuns, Vulnerabilities}:
-            known.update(self._with_scans(image, subject))
+        if kinds & {ScanRuns, Vulnerabilities} and self._settings is not None:
+            known.update(self._with_scans(image, subject, self._settings))
         elif kinds - known.keys():
             known.update(self._inspected(image))
         return Evidence({kind: value for kind, value in known.items() if kind in kinds})
 
-    def _with_scans(self, image: Image, subject: Subject) -> dict[type, object]:
+    def _with_scans(self, image: Image, subject: Subject, settings: ScannerSettings) -> dict[type, object]:
         """Copy the image, verified, to a private layout; then read it and let the scanners read it, at the same time."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        from gate.cache import store, stored_manifest, workspace
+        from gate.scanners import ScanTarget
+
         try:
-            with workspace(self._settings.work_dir) as folder:
+            with workspace(settings.work_dir) as folder:
                 copy = store(image, folder / "image", self._deadline.check)
-                settings = replace(self._settings, work_dir=folder)
+                settings = replace(settings, work_dir=folder)
                 target = ScanTarget(
                     folder / "image", str(stored_manifest(image)), str(image.manifest.config.digest)
                 )
@@ -113,15 +128,12 @@ class Collector:
         subject: Subject,
     ) -> dict[type, object]:
         """Measure the scans against what the gate saw itself."""
+        from gate.scanners.coverage import look, scan_runs, vulnerabilities
+
         filesystem, inventory = inspected[Filesystem], inspected[Inventory]
-        seen: Seen | Unavailable
-        if isinstance(filesystem, Filesystem) and isinstance(inventory, Inventory):
-            programs = tuple((entry.path, *entry.links) for entry in filesystem.marked() if _GO_PROGRAM in entry.marks)
-            seen = Seen(inventory, subject.checked_at, languages(filesystem.paths()), programs)
-        else:
-            seen = next(value for value in (filesystem, inventory) if isinstance(value, Unavailable))
+        seen = look(filesystem, inventory, subject.checked_at)  # type: ignore[arg-type]  # of its kind, or Unavailable
         runs = scan_runs(reports, seen, self._wanted.database_max_age)
-        found = _kept(lambda: vulnerabilities(reports, runs, self._wanted.scanners))
+        found = _kept(lambda: vulnerabilities(reports, runs, self._wanted.scanners, seen))
         return {ScanRuns: runs, Vulnerabilities: found}
 
     def _inspected(self, image: Image) -> dict[type, object]:
@@ -144,15 +156,9 @@ class Collector:
             credentials=Secrets in self._wanted.kinds,
         )
         unique = {(layer.descriptor.digest, layer.diff_id): layer for layer in image.layers}
-        threads = min(os.cpu_count() or 1, _LAYER_THREADS, max(1, len(unique)))
-        with ThreadPoolExecutor(threads) as pool:
-            started = {key: pool.submit(self._index, layer, reading) for key, layer in unique.items()}
-            try:
-                indexes = {key: future.result() for key, future in started.items()}
-            except BaseException:
-                for future in started.values():
-                    future.cancel()
-                raise
+        size = sum(layer.descriptor.size for layer in unique.values())
+        threads = 1 if size < _WORTH_THREADS else min(os.cpu_count() or 1, _LAYER_THREADS, len(unique))
+        indexes = in_parallel(threads, {key: partial(self._index, layer, reading) for key, layer in unique.items()})
         layers = [indexes[layer.descriptor.digest, layer.diff_id] for layer in image.layers]
         filesystem = Filesystem(layers, [str(layer.diff_id) for layer in image.layers])
         self._look_again(filesystem, image)
@@ -169,6 +175,22 @@ class Collector:
         for layer, positions in filesystem.not_kept(paths).items():
             for position, content in read_contents(image.layers[layer], positions).items():
                 filesystem.add_content(layer, position, content)
+
+
+def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]]) -> dict[K, T]:
+    """Return what calls return, several at a time; the first error is raised, and what has not begun by then never does."""
+    if threads == 1:
+        return {key: call() for key, call in calls.items()}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        started = {key: pool.submit(call) for key, call in calls.items()}
+        try:
+            return {key: future.result() for key, future in started.items()}
+        except BaseException:
+            for future in started.values():
+                future.cancel()
+            raise
 
 
 def _inventory(filesystem: Filesystem) -> Inventory:

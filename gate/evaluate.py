@@ -50,6 +50,8 @@ def _ask(setting: RuleSetting, policy: Policy, evidence: Evidence, subject: Subj
         for item in setting.rule.check(*values, setting.options):
             if isinstance(item, Remark):
                 said.remarks.append(item)
+            elif not isinstance(item, Finding):
+                raise TypeError(f"it yielded a {type(item).__name__}")
             elif exception := policy.exception_for(setting.rule.id, item, subject, today):
                 said.excepted.append(Excepted(item, exception.reason, exception.until))
             else:

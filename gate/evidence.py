@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from gate.errors import Unavailable
+from gate.errors import Fault, Unavailable
 from gate.oci.descriptor import Digest, Platform
 from gate.oci.filesystem import Filesystem
 from gate.oci.manifest import ImageConfig
@@ -181,6 +181,4 @@ class Evidence(Struct, frozen=True):
             return value
         if isinstance(value, Unavailable):
             raise value
-        raise Unavailable(
-            f"{kind.__name__} was not collected", hint="this is a fault of image-gate; please report it"
-        )
+        raise Fault("the collection of evidence", LookupError(f"{kind.__name__} was not collected"))

@@ -48,8 +48,14 @@ class Limits(Struct, frozen=True):
     """Entries of a layer; packed they take about 100 bytes each."""
     image_entries: int = 1_000_000
     """Entries of all layers of an image together."""
+    index_total: int = 128 * MIB
+    """What the layer indexes of an image may take: paths, link targets, attributes and some 64 bytes for each entry. A
+    million entries with usual paths fit; without it 500,000 long names, or attributes of a MiB each, would fill memory."""
     links: int = 40
     """Symbolic links followed in one look-up: MAXSYMLINKS of Linux."""
+    link_steps: int = 10_000_000
+    """Components walked to find the directories that entries lie in, all layers together: real images stay below a
+    hundredth, and deep paths and chains of links would multiply with the number of entries."""
     kept_file: int = 64 * MIB
     """One file whose content is evidence: the largest package databases (sqlite, a full desktop) are near 50 MiB."""
     kept_total: int = 96 * MIB

@@ -6,8 +6,9 @@ reference --locate--> Location --open--> images, one per platform --collect--> E
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -22,11 +23,13 @@ from gate.oci.descriptor import Platform
 from gate.oci.image import Image, Opened
 from gate.oci.reference import Reference
 from gate.policy.policy import Policy
-from gate.scanners import ScannerSettings, built_in
 from gate.sources import Location
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 from gate.verdict import Report, Undecided, Verdict
+
+if TYPE_CHECKING:
+    from gate.scanners import Scanner, ScannerSettings
 
 
 def _silent(message: str) -> None:
@@ -36,11 +39,12 @@ def _silent(message: str) -> None:
 class RunSettings(Struct, frozen=True):
     """What the caller says about a run, beside the policy. None of it can weaken a policy.
 
+    `scanners` may be None for a policy that asks none.
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
     in seconds. `progress` is told what is being done, in words for people.
     """
 
-    scanners: ScannerSettings
+    scanners: ScannerSettings | None = None
     platform: str = "all"
     name: str = ""
     timeout: float = LIMITS.run_seconds
@@ -119,14 +123,17 @@ class _Run:
         rules = [setting.rule for setting in policy.settings]
         kinds = frozenset(kind for rule in rules for kind in rule.evidence)
         scanned = bool(kinds & {ScanRuns, Vulnerabilities})
+        if scanned and self._settings.scanners is None:
+            raise InvalidInput(f"{policy.origin} asks scanners, and nothing was said about them", hint="give ScannerSettings")
         wanted = Wanted(
             kinds=kinds,
             marks=any(rule.marks for rule in rules),
             scanners=policy.scanners_required if scanned else (),
             database_max_age=policy.database_max_age,
         )
-        scanners = built_in() if scanned else {}
-        return Collector(wanted, scanners, self._settings.scanners, self._deadline).collect(image, subject)
+        return Collector(wanted, _scanners() if scanned else {}, self._settings.scanners, self._deadline).collect(
+            image, subject
+        )
 
     def _check_any(self, location: Location, opened: Opened) -> None:
         """Nothing to judge is not a pass."""
@@ -161,6 +168,13 @@ class _Run:
                 },
             },
         )
+
+
+def _scanners() -> Mapping[str, Scanner]:
+    """Return the scanners; they are imported only by a run that asks them."""
+    from gate.scanners import built_in
+
+    return built_in()
 
 
 def _platform(text: str) -> Platform:

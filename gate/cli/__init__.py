@@ -18,5 +18,6 @@ def main() -> NoReturn:
         code = int(run(sys.argv[1:]))
     except BaseException as error:  # noqa: BLE001 -- before or beyond `run`: an interrupt while importing, a broken installation
         code = 3
-        print(f"image-gate could not run: {type(error).__name__}", file=sys.stderr)
+        if sys.stderr is not None:
+            print(f"image-gate could not run: {type(error).__name__}", file=sys.stderr)
     sys.exit(code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -18,6 +18,9 @@ from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.reporters import formats, reporter
 from gate.verdict import Report, Status
+
+if TYPE_CHECKING:
+    from gate.scanners import ScannerSettings
 
 EXITS = {Status.PASS: Exit.PASS, Status.FAIL: Exit.FAIL, Status.UNKNOWN: Exit.NO_VERDICT}
 
@@ -106,18 +109,12 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
     return EXITS[report.status]
 
 
-def _prepared(request: Request) -> Callable[[Callable[[str], object]], Report]:
-    """Load the policy and return what runs the check; what is wrong with the request is found before any work."""
-    from gate import pipeline
-    from gate.policy.load import verify_digest
-    from gate.policy.policy import Policy
+def _scanners(request: Request) -> ScannerSettings:
+    """Return what the options say about scanners."""
     from gate.scanners import ScannerSettings
 
-    policy = Policy.load(request.policy)
-    if request.policy_digest is not None:
-        verify_digest(policy, request.policy_digest)
     folder = cache_folder(request.cache_dir)
-    scanners = ScannerSettings(
+    return ScannerSettings(
         work_dir=folder,
         trivy_cache=request.trivy_cache or folder / "trivy",
         grype_database=request.grype_db or folder / "grype",
@@ -126,6 +123,18 @@ def _prepared(request: Request) -> Callable[[Callable[[str], object]], Report]:
         timeout=request.scanner_timeout,
         offline=request.offline,
     )
+
+
+def _prepared(request: Request) -> Callable[[Callable[[str], object]], Report]:
+    """Load the policy and return what runs the check; what is wrong with the request is found before any work."""
+    from gate import pipeline
+    from gate.policy.load import verify_digest
+    from gate.policy.policy import Policy
+
+    policy = Policy.load(request.policy)
+    if request.policy_digest is not None:
+        verify_digest(policy, request.policy_digest)
+    scanners = _scanners(request) if policy.asks_scanners else None
 
     def judge(tell: Callable[[str], object]) -> Report:
         settings = pipeline.RunSettings(scanners, request.platform, request.name or "", request.timeout, tell)

@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from gate.errors import ImageGateError, InvalidInput
-from gate.printable import redacted, shown
+from gate.printable import shown
 
 
 class Exit(enum.IntEnum):
@@ -62,9 +62,7 @@ def run(arguments: Sequence[str]) -> Exit:
 
 def complain(message: str, hint: str = "") -> None:
     """Write an error to standard error, safe to show; a closed one is no further problem."""
-    lines = [f"image-gate: {shown(message)}", *([f"  → {shown(hint)}"] if hint else [])]
-    with suppress(OSError, ValueError, AttributeError):
-        print("\n".join(lines), file=sys.stderr, flush=True)
+    _to_stderr([f"image-gate: {shown(message)}", *([f"  → {shown(hint)}"] if hint else [])])
 
 
 def _invoke(arguments: Sequence[str]) -> Exit:
@@ -155,10 +153,15 @@ def _show_traceback(error: BaseException) -> None:
     """Write where an unexpected exception came from, line by line safe to show."""
     import traceback
 
-    with suppress(OSError, ValueError, AttributeError):
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            indent = len(line) - len(line.lstrip())
-            print(f"  | {' ' * indent}{shown(redacted(line.strip()))}", file=sys.stderr)
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    _to_stderr([f"  | {' ' * (len(line) - len(line.lstrip()))}{shown(line.strip())}" for line in lines])
+
+
+def _to_stderr(lines: Sequence[str]) -> None:
+    """Write lines to standard error; to a closed one nothing, because `print` would turn to standard output instead."""
+    with suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def _let_go_of_stdout() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.limits import LIMITS
-from gate.oci.credentials import Credential
 from gate.oci.layer import DIRECTORY, FILE, HARD_LINK, OPAQUE, SYMLINK, WHITEOUT, LayerIndex
 from gate.oci.squash import Squash
+
+if TYPE_CHECKING:
+    from gate.oci.credentials import Credential
 
 _CAPABILITY = "security.capability"
 _NO_FILES = (DIRECTORY, WHITEOUT, OPAQUE)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import threading
 from array import array
 from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from gate.errors import MalformedImage
 from gate.limits import LIMITS
 from gate.oci import tar_header
-from gate.oci.credentials import Credential, CredentialScan, searched
 from gate.oci.image import Layer
 from gate.oci.marks import ContentScan, script_interpreter
 from gate.oci.stream import tar_stream
 from gate.oci.tar_header import Member
 from gate.oci.tarball import TarReader
+
+if TYPE_CHECKING:
+    from gate.oci.credentials import Credential, CredentialScan
+
+    ScanOf = Callable[[bytes, int], CredentialScan | None]
 
 FILE, DIRECTORY, SYMLINK, CHARACTER_DEVICE, BLOCK_DEVICE, FIFO, HARD_LINK, WHITEOUT, OPAQUE = range(9)
 """Types of index entries. A whiteout deletes the path it stands for, an opaque mark all that lower layers have below
@@ -39,6 +44,10 @@ _ELF = b"\x7fELF"
 _SCRIPT = b"#!"
 _SCRIPT_LINE = 256
 """Linux reads so much of a script's first line (BINPRM_BUF_SIZE)."""
+_ENTRY = 64
+_NOTE = 256
+"""Bytes that an entry takes in all columns beside its path, and what is noted of few entries each; about."""
+_ROOM_STEP = 64 * 1024
 _UNUSUAL_STARTS = frozenset({b"", b"/", b"."})
 _USUAL_LENGTH = 256
 """What a ustar header alone can hold: such a name passes neither limit on paths."""
@@ -48,7 +57,8 @@ class Reading(Struct, frozen=True):
     """What the pass looks at beside the headers.
 
     `keep` and `keep_below` name the files, by normalised path, whose content is kept. `marks` searches programs for the
-    byte signatures of `gate.oci.marks`, `credentials` searches the files that `gate.oci.credentials` chooses.
+    byte signatures of `gate.oci.marks`, `credentials` searches the files that `gate.oci.credentials` chooses. One value
+    serves all layers of an image, which share what it allows: bytes of kept content, and bytes of indexes.
     """
 
     keep: frozenset[bytes] = frozenset()
@@ -56,10 +66,11 @@ class Reading(Struct, frozen=True):
     marks: bool = True
     credentials: bool = False
     allowance: Allowance = field(default_factory=lambda: Allowance(LIMITS.kept_total))
+    room: Allowance = field(default_factory=lambda: Allowance(LIMITS.index_total))
 
 
 class Allowance:
-    """How many bytes of content the layers of one image may keep, together; layers are read in parallel."""
+    """How many bytes the layers of one image may take, together; layers are read in parallel."""
 
     def __init__(self, size: int) -> None:
         self._left = size
@@ -113,7 +124,9 @@ def index_layer(
     append_mode, append_size, append_mtime = index.modes.append, index.sizes.append, index.mtimes.append
     append_uid, append_gid = index.uids.append, index.gids.append
     keep, below, searching = reading.keep, reading.keep_below, reading.credentials
+    scan = _credential_scan() if searching else None
     add_elf, marks = index.elf.add, reading.marks
+    room = 0
     for position, member in enumerate(reader):
         name, type_, mode, uid, gid, size, mtime, link, device, xattrs, head = member
         kind = _TYPES[type_]
@@ -138,18 +151,31 @@ def index_layer(
             if head == _ELF:
                 add_elf(position)
                 if marks:
-                    _read_content(index, reader, reading, head)
+                    room -= _read_content(index, reader, reading, head, scan)
             elif head[:2] == _SCRIPT or searching or path in keep or path.startswith(below):
-                _read_content(index, reader, reading, head)
+                room -= _read_content(index, reader, reading, head, scan)
             if xattrs:
-                _note_xattrs(index, member)
+                room -= _note_xattrs(index, member)
         elif kind != DIRECTORY or xattrs:
             if kind in _LINKS:
                 index.links[position] = _target(link, path, kind)
-            _note_xattrs(index, member)
-        if position >= LIMITS.layer_entries:
-            raise MalformedImage(f"a layer has more than {LIMITS.layer_entries:,} entries")
+            room -= len(link) + _note_xattrs(index, member)
+        room -= len(path) + _ENTRY
+        if room < 0:
+            room += _more_room(reading, -room)
+    if len(index) > LIMITS.layer_entries:
+        raise MalformedImage(f"a layer has more than {LIMITS.layer_entries:,} entries")
     return index
+
+
+def _more_room(reading: Reading, missing: int) -> int:
+    """Take more of what the indexes of all layers may take together, in steps that cost no time."""
+    size = max(missing, _ROOM_STEP)
+    if not reading.room.take(size):
+        raise MalformedImage(
+            f"the paths, links and attributes of an image take more than {LIMITS.index_total:,} bytes"
+        )
+    return size
 
 
 def _normal(name: bytes) -> list[bytes]:
@@ -195,10 +221,10 @@ def _target(link: bytes, path: bytes, kind: int) -> bytes:
     return b"/".join(_normal(link)) if kind == HARD_LINK else link
 
 
-def _note_xattrs(index: LayerIndex, member: Member) -> None:
-    """Keep the extended attributes of the entry indexed last; refuse what only overlay file systems read as a deletion.
+def _note_xattrs(index: LayerIndex, member: Member) -> int:
+    """Keep the extended attributes of the entry indexed last and return their size.
 
-    Other engines would show the file that such an entry hides.
+    What only overlay file systems read as a deletion is refused: other engines would show the file that it hides.
     """
     if (member.type == tar_header.CHARACTER_DEVICE and member.device == (0, 0)) or any(
         name.startswith(_OVERLAY) for name in member.xattrs
@@ -206,10 +232,23 @@ def _note_xattrs(index: LayerIndex, member: Member) -> None:
         raise MalformedImage(f"a tar entry is a deletion mark of overlay file systems: {index.paths[-1][:200]!r}")
     if member.xattrs:
         index.xattrs[len(index.paths) - 1] = member.xattrs
+    return sum(_NOTE + len(name) + len(value) for name, value in member.xattrs.items())
 
 
-def _read_content(index: LayerIndex, reader: TarReader, reading: Reading, head: bytes) -> None:
-    """Look at the content of the regular file that was indexed last, as far as someone wants it."""
+def _credential_scan() -> ScanOf:
+    """Return what starts the search for credentials in a file, given its path and size; None for files left out."""
+    from gate.oci.credentials import CredentialScan, searched  # here: its expressions take two milliseconds to compile
+
+    return lambda path, size: CredentialScan(size) if searched(path, size) else None
+
+
+def _read_content(
+    index: LayerIndex, reader: TarReader, reading: Reading, head: bytes, scan: ScanOf | None
+) -> int:
+    """Look at the content of the regular file that was indexed last, as far as someone wants it.
+
+    Returns about how many bytes the index takes for what was found, kept content apart.
+    """
     position = len(index.paths) - 1
     path, size = index.paths[position], index.sizes[position]
     feeds: list[Callable[[bytes, int, int], object]] = []
@@ -221,10 +260,12 @@ def _read_content(index: LayerIndex, reader: TarReader, reading: Reading, head: 
     program = ContentScan(size) if reading.marks and head == _ELF else None
     if program:
         feeds.append(program.feed)
-    secrets = CredentialScan(size) if reading.credentials and head != _ELF and searched(path, size) else None
+    secrets = scan(path, size) if scan and head != _ELF else None
     if secrets:
         feeds.append(secrets.feed)
+    noted = 0
     if head[:2] == _SCRIPT:
+        noted += _NOTE + _SCRIPT_LINE
         line = reader.peek(_SCRIPT_LINE)
         index.interpreters[position] = (script_interpreter(line) or b"").decode("utf-8", "backslashreplace")
     if feeds:
@@ -235,8 +276,11 @@ def _read_content(index: LayerIndex, reader: TarReader, reading: Reading, head: 
         index.kept[position] = bytes(kept)
     if program and (found := program.marks()):
         index.marks[position] = tuple(sorted(found))
+        noted += _NOTE
     if secrets and (credentials := secrets.found()):
         index.credentials[position] = credentials
+        noted += _NOTE * (1 + len(credentials))
+    return noted
 
 
 def read_contents(layer: Layer, positions: Collection[int]) -> dict[int, bytes]:

@@ -132,7 +132,9 @@ def _registry(segment: str, value: str) -> str:
     if match["port"]:
         return f"{host}:{int(match['port'])}"
     if not _is_host(host):
-        return match["host"]  # only its case makes `FOO/bar` a registry; `foo/bar` is a repository of Docker Hub
+        return match[
+            "host"
+        ]  # only its case makes `FOO/bar` a registry; `foo/bar` is a repository of Docker Hub
     return DEFAULT_REGISTRY if host in _DEFAULT_ALIASES else host
 
 

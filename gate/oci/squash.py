@@ -3,12 +3,18 @@
 Every entry has a number that grows in the order of application. A path maps to its last entry; deletions are notes that
 hide what is older than they are, so no deletion ever has to search for children. Paths are bytes without a leading
 slash; the root is the empty path.
+
+Engines apply a layer in two ways. Some write it into a copy of what is below, and see all of that. Those that use
+overlayfs, the default of containerd and Docker, write it into an empty directory: no link and no file of a lower layer is
+there, and what the layer itself removes again has deleted nothing below. Where the two ways hide different things, the
+layers are refused: nothing may be hidden here that an engine shows.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 from gate.errors import MalformedImage
 from gate.limits import LIMITS
@@ -36,6 +42,7 @@ class Squash:
         self._real: dict[bytes, bytes] = {b"": b""}
         self._directories: set[bytes] = set()
         self._followed: set[bytes] = set()
+        self._steps = 0
         total = 0
         for layer in layers:
             self.starts.append(total)
@@ -44,6 +51,9 @@ class Squash:
                 raise MalformedImage(f"an image has more than {LIMITS.image_entries:,} entries")
         for number, layer in enumerate(layers):
             self._apply(layer, self.starts[number])
+        for entry, path in self.moved.items():
+            if self.tree.get(path) == entry and not self._visible(path, entry):
+                raise MalformedImage(f"{path[:200]!r}, written through a link, is deleted without it, where engines differ")
         if self._deleted or self._opaque:
             floors: dict[bytes, int] = {}
             self.tree = {
@@ -71,24 +81,67 @@ class Squash:
         tree, real_paths, directories, followed = self.tree, self._real, self._directories, self._followed
         for entry, (path, kind) in enumerate(zip(layer.paths, layer.types, strict=True), start):
             if kind == OPAQUE:
-                self._opaque[self._directory(path)] = start
-                real_paths.clear()
+                self._hide_lower(path, start)
                 continue
             parent, _, base = path.rpartition(b"/")
             real = real_paths.get(parent)
             if real is None:
                 real = self._directory(parent)
-            if real != parent:
-                path = _join(real, base)
-                self.moved[entry] = path
-            if path in directories if kind != DIRECTORY else path in followed:
+            if real != parent or self.moved:
+                path = self._move(entry, path, _join(real, base), kind)
+            if kind == DIRECTORY:
+                if path in followed or path in self._deleted:
+                    self._create(path, entry, start)
+            elif kind == WHITEOUT or path in directories or path in followed:
                 self._forget(path, entry)
             if kind == WHITEOUT:
-                self._forget(path, entry)
                 continue
             if kind == HARD_LINK:
                 self._share(entry, path, layer.links[entry - start])
             tree[path] = entry
+
+    def _hide_lower(self, path: bytes, start: int) -> None:
+        """Hide what layers before the entry `start` have in a directory; behind a link, overlayfs would hide nothing."""
+        if self._directory(path) != path:
+            raise MalformedImage(f"the opaque mark of {path[:200]!r} lies behind a link, where engines differ")
+        self._opaque[path] = start
+        self._real.clear()
+
+    def _move(self, entry: int, path: bytes, real: bytes, kind: int) -> bytes:
+        """Return where an entry is put, whose path links may lead elsewhere.
+
+        With overlayfs a directory takes the place of a lower layer's link. What is added is found in both ways; what is
+        replaced or deleted under another name than it was written with is still there in one of them.
+        """
+        old = self.tree.get(real)
+        if old is not None and self._visible(real, old):
+            both_directories = kind == self.kind(old) == DIRECTORY
+            if self._written(old) != path and not both_directories:
+                raise MalformedImage(f"{path[:200]!r} replaces or deletes {real[:200]!r} behind a link, where engines differ")
+            if kind == WHITEOUT:
+                del self.tree[real]
+        if path != real:
+            if kind != DIRECTORY and real in self._directories:
+                raise MalformedImage(f"{path[:200]!r} replaces a directory behind a link, where engines differ")
+            self.moved[entry] = real
+        return real
+
+    def _create(self, path: bytes, entry: int, start: int) -> None:
+        """Let a directory take the place of a link that was followed, or of what the layer deleted or replaced.
+
+        With overlayfs such a directory shows again what lower layers have in it.
+        """
+        if self._deleted.get(path, -1) >= start and path in self._directories:
+            raise MalformedImage(f"a layer removes {path[:200]!r} and creates it again, where engines differ")
+        if path in self._followed:
+            if self.tree.get(path, start) < start:
+                raise MalformedImage(f"a directory replaces the link {path[:200]!r} of a lower layer, where engines differ")
+            self._forget(path, entry)
+
+    def _written(self, entry: int) -> bytes:
+        """Return the path of an entry as its layer states it."""
+        layer = self.layer_of(entry)
+        return self.layers[layer].paths[entry - self.starts[layer]]
 
     def _forget(self, path: bytes, entry: int) -> None:
         """Hide a path, and all below it, that is older than `entry`."""
@@ -139,36 +192,47 @@ class Squash:
         """Resolve a directory that an entry lies in, through links, inside the root, and remember the answer.
 
         containerd follows links in parent directories (`fs.RootPath`): a layer that writes `bin/sh` over a base whose
-        `bin` links to `usr/bin` writes `usr/bin/sh`. A parent that is a file is malformed.
+        `bin` links to `usr/bin` writes `usr/bin/sh`. A parent that is a file is malformed. So are chains of links on
+        which containerd goes another way than the kernel: it walks on before a link inside a link is resolved, and
+        drops what stands before a `..`, be it a link.
         """
         known = self._real.get(path)
         if known is not None:
             return known
-        real = b""
+        trail = [(b"", self._opaque.get(b"", -1))]
         todo = path.split(b"/")[::-1]
-        links = 0
+        links = behind = 0
         while todo:
+            self._steps += 1
             part = todo.pop()
-            if part == b"..":
-                real = real.rpartition(b"/")[0]
+            if part == b".." and len(trail) > 1:
+                trail.pop()
             if part in (b"", b".", b".."):
                 continue
+            real, floor = trail[-1]
             here = _join(real, part)
             entry = self.tree.get(here)
-            kind = self.kind(entry) if entry is not None and self._visible(here, entry) else DIRECTORY
+            floor = max(floor, self._deleted.get(here, -1))
+            kind = self.kind(entry) if entry is not None and entry >= floor else DIRECTORY
             if kind == SYMLINK and entry is not None:
                 links += 1
-                if links > LIMITS.links or len(todo) > LIMITS.path:
-                    raise MalformedImage(f"the directory {path[:200]!r} is a loop of links")
+                target = self.target(entry).split(b"/")
+                climbs = any(before not in (b"", b".", b"..") and after == b".." for before, after in pairwise(target))
+                if climbs or 0 < behind <= len(todo) or links > LIMITS.links:
+                    raise MalformedImage(f"links lead from {path[:200]!r} in a loop, or where engines differ")
                 self._followed.add(here)
-                target = self.target(entry)
-                todo.extend(target.split(b"/")[::-1])
-                real = b"" if target[:1] == b"/" else real
+                behind = len(todo)
+                todo.extend(reversed(target))
+                if not target[0]:
+                    del trail[1:]
             elif kind != DIRECTORY:
                 raise MalformedImage(f"a tar entry lies below {here[:200]!r}, which is not a directory")
             else:
                 self._directories.add(here)
-                real = here
+                trail.append((here, max(floor, self._opaque.get(here, -1))))
+        if self._steps > LIMITS.link_steps:
+            raise MalformedImage(f"the layers take more than {LIMITS.link_steps:,} steps from directory to directory")
+        real = trail[-1][0]
         self._real[path] = real
         return real
 

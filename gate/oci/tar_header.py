@@ -18,8 +18,9 @@ LINKS = frozenset({HARD_LINK, SYMBOLIC_LINK})
 DEVICES = frozenset({CHARACTER_DEVICE, BLOCK_DEVICE})
 ENTRIES = frozenset({REGULAR, OLD_REGULAR, DIRECTORY, FIFO}) | LINKS | DEVICES
 
-_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
-EXTENSIONS = frozenset({_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK})
+PAX_GLOBAL = b"g"
+_PAX, _LONG_NAME, _LONG_LINK = b"x", b"L", b"K"
+EXTENSIONS = frozenset({_PAX, PAX_GLOBAL, _LONG_NAME, _LONG_LINK})
 
 _XATTR = "SCHILY.xattr."
 _SPARSE = "GNU.sparse."
@@ -96,16 +97,18 @@ def prefix(header: bytes) -> bytes:
         width = 131 if header[508:512] == b"tar\0" else 155
     elif magic != b"ustar  \0":
         raise MalformedImage("a tar header without a known format has a name prefix; readers differ on it")
-    elif _is_number(header[345:357]) and _is_number(header[357:369]):
+    elif _is_time(header[345:357]) and _is_time(header[357:369]):
         return b""
     found = header[345 : 345 + width].partition(b"\0")[0]
     return found + b"/" if magic[:6] == b"ustar\0" or found.isascii() else b""
 
 
-def _is_number(field: bytes) -> bool:
-    """Whether a field parses."""
+def _is_time(field: bytes) -> bool:
+    """Whether Go reads a time of a GNU header: unused, or a number that ends at the first NUL."""
+    if not field[0]:
+        return True
     try:
-        number(field)
+        number(field if field[0] & 0x80 else field.strip(b" \0").partition(b"\0")[0] or b"\0")
     except MalformedImage:
         return False
     return True
@@ -123,7 +126,7 @@ class Extension:
 
     def add(self, type_: bytes, data: bytes) -> None:
         """Take an extended header; raises `MalformedImage` for what readers resolve differently."""
-        if type_ == _PAX_GLOBAL:
+        if type_ == PAX_GLOBAL:
             _check_global(_pax_records(data))
         elif type_ == _PAX:
             if self:

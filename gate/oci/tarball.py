@@ -21,6 +21,7 @@ from gate.oci.tar_header import (
     EXTENSIONS,
     LINKS,
     OLD_REGULAR,
+    PAX_GLOBAL,
     REGULAR,
     Extension,
     Member,
@@ -33,6 +34,7 @@ from gate.oci.tar_header import (
 BLOCK = 512
 
 _ZEROS = bytes(BLOCK)
+_GIT_ARCHIVE = b"pax_global_header"
 _HEAD = 4
 _FIELDS = struct.Struct("100s24s12s12s8xc188xc166x").unpack
 """Name; mode, user and group; size; time; type; and the first byte of the prefix."""
@@ -200,7 +202,13 @@ class TarReader:
         return value
 
     def _extension(self, header: bytes) -> bytes:
-        """Read the data of an extended header."""
+        """Read the data of an extended header.
+
+        A global one is only accepted where `git archive` writes it. Engines take it for an entry: containerd removes
+        what the layer has at its name, and Go forgets the extended headers before it.
+        """
+        if header[156:157] == PAX_GLOBAL and (self.tell() != BLOCK or header[:100].rstrip(b"\0") != _GIT_ARCHIVE):
+            raise MalformedImage("the tar stream has a global PAX header, which readers take for different things")
         size = number(header[124:136])
         if not 0 <= size <= LIMITS.tar_record:
             raise MalformedImage(

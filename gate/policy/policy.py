@@ -80,6 +80,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
         return load(path_or_profile, directory=directory, environment=environment, rules=rules)
 
+    @property
+    def asks_scanners(self) -> bool:
+        """Whether a rule judges what scanners find, here or perhaps in a scope."""
+        return bool(self.scopes) or bool(_judging_scanners(self.settings))
+
     def for_subject(self, names: Sequence[Reference]) -> Policy:
         """Return the policy for an image of these names, with the matching scopes applied, later ones last.
 
@@ -175,14 +180,17 @@ def select(
 
 def check_scanners(settings: Sequence[RuleSetting], required: Sequence[str], where: Mark | str) -> None:
     """Refuse a policy that judges scanners' findings and requires no scanner: it could only ever be unknown."""
-    needing = [
-        setting.rule.id for setting in settings if {ScanRuns, Vulnerabilities} & set(setting.rule.evidence)
-    ]
+    needing = _judging_scanners(settings)
     if needing and not required:
         raise InvalidInput(
             f"{where}: no scanner is required, but {', '.join(needing)} judge what scanners find",
             hint="scanners: {required: [trivy, grype]}, or one of them; or turn these rules off",
         )
+
+
+def _judging_scanners(settings: Sequence[RuleSetting]) -> list[str]:
+    """Return the ids of the rules that judge what scanners find."""
+    return [setting.rule.id for setting in settings if {ScanRuns, Vulnerabilities} & set(setting.rule.evidence)]
 
 
 def _setting(identifier: str, entry: Node, rules: Mapping[str, Rule]) -> RuleSetting | None:

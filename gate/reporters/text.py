@@ -189,7 +189,7 @@ class _Sheet:
             what = f"{upgrade.package} {upgrade.installed} → {' or '.join(upgrade.to)}"
             where = f" ({shown(upgrade.path)})" if upgrade.path else ""
             table.add_row(
-                f"{number}. {shown(what)}{where}",
+                _hanging(Text(f"{number}. "), Text(f"{shown(what)}{where}")),
                 severity_counts(upgrade.cleared),
                 shown(", ".join(upgrade.found_by), 30),
             )

@@ -13,6 +13,9 @@ from msgspec import Struct
 
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import ScanRun, ScanRuns, Vulnerabilities
+from gate.oci.filesystem import Filesystem
+from gate.packages.hiding import traces
+from gate.packages.identity import package_type_of
 from gate.packages.inventory import Inventory
 from gate.packages.languages import language_of
 from gate.scanners import ScannerReport
@@ -29,17 +32,44 @@ _DISTRIBUTION_FOLDERS = (
 """Where distributions put the packages of languages: those belong to a package of theirs, and Trivy reports only that one."""
 
 
+_GO_PROGRAM = "go"
+"""The mark of a program that states the Go modules inside it."""
+
+
 class Seen(Struct, frozen=True):
     """What the gate itself saw in the image, and when it looked.
 
     `languages` maps purl types of language packages to one path that shows such a package (`languages`). `programs` are
-    the programs that state the Go modules inside them, each by all its paths, with a leading slash.
+    the programs that state the Go modules inside them, each by all its paths, with a leading slash. `hidden` are sentences
+    on packages that are in the image and that nobody can see.
     """
 
     inventory: Inventory
     now: datetime
     languages: Mapping[str, str]
     programs: tuple[tuple[str, ...], ...] = ()
+    hidden: tuple[str, ...] = ()
+
+
+def look(
+    filesystem: Filesystem | Unavailable, inventory: Inventory | Unavailable, now: datetime
+) -> Seen | Unavailable:
+    """Gather what the gate saw itself; an inventory that could not be read whole is no measure, and said to be so."""
+    if isinstance(filesystem, Unavailable):
+        return filesystem
+    if isinstance(inventory, Unavailable):
+        return inventory
+    try:
+        inventory.complete()
+    except Unavailable as error:
+        return error
+    return Seen(
+        inventory,
+        now,
+        languages(filesystem.paths()),
+        tuple((entry.path, *entry.links) for entry in filesystem.marked() if _GO_PROGRAM in entry.marks),
+        tuple(trace.message for trace in traces(inventory, filesystem) if trace.unseen),
+    )
 
 
 def languages(paths: Iterable[str]) -> dict[str, str]:
@@ -76,13 +106,18 @@ def scan_runs(
 
 
 def vulnerabilities(
-    reports: Mapping[str, ScannerReport | Unavailable], runs: ScanRuns, required: Iterable[str]
+    reports: Mapping[str, ScannerReport | Unavailable],
+    runs: ScanRuns,
+    required: Iterable[str],
+    seen: Seen | Unavailable,
 ) -> Vulnerabilities:
     """Join the findings of all scanners that ran.
 
-    Raises `Unavailable` if one of `required` did not run or does not count, with every reason; `IntegrityError` if one of
-    the reasons is.
+    Raises what kept the gate itself from seeing the image; else `Unavailable` if one of `required` did not run or does not
+    count, with every reason, and `IntegrityError` if one of the reasons is.
     """
+    if isinstance(seen, Unavailable):
+        raise seen
     reasons: list[Unavailable] = []
     for name in sorted(set(required)):
         run = runs.runs.get(name)
@@ -104,6 +139,7 @@ def _problems(run: ScanRun, seen: Seen, max_age: timedelta) -> Iterator[str]:
     """Yield what speaks against counting a scanner's run."""
     yield from _database_problems(run, seen.now, max_age)
     yield from _release_problems(run, seen.inventory)
+    yield from seen.hidden
     yield from _unseen(run, seen)
 
 
@@ -120,9 +156,14 @@ def _release_problems(run: ScanRun, inventory: Inventory) -> Iterator[str]:
     """Judge whether it took the image for what it is, and whether its database knows that."""
     for name in run.uncovered:
         yield f"its database holds no advisories for {name}"
-    if not any(database.packages for database in inventory.databases):
-        return
     stated = inventory.os_release
+    if not inventory.packages:
+        if stated is not None and package_type_of(stated) is not None and not inventory.unread:
+            yield (
+                f"os-release says {stated.id} {stated.version_id}".strip()
+                + ", but no package of it is listed anywhere"
+            )
+        return
     if not run.os_family:
         yield "it did not recognise the distribution" + (
             f" {stated.id!r}" if stated else ": the image has no os-release"

@@ -162,7 +162,10 @@ def _no_archive(stream: HostFile, head: bytes) -> tuple[str, str]:
         return "is empty", "whatever wrote it did not finish; save the image again"
     for magic, name in _COMPRESSED.items():
         if head.startswith(magic):
-            return f"is compressed with {name}", "decompress the archive first; its layers may stay as they are"
+            return (
+                f"is compressed with {name}",
+                "decompress the archive first; its layers may stay as they are",
+            )
     if head[257:262] != b"ustar":
         return "is not a tar archive", "name an OCI layout, or what `docker save` or a build wrote"
     return "", ""

@@ -16,6 +16,7 @@ from gate.oci import strict_json
 from gate.oci.descriptor import (
     DOCKER_CONFIG,
     DOCKER_MANIFEST,
+    INDEX_TYPES,
     OCI_INDEX,
     OCI_LAYER,
     Descriptor,
@@ -26,20 +27,28 @@ from gate.oci.image import Image, Opened
 from gate.oci.manifest import ImageConfig, Index, Manifest
 from gate.oci.reference import Reference
 from gate.sources import Location
-from gate.sources.layout import LayoutBlobs, LayoutFiles, names_of
-from gate.sources.resolve import resolve
+from gate.sources.layout import LayoutBlobs, LayoutFiles, names_of, open_files
+from gate.sources.resolve import Documents, resolve, single
 
 _FIELDS = ("Config", "RepoTags", "Layers", "Parent", "LayerSources")
 _BLOB_PATH = re.compile(r"blobs/(?P<algorithm>sha256|sha512)/(?P<encoded>[0-9a-f]+)")
-_CONFIG_PATH = re.compile(r"(?P<encoded>[0-9a-f]{64})\.json")
+_CONFIG_PATH = re.compile(r"(?:sha256:)?(?P<encoded>[0-9a-f]{64})(?:\.json)?")
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5")
 
 
+_Identity = tuple[Digest, ...]
+_Listed = tuple[Descriptor, frozenset[_Identity]]
+"""An entry of index.json, and the images that it leads to."""
+
+
 class Members(LayoutFiles, Protocol):
-    """The members of an archive, with their sizes in bytes."""
+    """The members of an archive, with their sizes in bytes and their digests."""
 
     def size(self, path: str) -> int:
         """Return the size of a member."""
+
+    def digest(self, path: str) -> Digest:
+        """Return the sha256 digest of a member."""
 
 
 class _MemberLayer(Struct, frozen=True):
@@ -70,15 +79,17 @@ def open_docker(members: Members, location: Location, wanted: Platform | None, *
     both readings were found to name the same configuration and layers. Raises `MalformedImage` where they differ.
     """
     entries = _entries(members)
-    if both:
-        _compare(members, entries)
-    entry = _choose(entries, location)
-    image = _image(members, entry)
-    if both:
-        opened = _from_layout(members, image, wanted)
-        if opened is not None:
-            return opened
-    return Opened(image.digest, (image,))
+    documents = Documents(LayoutBlobs(members))
+    if not both:
+        return single(_image(members, _choose(entries, location), documents), wanted)
+    images = [_image(members, entry, documents) for entry in entries]
+    layout = _layout(members, documents)
+    _compare(images, layout)
+    if location.source == "oci-archive":
+        return open_files(members, location, wanted)
+    image = images[entries.index(_choose(entries, location))]
+    descriptor, names = _in_layout(image, layout, location)
+    return resolve(documents, descriptor, wanted, image.names or names)
 
 
 def _entries(members: Members) -> tuple[_Entry, ...]:
@@ -103,9 +114,8 @@ def _choose(entries: tuple[_Entry, ...], location: Location) -> _Entry:
     """Return the image that the caller chose, or the only one."""
     chosen = entries
     if location.choice:
-        chosen = tuple(
-            entry for entry in entries if any(_same_name(location.choice, name) for name in entry.names)
-        )
+        wanted = _canonical(location.choice)
+        chosen = tuple(entry for entry in entries if wanted in map(_canonical, entry.names))
         if len(chosen) > 1:
             raise MalformedImage(f"manifest.json has {location.choice!r} {len(chosen)} times")
     listing = ", ".join(name[:100] for entry in entries[:10] for name in entry.names[:3]) or "no names at all"
@@ -119,19 +129,20 @@ def _choose(entries: tuple[_Entry, ...], location: Location) -> _Entry:
     return chosen[0]
 
 
-def _same_name(left: str, right: str) -> bool:
-    """Whether two names are the same image, `alpine` and `docker.io/library/alpine:latest` for example."""
+def _canonical(name: str) -> str:
+    """Write a name in full: `alpine` and `docker.io/library/alpine:latest` are the same image."""
     try:
-        found = [Reference.parse(name) for name in (left, right)]
+        found = Reference.parse(name)
     except InvalidInput:
-        return left == right
-    return len({replace(name, tag=name.tag or "latest") for name in found}) == 1
+        return name
+    return str(replace(found, tag=found.tag or "latest"))
 
 
-def _image(members: Members, entry: _Entry) -> Image:
+def _image(members: Members, entry: _Entry, documents: Documents) -> Image:
     """Open one image of manifest.json; its manifest is made here, because this format has none."""
     with _open(members, entry.config) as stream:
         config_bytes = stream.read(LIMITS.document + 1)
+    documents.take(len(config_bytes))
     config = ImageConfig.from_bytes(config_bytes)
     digest = Digest("sha256", hashlib.sha256(config_bytes).hexdigest())
     named = _CONFIG_PATH.fullmatch(entry.config) or _BLOB_PATH.fullmatch(entry.config)
@@ -156,15 +167,10 @@ def _layer_descriptor(members: Members, path: str, diff_id: Digest) -> Descripto
     """Say what a layer's stored bytes must hash to: its diff ID, unless the file is compressed."""
     with _open(members, path) as stream:
         head = stream.read(2)
-        if named := _BLOB_PATH.fullmatch(path):
-            digest = Digest.parse(f"{named['algorithm']}:{named['encoded']}")
-        elif head in _COMPRESSED:
-            hashed = hashlib.sha256(head)
-            while chunk := stream.read(LIMITS.chunk):
-                hashed.update(chunk)
-            digest = Digest("sha256", hashed.hexdigest())
-        else:
-            digest = diff_id
+    if named := _BLOB_PATH.fullmatch(path):
+        digest = Digest.parse(f"{named['algorithm']}:{named['encoded']}")
+    else:
+        digest = members.digest(path) if head in _COMPRESSED else diff_id
     suffix = {_COMPRESSED[0]: "+gzip", _COMPRESSED[1]: "+zstd"}.get(head, "")
     return Descriptor(OCI_LAYER + suffix, digest, members.size(path))
 
@@ -184,25 +190,31 @@ def _manifest_bytes(manifest: Manifest) -> bytes:
     return json.dumps(body, sort_keys=True).encode()
 
 
-def _compare(members: Members, entries: tuple[_Entry, ...]) -> None:
+def _compare(images: list[Image], layout: list[_Listed]) -> None:
     """Refuse an archive whose two readings differ: engines take one of them, scanners the other.
 
-    Every image of manifest.json must be in the layout, with the same configuration and layers. Every manifest that
-    index.json lists directly must be in manifest.json; of an index at least one, because containerd writes all its
-    platforms and only one of them to manifest.json. All of those are judged.
+    1. Every manifest that index.json lists directly must be in manifest.json, with the same configuration and layers; of
+       an index at least one, because containerd writes all its platforms and only one of them to manifest.json.
+    2. Where both give a name, it must be the same image's.
+    3. Every image of manifest.json must be in the layout.
     """
-    docker = {_identity(_image(members, entry)) for entry in entries}
-    matched: set[tuple[str, ...]] = set()
-    for descriptor, opened in _layout(members, None):
-        found = {_identity(image) for image in opened.images}
-        if not found & docker or (descriptor.media_type not in _INDEXES and not found <= docker):
+    docker = {_identity(image) for image in images}
+    named: dict[str, set[_Identity]] = {}
+    for image in images:
+        for name in image.names:
+            named.setdefault(_canonical(name), set()).add(_identity(image))
+            named.setdefault(name.rpartition(":")[2], set()).add(_identity(image))
+    matched: set[_Identity] = set()
+    for descriptor, found in layout:
+        if not found & docker or (descriptor.media_type not in INDEX_TYPES and not found <= docker):  # 1
             raise _differ()
+        for name in names_of(descriptor):  # 2
+            full = "/" in name or ":" in name
+            if not found & named.get(_canonical(name) if full else name, found):
+                raise _differ()
         matched |= found
-    if not docker <= matched:
+    if not docker <= matched:  # 3
         raise _differ()
-
-
-_INDEXES = frozenset({OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json"})
 
 
 def _differ() -> MalformedImage:
@@ -213,26 +225,34 @@ def _differ() -> MalformedImage:
     )
 
 
-def _identity(image: Image) -> tuple[str, ...]:
-    """What makes two readings the same image: configuration and diff IDs, with the stored form of the layers apart."""
-    return (str(image.manifest.config.digest), *(str(layer.digest) for layer in image.manifest.layers))
+def _identity(image: Image) -> _Identity:
+    """Return what makes two readings the same image: configuration and layers."""
+    return (image.manifest.config.digest, *(layer.digest for layer in image.manifest.layers))
 
 
-def _layout(members: Members, wanted: Platform | None) -> list[tuple[Descriptor, Opened]]:
-    """Open every entry of index.json."""
+def _layout(members: Members, documents: Documents) -> list[_Listed]:
+    """Return every entry of index.json with the images that it leads to."""
     with _open(members, "index.json") as stream:
         index = Index.from_bytes(stream.read(LIMITS.document + 1), OCI_INDEX)
-    blobs = LayoutBlobs(members)
-    return [(entry, resolve(blobs, entry, wanted, names_of(entry))) for entry in index.manifests]
+    opened = ((entry, resolve(documents, entry, None)) for entry in index.manifests)
+    return [(entry, frozenset(_identity(image) for image in found.images)) for entry, found in opened]
 
 
-def _from_layout(members: Members, chosen: Image, wanted: Platform | None) -> Opened | None:
-    """Return the layout's reading of an image, which has a manifest digest and all platforms."""
-    for _, opened in _layout(members, wanted):
-        if _identity(chosen) in {_identity(image) for image in opened.images}:
-            images = tuple(replace(image, names=chosen.names or image.names) for image in opened.images)
-            return replace(opened, images=images)
-    return None
+def _in_layout(image: Image, layout: list[_Listed], location: Location) -> tuple[Descriptor, tuple[str, ...]]:
+    """Return the entry of index.json that leads to an image, and the names it has there.
+
+    Raises `MalformedImage` where several lead to it, along with others: an engine would load those as well.
+    """
+    entries = [descriptor for descriptor, found in layout if _identity(image) in found]
+    chosen = _canonical(location.choice)
+    named = [entry for entry in entries if chosen in map(_canonical, names_of(entry))]
+    if len({entry.digest for entry in named or entries}) > 1:
+        raise MalformedImage(
+            "index.json of the archive has the image several times, in indexes with different other platforms",
+            hint="save the image again, alone",
+        )
+    names = dict.fromkeys(name for entry in named or entries for name in names_of(entry))
+    return entries[0] if not named else named[0], tuple(names)
 
 
 def _open(members: Members, path: str) -> BinaryIO:

@@ -35,22 +35,21 @@ def locate(text: str) -> Location:
 
 
 def _split(rest: str, text: str) -> tuple[str, str]:
-    """Split path and choice. A path may hold a colon itself, as long as only one reading exists on disk."""
+    """Split path and choice. Both may hold colons, as long as only one reading exists on disk."""
+    colons = [position for position, character in enumerate(rest) if character == ":"]
+    readings = [(rest[:position], rest[position + 1 :]) for position in colons]
     if found := _DIGEST_CHOICE.fullmatch(rest):
-        return _existing(found["path"], text), found["digest"]
-    path, colon, choice = rest.partition(":")
-    readings = [(rest, "")] if os.path.exists(rest) else []
-    if colon and path and choice and os.path.exists(path):
-        readings.append((path, choice))
-    if len(readings) > 1:
+        readings.insert(0, (found["path"], found["digest"]))
+    readings.append((rest, ""))
+    existing = [reading for reading in readings if os.path.exists(reading[0])]
+    if len(existing) > 1:
+        paths = " and ".join(repr(path) for path, _ in existing[:3])
         raise InvalidInput(
-            f"{text!r} can be read in two ways: both {rest!r} and {path!r} exist", hint="rename one of them"
+            f"{text[:300]!r} can be read in several ways: {paths} exist", hint="rename one of them"
         )
-    return readings[0] if readings else (_existing(path, text), choice)
-
-
-def _existing(path: str, text: str) -> str:
-    """Return the path if something is there."""
-    if not os.path.exists(path):
-        raise InvalidInput(f"{text[:300]!r}: there is nothing at {path[:300]!r}", hint=_SYNTAX)
-    return path
+    if not existing:
+        raise InvalidInput(f"{text[:300]!r}: there is nothing at {readings[0][0][:300]!r}", hint=_SYNTAX)
+    path, choice = existing[0]
+    if path != rest and not choice:
+        raise InvalidInput(f"{text[:300]!r} ends where a tag, name or digest should stand", hint=_SYNTAX)
+    return path, choice

@@ -62,18 +62,25 @@ class Documents:
             )
 
 
-def resolve(documents: Documents, root: Descriptor, wanted: Platform | None, names: tuple[str, ...] = ()) -> Opened:
+def resolve(
+    documents: Documents, root: Descriptor, wanted: Platform | None, names: tuple[str, ...] = ()
+) -> Opened:
     """Open everything that `root`, an index or a manifest, leads to; of several platforms only `wanted`, unless None.
 
     One entry that cannot be opened does not hide the others: it stands in `failed`. Raises for `root` itself.
     """
+    if root.media_type not in INDEX_TYPES:
+        return single(open_image(documents, root, names), wanted)
     walk = _Walk(documents, wanted, names)
-    if root.media_type in INDEX_TYPES:
-        walk.index(root)
-    else:
-        image = open_image(documents, root, names)
-        walk.add(str(image.platform) or str(root.digest), image)
+    walk.index(root)
     return Opened(root.digest, tuple(walk.images), walk.left_out, walk.failed)
+
+
+def single(image: Image, wanted: Platform | None) -> Opened:
+    """Return the only image of a reference, which is left out where another platform was asked for."""
+    if wanted is None or _is(image.platform, wanted):
+        return Opened(image.digest, (image,))
+    return Opened(image.digest, (), {str(image.platform) or "no platform": _OTHER_PLATFORM})
 
 
 class _Walk:
@@ -118,16 +125,11 @@ class _Walk:
             if reason:
                 self.left_out[label] = reason
             else:
-                self.add(label, open_image(self._documents, entry, self._names))
+                opened = single(open_image(self._documents, entry, self._names), self._wanted)
+                self.images += opened.images
+                self.left_out |= opened.left_out
         except Unavailable as error:
             self.failed[label] = error
-
-    def add(self, label: str, image: Image) -> None:
-        """Take an image, unless another platform was asked for."""
-        if self._wanted is not None and not _is(image.platform, self._wanted):
-            self.left_out[label] = _OTHER_PLATFORM
-        else:
-            self.images.append(image)
 
     def _label(self, entry: Descriptor) -> str:
         """Name an entry for people, each by another name: several entries can state one platform."""

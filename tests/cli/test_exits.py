@@ -240,6 +240,11 @@ def test_closed_streams(closed: int, place: Path, program: Program) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_errors_never_go_to_standard_output(program: Program) -> None:
+    done = program("check", "oci:nowhere", "--format", "json", preexec_fn=lambda: os.close(2))
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 def test_a_broken_installation_is_no_verdict() -> None:
     code = "import sys; sys.modules['click'] = None; sys.argv = ['image-gate', 'check', 'x']\nfrom gate.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

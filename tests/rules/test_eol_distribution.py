@@ -88,7 +88,8 @@ def test_packages_without_a_release_are_unknown() -> None:
 @pytest.mark.parametrize("release", [OsRelease(id="acme", version_id="1"), OsRelease(id="debian", version_id="99"),
                                      OsRelease(id="debian"), OsRelease(id="photon", version_id="5.0"), OsRelease()])  # fmt: skip
 def test_a_release_that_nobody_knows_is_unknown(release: OsRelease) -> None:
-    for opinions in ({}, {"trivy": False}, {"grype": None}):
+    nothing: list[dict[str, bool | None]] = [{}, {"trivy": False}, {"grype": None}]
+    for opinions in nothing:
         with pytest.raises(Unavailable, match="gets updates is not known"):
             run(release, opinions=opinions)
 

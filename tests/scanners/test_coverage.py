@@ -14,7 +14,12 @@ from gate.packages import Package, PackageDatabase
 from gate.packages.inventory import Inventory
 from gate.packages.os_release import OsRelease
 from gate.scanners import RawFinding, ScannerReport
-from gate.scanners.coverage import Seen, languages, scan_runs, vulnerabilities
+from gate.scanners.coverage import Seen, languages, look, scan_runs, vulnerabilities
+from samples.images import debian
+from samples.images.entries import file, hard_link, program, whiteout, whiteout_of
+from samples.images.languages import node_package
+from samples.images.programs import go_program
+from tests.kit import trees
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DEBIAN = OsRelease(id="debian", version_id="12")
@@ -199,7 +204,7 @@ def finding() -> RawFinding:
 
 def joined(reports: dict[str, ScannerReport | Unavailable], *required: str) -> int:
     """The number of joined findings."""
-    return len(vulnerabilities(reports, scan_runs(reports, SEEN, {}), required).found)
+    return len(vulnerabilities(reports, scan_runs(reports, SEEN, {}), required, SEEN).found)
 
 
 def test_findings_of_scanners_that_count() -> None:
@@ -247,6 +252,54 @@ def test_every_reason_is_given_and_the_worst_decides() -> None:
     assert caught.value.message.count(";") == 2
 
 
-def test_a_malformed_image_stays_malformed() -> None:
-    runs = scan_runs({"trivy": ScannerReport(RUN, ())}, MalformedImage("bad"), {})
-    assert runs.problems["trivy"] == ("the image's own packages are not known: bad",)
+def test_what_kept_the_gate_from_seeing_comes_first() -> None:
+    reports = {"trivy": ScannerReport(RUN, ()), "grype": Unavailable("missing")}
+    malformed = MalformedImage("the status cannot be read")
+    with pytest.raises(MalformedImage, match="the status cannot be read"):
+        vulnerabilities(reports, scan_runs(reports, malformed, {}), ("grype", "trivy"), malformed)
+
+
+def test_hidden_packages_are_hidden_from_every_scanner() -> None:
+    (problem,) = problems(seen=replace(SEEN, hidden=("a later layer deletes the package database",)))
+    assert problem == "a later layer deletes the package database"
+
+
+def test_a_distribution_without_any_package() -> None:
+    run = replace(RUN, packages=())
+    assert problems(run, Seen(Inventory(os_release=DEBIAN), NOW, {})) == (
+        "os-release says debian 12, but no package of it is listed anywhere",
+    )
+
+
+STATUS = "var/lib/dpkg/status"
+
+
+def test_looking_at_an_image() -> None:
+    root = {
+        **debian.release_files(),
+        **debian.status_file(debian.RELEASE_12_0),
+        **node_package("jquery", "3.4.1"),
+        "app/a": program(go_program({"golang.org/x/net": "v0.7.0"})),
+        "app/b": hard_link("app/a", 0o755),
+    }
+    tree = trees.filesystem(root)
+    seen = look(tree, trees.inventory(tree), NOW)
+    assert isinstance(seen, Seen)
+    assert seen.languages == {"npm": "app/node_modules/jquery/package.json"}
+    assert [sorted(paths) for paths in seen.programs] == [["/app/a", "/app/b"]]
+    assert (seen.hidden, len(seen.inventory.packages)) == ((), 23)
+
+
+def test_looking_at_an_image_that_hides_packages() -> None:
+    tree = trees.filesystem(debian.status_file(debian.RELEASE_12_0), {whiteout_of(STATUS): whiteout()})
+    seen = look(tree, trees.inventory(tree), NOW)
+    assert isinstance(seen, Seen)
+    assert len(seen.hidden) == 1
+
+
+def test_looking_at_what_cannot_be_read() -> None:
+    tree = trees.filesystem({STATUS: file("garbage")})
+    assert isinstance(look(tree, trees.inventory(tree), NOW), MalformedImage)
+    reason = Unavailable("encrypted")
+    assert look(reason, reason, NOW) is reason
+    assert look(tree, reason, NOW) is reason
