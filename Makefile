@@ -77,6 +77,7 @@ $(VENV)/.package: requirements/build.txt requirements/runtime.txt pyproject.toml
 	@echo 'installing image-gate and what it needs into $(VENV)'
 	@$(INSTALL) -r requirements/build.txt -r requirements/runtime.txt
 	@$(PIP) --no-build-isolation --no-deps --editable .
+	@$(PY) -m compileall -q gate
 	@touch $@
 
 $(VENV)/.demo: requirements/demo.txt $(VENV)/.package

@@ -26,7 +26,9 @@ BUILD = Path("build/bench")
 ROUNDS = 5
 STARTS = 30
 _OWN = ("limit", "paths", "marks", "secrets", "python_tarfile")
-_POLICY = "schema: 1\nrules:\n  non-root: {action: deny}\n  no-setuid: {action: deny}\n  max-age: {action: deny}\n"
+_POLICY = (
+    "schema: 1\nrules:\n  non-root: {action: deny}\n  no-setuid: {action: deny}\n  max-age: {action: deny}\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,11 @@ def scanners(image: Path) -> dict[str, Figure]:
                    "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--scanners", "vuln", "--format", "json"]  # fmt: skip
         found["Trivy"] = run(command)
     if grype := tools.get("grype"):
-        environment = {**os.environ, "GRYPE_DB_CACHE_DIR": str(BUILD / "grype"), "GRYPE_DB_AUTO_UPDATE": "false"}
+        environment = {
+            **os.environ,
+            "GRYPE_DB_CACHE_DIR": str(BUILD / "grype"),
+            "GRYPE_DB_AUTO_UPDATE": "false",
+        }
         found["Grype"] = run([grype, f"oci-dir:{image}", "-o", "json"], environment)
     return found
 
@@ -91,12 +97,22 @@ def starts() -> dict[str, tuple[float, float]]:
     (BUILD / "policy.yaml").write_text(_POLICY, encoding="ascii")
     tiny = BUILD / "tiny"
     if not tiny.exists():
-        layout.write_directory(layout.oci_layout({"example.com/tiny:1": catalogue.good(datetime.now(UTC))}), tiny)
+        layout.write_directory(
+            layout.oci_layout({"example.com/tiny:1": catalogue.good(datetime.now(UTC))}), tiny
+        )
     program = str(Path(sys.executable).with_name("image-gate"))
     commands = {
         "version": [program, "--version"],
         "click": [sys.executable, "-c", "import click"],
-        "check": [program, "check", f"oci:{tiny}", "--policy", str(BUILD / "policy.yaml"), "--format", "json"],
+        "check": [
+            program,
+            "check",
+            f"oci:{tiny}",
+            "--policy",
+            str(BUILD / "policy.yaml"),
+            "--format",
+            "json",
+        ],
         "imports": [sys.executable, "-c", "import click, ruamel.yaml, isal"],
     }
     figures: dict[str, list[Figure]] = {name: [] for name in commands}
@@ -121,7 +137,10 @@ def main() -> None:
     found = {name: best(values) for name, values in figures.items()}
     base = found["limit"]
     stored = sum(path.stat().st_size for path in (image / "blobs" / "sha256").iterdir())
-    lines = [f"image: 3 layers, {stored / MIB:.0f} MiB stored; {os.cpu_count()} cores; best of {ROUNDS} rounds", ""]
+    lines = [
+        f"image: 3 layers, {stored / MIB:.0f} MiB stored; {os.cpu_count()} cores; best of {ROUNDS} rounds",
+        "",
+    ]
     lines.append(f"{'':34}{'CPU s':>8}{'wall s':>8}{'MiB':>7}{'CPU/limit':>11}{'wall/limit':>12}")
     others = scanners(image)
     for name, figure in {**found, **others}.items():
@@ -139,7 +158,10 @@ def main() -> None:
         *((name, ratio, goal) for (name, (ratio, _)), goal in zip(starts().items(), (1.5, 1.3), strict=True)),
     ]
     lines.append("")
-    lines += [f"{'ok ' if value <= goal else '!! '} {name:52}{value:8.2f}   at most {goal}" for name, value, goal in goals]
+    lines += [
+        f"{'ok ' if value <= goal else '!! '} {name:52}{value:8.2f}   at most {goal}"
+        for name, value, goal in goals
+    ]
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -64,7 +64,10 @@ def benchmark_image(folder: Path) -> Path:
         return layout
     blobs = layout / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
-    layers = [_write(blobs, files) for files in (_programs(), _texts(ENTRIES * 2 // 3), _texts(ENTRIES // 3 - 3_000, seed=3))]
+    layers = [
+        _write(blobs, files)
+        for files in (_programs(), _texts(ENTRIES * 2 // 3), _texts(ENTRIES // 3 - 3_000, seed=3))
+    ]
     _finish(layout, layers)
     return layout
 
@@ -78,7 +81,9 @@ def _programs() -> Iterator[tuple[str, bytes]]:
         left -= len(data)
         if left <= 0:
             return
-    raise SystemExit(f"this machine has {left:,} bytes of programs and libraries less than the benchmark needs")
+    raise SystemExit(
+        f"this machine has {left:,} bytes of programs and libraries less than the benchmark needs"
+    )
 
 
 def _elf_files() -> Iterator[Path]:
@@ -114,9 +119,9 @@ def _write(blobs: Path, files: Iterator[tuple[str, bytes]]) -> _Layer:
     temporary = blobs / "new"
     with temporary.open("wb") as raw:
         stored = _Hashing(raw)
-        with gzip.GzipFile(fileobj=stored, mode="wb", compresslevel=_LEVEL, mtime=0) as packed:  # type: ignore[call-overload]
+        with gzip.GzipFile(fileobj=stored, mode="wb", compresslevel=_LEVEL, mtime=0) as packed:
             plain = _Hashing(packed)
-            with tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT, bufsize=MIB) as tar:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT, bufsize=MIB) as tar:
                 _add(tar, files)
     digest = stored.hashed.hexdigest()
     path = temporary.rename(blobs / digest)
@@ -133,7 +138,10 @@ def _add(tar: tarfile.TarFile, files: Iterator[tuple[str, bytes]]) -> None:
             if directory not in known:
                 known.add(directory)
                 tar.addfile(_info(directory, tarfile.DIRTYPE, 0o755, 0))
-        tar.addfile(_info(name, tarfile.REGTYPE, 0o755 if data[:4] == b"\x7fELF" else 0o644, len(data)), io.BytesIO(data))
+        tar.addfile(
+            _info(name, tarfile.REGTYPE, 0o755 if data[:4] == b"\x7fELF" else 0o644, len(data)),
+            io.BytesIO(data),
+        )
 
 
 def _info(name: str, kind: bytes, mode: int, size: int) -> tarfile.TarInfo:
@@ -153,7 +161,11 @@ def _finish(layout: Path, layers: list[_Layer]) -> None:
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
     }
     entries = [
-        {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": layer.digest, "size": layer.size}
+        {
+            "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "digest": layer.digest,
+            "size": layer.size,
+        }
         for layer in layers
     ]
     manifest_type = "application/vnd.oci.image.manifest.v1+json"

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from gate.scanners import Scanner, ScannerReport, ScannerSettings
-    from gate.scanners.coverage import Seen
 
 T = TypeVar("T")
 K = TypeVar("K")

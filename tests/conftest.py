@@ -78,6 +78,18 @@ def static_program(tools: Tools) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tar_headers(tools: Tools) -> Path:
+    """The program that lists archives as Go's `archive/tar` reads them (tests/kit/engines.py asks it)."""
+    return tools.path("tar_headers")
+
+
+@pytest.fixture(scope="session")
+def containerd_apply(tools: Tools) -> Path:
+    """The program that unpacks layers with containerd's code (tests/kit/engines.py asks it)."""
+    return tools.path("containerd_apply")
+
+
+@pytest.fixture(scope="session")
 def debian_root(tools: Tools) -> Path:
     """The tar of a Debian root as mmdebstrap made it this week: apt, bash and dash are in it."""
     return tools.path("debian_root")

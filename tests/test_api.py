@@ -33,9 +33,10 @@ def test_one_image_or_several(policy: Policy) -> None:
 
 
 def test_a_wrong_request_is_raised(policy: Policy) -> None:
-    for wrong in ("oci:nowhere", "", []):
+    wrong: list[str | list[str]] = ["oci:nowhere", "", []]
+    for reference in wrong:
         with pytest.raises(InvalidInput):
-            check(wrong, policy)
+            check(reference, policy)
 
 
 def test_it_names_what_it_offers() -> None:

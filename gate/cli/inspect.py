@@ -10,7 +10,7 @@ import click
 
 from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
-from gate.cli.options import SECONDS, cache_folder, option
+from gate.cli.options import SECONDS, option
 from gate.cli.output import write_stdout
 from gate.collect import Collector, Deadline, Wanted
 from gate.errors import Unavailable
@@ -24,7 +24,6 @@ from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import Inventory
 from gate.printable import redacted
 from gate.reporters.json import json_text
-from gate.scanners import ScannerSettings
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 
@@ -42,7 +41,7 @@ def COMMAND(reference: str, files: bool, timeout: float) -> Exit:  # noqa: N802 
     Exits 0 if all evidence could be established, and 3 if some could not; the JSON says which and why.
     """
     location = locate(reference)
-    collector = Collector(Wanted(INSPECTED, True, (), {}), {}, _no_scanners(), Deadline(timeout))
+    collector = Collector(Wanted(INSPECTED, True, (), {}), {}, None, Deadline(timeout))
     now = datetime.now(UTC)
     images: list[dict[str, Any]] = []
     problems: dict[str, str] = {}
@@ -127,9 +126,3 @@ def _files(filesystem: Filesystem, *, files: bool) -> Iterator[dict[str, Any]]:
             "interpreter": entry.interpreter,
             "xattrs": {name: value.hex() for name, value in sorted(entry.xattrs.items())},
         }
-
-
-def _no_scanners() -> ScannerSettings:
-    """Return settings for scanners that are never asked."""
-    folder = cache_folder(None)
-    return ScannerSettings(folder, folder, folder)

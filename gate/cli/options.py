@@ -29,8 +29,6 @@ class Seconds(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read it; raises click's usage error."""
-        if isinstance(value, int | float):
-            return float(value)
         text = str(value)
         unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
         digits = text[:-1] if unit else text

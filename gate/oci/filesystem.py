@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from gate.errors import Unavailable
+from gate.errors import MalformedImage, Unavailable
 from gate.limits import LIMITS
 from gate.oci.layer import DIRECTORY, FILE, HARD_LINK, OPAQUE, SYMLINK, WHITEOUT, LayerIndex
 from gate.oci.squash import Squash
@@ -85,13 +86,11 @@ class Filesystem:
 
     def get(self, path: str) -> Entry | None:
         """Return what is at `path`, following links in its directories but not the last component."""
-        found = self._walk(path, follow_last=False)
-        return None if found is None else self._entry(*found)
+        return self._found(self._resolve(path, follow_last=False))
 
     def lookup(self, path: str) -> Entry | None:
         """Return what `path` leads to, following every link; None where it dangles, loops or is not there."""
-        found = self._walk(path, follow_last=True)
-        return None if found is None else self._entry(*found)
+        return self._found(self._resolve(path, follow_last=True))
 
     def entries(self) -> Iterator[Entry]:
         """Yield the whole tree."""
@@ -221,17 +220,25 @@ class Filesystem:
         files = (entry for entry in self._squash.tree.values() if self._squash.kind(entry) == FILE)
         return max((self._column("mtimes", entry) for entry in files), default=None)
 
-    def _walk(self, path: str, *, follow_last: bool) -> tuple[bytes, int] | None:
-        """Resolve a path to its real path and the number of its entry."""
-        real = self._resolve(path, follow_last=follow_last)
+    def _found(self, real: bytes | None) -> Entry | None:
+        """Build the entry at a resolved path.
+
+        A directory that no layer states, only what lies in it, is made by engines as root's, with mode 0755.
+        """
         entry = None if real is None else self._squash.tree.get(real)
-        return None if real is None or entry is None else (real, entry)
+        if real is None or entry is not None or real not in self._squash.directories:
+            return None if real is None or entry is None else self._entry(real, entry)
+        below = [number for path, number in self._squash.tree.items() if path.startswith(real + b"/")]
+        if not below:
+            return None
+        layer = self._squash.layer_of(min(below))
+        return Entry(_printable(real), EntryType.DIRECTORY, mode=0o755, uid=0, gid=0, size=0, mtime=0, layer=layer)
 
     def _resolve(self, path: str, *, follow_last: bool) -> bytes | None:
         """Resolve links inside the image; a path without an entry is its own answer, one that loops has none."""
         squash = self._squash
         real = b""
-        todo = path.encode("utf-8", "surrogatepass").split(b"/")[::-1]
+        todo = self._raw(path).split(b"/")[::-1]
         links = 0
         while todo:
             part = todo.pop()
@@ -253,12 +260,29 @@ class Filesystem:
                 return None
         return real
 
+    def _raw(self, path: str) -> bytes:
+        """Return the bytes of a path, also of one as `Entry.path` prints it."""
+        return ("\\x" in path and self._undecodable.get(path)) or path.encode("utf-8", "surrogatepass")
+
+    @cached_property
+    def _undecodable(self) -> Mapping[str, bytes]:
+        """The paths that are not UTF-8, as they are printed; raises `MalformedImage` where that hides which is meant."""
+        printed: dict[str, bytes] = {}
+        for path in self._squash.tree:
+            name = _printable(path)
+            if name.encode() != b"/" + path:
+                if name in printed or name[1:].encode() in self._squash.tree:
+                    raise MalformedImage(f"an image has two paths that are printed as {name[:200]!r}")
+                printed[name] = path
+        return printed
+
     def _file_at(self, path: str) -> int | None:
         """Return the number of the regular file that a path leads to."""
-        found = self._walk(path, follow_last=True)
-        if found is None or self._squash.kind(found[1]) != FILE:
+        real = self._resolve(path, follow_last=True)
+        entry = None if real is None else self._squash.tree.get(real)
+        if entry is None or self._squash.kind(entry) != FILE:
             return None
-        return self._squash.same_file.get(found[1], found[1])
+        return self._squash.same_file.get(entry, entry)
 
     def _kept(self, file: int) -> bytes | None:
         """Return the content that the pass, or a second look, kept of a file."""
@@ -271,7 +295,8 @@ class Filesystem:
 
     def _files(self, files: Iterable[int]) -> Iterator[Entry]:
         """Yield one entry for each file that the tree shows, at the first of its paths."""
-        shown = ((min(paths), file) for file in files if (paths := self._visible_paths(file)))
+        regular = (file for file in files if self._squash.kind(file) == FILE)
+        shown = ((min(paths), file) for file in regular if (paths := self._visible_paths(file)))
         return self._yield((path, self._squash.tree[path]) for path, file in shown)
 
     def _with_mode(self, bits: int) -> set[int]:
@@ -344,7 +369,7 @@ class Filesystem:
             uid=self._column("uids", last),
             gid=self._column("gids", last),
             size=self._column("sizes", file),
-            mtime=self._column("mtimes", file),
+            mtime=self._column("mtimes", last),
             layer=self._squash.layer_of(entry),
             link_target=self._extra("links", file, b"").decode("utf-8", "backslashreplace"),
             xattrs={**self._extra("xattrs", file, {}), **self._extra("xattrs", last, {})},

@@ -26,7 +26,8 @@ class Squash:
 
     `tree` maps each path of the result to the number of its entry. `same_file` maps the number of a hard link to that
     of the file it shares; `last_link` maps that file to its last link, whose mode and owner engines set on the file.
-    `moved` has the real path of entries that a linked directory led elsewhere. Raises `MalformedImage` for layers that
+    `moved` has the real path of entries that a linked directory led elsewhere, `directories` every path that something
+    was put below. Raises `MalformedImage` for layers that
     engines fail to unpack.
     """
 
@@ -40,7 +41,7 @@ class Squash:
         self._deleted: dict[bytes, int] = {}
         self._opaque: dict[bytes, int] = {}
         self._real: dict[bytes, bytes] = {b"": b""}
-        self._directories: set[bytes] = set()
+        self.directories: set[bytes] = set()
         self._followed: set[bytes] = set()
         self._steps = 0
         total = 0
@@ -78,7 +79,7 @@ class Squash:
 
     def _apply(self, layer: LayerIndex, start: int) -> None:
         """Apply one layer whose first entry has the number `start`."""
-        tree, real_paths, directories, followed = self.tree, self._real, self._directories, self._followed
+        tree, real_paths, directories, followed = self.tree, self._real, self.directories, self._followed
         for entry, (path, kind) in enumerate(zip(layer.paths, layer.types, strict=True), start):
             if kind == OPAQUE:
                 self._hide_lower(path, start)
@@ -121,7 +122,7 @@ class Squash:
             if kind == WHITEOUT:
                 del self.tree[real]
         if path != real:
-            if kind != DIRECTORY and real in self._directories:
+            if kind != DIRECTORY and real in self.directories:
                 raise MalformedImage(f"{path[:200]!r} replaces a directory behind a link, where engines differ")
             self.moved[entry] = real
         return real
@@ -131,7 +132,7 @@ class Squash:
 
         With overlayfs such a directory shows again what lower layers have in it.
         """
-        if self._deleted.get(path, -1) >= start and path in self._directories:
+        if self._deleted.get(path, -1) >= start and path in self.directories:
             raise MalformedImage(f"a layer removes {path[:200]!r} and creates it again, where engines differ")
         if path in self._followed:
             if self.tree.get(path, start) < start:
@@ -146,7 +147,7 @@ class Squash:
     def _forget(self, path: bytes, entry: int) -> None:
         """Hide a path, and all below it, that is older than `entry`."""
         self._deleted[path] = entry
-        if path in self._directories or path in self._followed:
+        if path in self.directories or path in self._followed:
             self._real.clear()
 
     def _share(self, entry: int, path: bytes, target: bytes) -> None:
@@ -228,7 +229,7 @@ class Squash:
             elif kind != DIRECTORY:
                 raise MalformedImage(f"a tar entry lies below {here[:200]!r}, which is not a directory")
             else:
-                self._directories.add(here)
+                self.directories.add(here)
                 trail.append((here, max(floor, self._opaque.get(here, -1))))
         if self._steps > LIMITS.link_steps:
             raise MalformedImage(f"the layers take more than {LIMITS.link_steps:,} steps from directory to directory")

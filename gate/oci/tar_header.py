@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gate.errors import MalformedImage, Unavailable
-from gate.limits import LIMITS
 
 REGULAR, HARD_LINK, SYMBOLIC_LINK = b"0", b"1", b"2"
 CHARACTER_DEVICE, BLOCK_DEVICE, DIRECTORY, FIFO = b"3", b"4", b"5", b"6"
@@ -207,7 +206,7 @@ def _count(records: Mapping[str, bytes], record: str, default: int) -> int:
 
 
 def _time(value: bytes) -> int:
-    """Read the whole seconds of a decimal time."""
+    """Read the whole seconds of a decimal time, the earlier of two as in Go."""
     seconds, _, fraction = value.partition(b".")
     if (
         not seconds.removeprefix(b"-").isdigit()
@@ -215,4 +214,4 @@ def _time(value: bytes) -> int:
         or not (fraction.isdigit() or not fraction)
     ):
         raise MalformedImage("the PAX record 'mtime' is not a time")
-    return int(seconds)
+    return int(seconds) - (seconds[:1] == b"-" and fraction.strip(b"0") != b"")

@@ -1,8 +1,7 @@
 """Read tar streams strictly and fast: the hot path.
 
-The reference is Go's `archive/tar`, with which container engines unpack layers: what it reads is read the same way, what
-it refuses is refused, and what other readers would read differently is refused too. So the view of a layer is never
-smaller than the engine's. Nothing is written, and contents are looked at only where the caller asks for them.
+The reference is Go's `archive/tar`, with which container engines unpack layers: what it lists is listed the same way, or
+refused where other readers would read it differently. So the view of a layer is never smaller than the engine's. Nothing is written, and contents are looked at only where the caller asks for them.
 """
 
 from __future__ import annotations

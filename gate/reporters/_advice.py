@@ -10,6 +10,8 @@ import msgspec
 from gate.rule import Finding, Severity
 from gate.verdict import Outcome, Verdict
 
+_DISTRIBUTION_TYPES = frozenset({"deb", "apk", "rpm", "alpm"})
+"""Packages that all stand in one database, whose path says nothing about where they are."""
 _LONGEST_VERSION = 128
 """Characters of a version that is compared: real ones stay below 60, and the library's patterns are slow on long ones."""
 
@@ -71,7 +73,7 @@ def _upgrade(key: tuple[str, str, str], members: Sequence[tuple[Finding, Severit
         type=kind,
         installed=installed,
         to=_target(kind, installed, [_fixed(finding) for finding, _ in members]),
-        path=paths[0] if len(paths) == 1 else "",
+        path=paths[0] if len(paths) == 1 and kind not in _DISTRIBUTION_TYPES else "",
         cleared=Counter(worst.values()),
         found_by=tuple(sorted(found_by)),
     )

@@ -51,9 +51,7 @@ def _order(found: Vulnerability) -> tuple[str, ...]:
 
 def _same_vulnerability(findings: Iterable[RawFinding]) -> Iterator[list[RawFinding]]:
     """Yield the findings of one package, grouped by vulnerability."""
-    ordered = sorted(
-        findings, key=lambda finding: (finding.opinion.id, finding.opinion.scanner, finding.path)
-    )
+    ordered = sorted(findings, key=_rank)
     unions = _Unions()
     for finding in ordered:
         aliases = [alias for alias in finding.opinion.aliases if _SINGLE.fullmatch(alias)]
@@ -64,6 +62,11 @@ def _same_vulnerability(findings: Iterable[RawFinding]) -> Iterator[list[RawFind
     for finding in ordered:
         groups.setdefault(unions.root(finding.opinion.id), []).append(finding)
     yield from groups.values()
+
+
+def _rank(finding: RawFinding) -> tuple[str, str, str, tuple[str, ...]]:
+    """Return what findings are sorted by, so that contradicting aliases always end in the same way."""
+    return finding.opinion.id, finding.opinion.scanner, finding.path, finding.opinion.aliases
 
 
 def _cves(ids: Iterable[str]) -> set[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +33,17 @@ def clean_environment(**variables: str) -> dict[str, str]:
     return {**kept, **variables}
 
 
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes; what was meant for it fails as on a full disk (Python ignores SIGXFSZ)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A folder with the images `good` and `bad` and the policy `policy.yaml`, which needs no scanner."""
@@ -43,19 +56,14 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    """Run `image-gate` with arguments in `tmp_path`; its caches and temporary files lie in folders of their own there.
+    """Run `image-gate` with arguments in `tmp_path`; its caches and temporary files lie in folders of their own there."""
 
-    `code` is Python to run in its place, with the same arguments.
-    """
-
-    def run(
-        *arguments: str, variables: Mapping[str, str] | None = None, code: str = "", **settings: object
-    ) -> Ran:
+    def run(*arguments: str, variables: Mapping[str, str] | None = None, **settings: object) -> Ran:
         temporary, cache = tmp_path / "tmp", tmp_path / "cache"
         temporary.mkdir(exist_ok=True)
         environment = clean_environment(TMPDIR=str(temporary), XDG_CACHE_HOME=str(cache), **(variables or {}))
         options = {"capture_output": True, "text": True, "timeout": 120} | settings
-        command = [sys.executable, *(["-c", code] if code else ["-m", "gate"]), *arguments]
+        command = [sys.executable, "-m", "gate", *arguments]
         return subprocess.run(command, cwd=tmp_path, env=environment, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
     return run

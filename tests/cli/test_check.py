@@ -154,6 +154,7 @@ def test_what_is_not_stated(judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert policy.name == "baseline"
     assert (settings.platform, settings.name, settings.timeout) == ("all", "", 900)
     scanners = settings.scanners
+    assert scanners
     ours = tmp_path / "cache" / "image-gate"
     assert (scanners.work_dir, scanners.trivy_cache, scanners.grype_database) == (
         ours,
@@ -172,6 +173,7 @@ def test_every_option_arrives(judge: Judge, tmp_path: Path) -> None:
     assert policy.name == "strict"
     assert (settings.platform, settings.name, settings.timeout) == ("linux/arm64", "shop/api:1", 3600)
     scanners = settings.scanners
+    assert scanners
     assert (scanners.trivy, scanners.grype, scanners.timeout, scanners.offline) == ("t", "g", 90, True)
     assert [str(path) for path in (scanners.trivy_cache, scanners.grype_database)] == ["tc", "gd"]
     assert scanners.work_dir == tmp_path / "c"

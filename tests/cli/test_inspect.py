@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from samples.images.builder import Settings, build_image
+from samples.images.layers import layer_of
+from samples.images.layout import oci_layout, write_directory
 from tests.cli.conftest import Program
 
 
@@ -42,3 +45,22 @@ def test_what_is_no_layout_is_exit_3_or_2(place: Path, program: Program) -> None
     done = program("inspect", "oci:empty")
     assert done.returncode in (2, 3)
     assert "Traceback" not in done.stderr
+
+
+def test_credentials_in_the_configuration_are_hidden(tmp_path: Path, program: Program) -> None:
+    secret = "hunter2-Zq8vLw0pXr"
+    settings = Settings(
+        created=None,
+        environment=(f"DB_PASSWORD={secret}", "PATH=/bin"),
+        labels={"api_token": secret, "version": "1"},
+        command=("/app", f"--password={secret}"),
+        history=(f"RUN TOKEN={secret} make",),
+    )
+    image = build_image([layer_of({})], settings)
+    write_directory(oci_layout({"": image}), tmp_path / "image")
+    done = program("inspect", "oci:image")
+    assert secret not in done.stdout
+    (found,) = json.loads(done.stdout)["images"]
+    config = found["config"]
+    assert config["env"] == {"DB_PASSWORD": "(hidden: secret in a variable)", "PATH": "/bin"}
+    assert config["labels"]["version"] == "1"

@@ -12,7 +12,7 @@ import pytest
 from gate.cli import output
 from gate.cli.output import Output, prepare, render_options, write_files, write_stdout
 from gate.errors import InvalidInput, Unavailable
-from tests.cli.conftest import Program
+from tests.cli.conftest import file_size_limit
 from tests.kit.reports import passing_report
 
 
@@ -112,20 +112,10 @@ def test_a_failing_write_leaves_nothing_and_the_others_are_still_written(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
-def test_a_file_that_outgrows_the_allowed_size_leaves_nothing(place: Path, program: Program) -> None:
-    code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from gate.cli import output; whole = output._write\n"
-        "def limited(*arguments):\n"
-        "    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); whole(*arguments)\n"
-        "output._write = limited\n"
-        "from gate.cli import main; main()"
-    )
-    arguments = ["check", "oci:good", "--policy", "policy.yaml", "--output", "json=report.json", "--quiet"]
-    done = program(*arguments, code=code)
-    assert done.returncode == 3
-    assert "report.json: File too large" in done.stderr
-    assert not [path for path in place.iterdir() if path.name.startswith((".image-gate", "report"))]
+def test_a_file_that_outgrows_the_allowed_size_leaves_nothing(tmp_path: Path) -> None:
+    with file_size_limit(100), pytest.raises(Unavailable, match=r"report\.json: File too large"):
+        write_files(passing_report(), [json_to(tmp_path / "report.json")], verbose=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_encoding_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -140,6 +130,14 @@ def test_a_closed_standard_output_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(Unavailable, match="standard output is closed"):
         write_stdout("x")
     assert not render_options(verbose=False, quiet=False).color
+
+
+def test_a_standard_output_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(Unavailable, match="could not be written to standard output: No space left"):
+            write_stdout("x")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
 
 
 class Terminal:

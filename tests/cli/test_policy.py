@@ -8,8 +8,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from gate.cli import policy
 from gate.cli.exits import Exit, run
+from gate.errors import Unavailable
 from gate.policy.policy import Policy
+from tests.cli.conftest import file_size_limit
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,15 @@ def test_init_never_overwrites(here: Path, capfd: pytest.CaptureFixture[str]) ->
     assert run(["policy", "init", "no/folder.yaml"]) is Exit.WRONG_REQUEST
     assert (here / "mine.yaml").read_text() == "mine"
     assert not (here / "elsewhere.yaml").exists()
+
+
+def test_a_policy_that_cannot_be_written_leaves_nothing(here: Path) -> None:
+    with (
+        file_size_limit(10),
+        pytest.raises(Unavailable, match=r"\.image-gate\.yaml could not be written: File too large"),
+    ):
+        policy.init.callback(here / ".image-gate.yaml", "strict")  # type: ignore[misc]
+    assert list(here.iterdir()) == []
 
 
 def test_show_prints_a_policy_that_can_be_used(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

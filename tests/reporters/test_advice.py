@@ -68,9 +68,10 @@ def test_a_fix_that_the_rule_chose_is_taken() -> None:
 
 
 def test_the_path_is_told_where_it_is_one() -> None:
-    def at(path: str, name: str) -> Finding:
-        found = vulnerability(name, "ws", ("8.17.1",), type="npm")
+    def at(path: str, name: str, kind: str = "npm") -> Finding:
+        found = vulnerability(name, "ws", ("8.17.1",), type=kind)
         return Finding(found.message, type(found.location)(path=path), id=name, details=found.details)
 
     assert of(at("/app/a.json", "CVE-1"), at("/app/a.json", "CVE-2"))[0].path == "/app/a.json"
     assert of(at("/app/a.json", "CVE-1"), at("/app/b.json", "CVE-2"))[0].path == ""
+    assert of(at("/var/lib/dpkg/status", "CVE-1", "deb"))[0].path == ""

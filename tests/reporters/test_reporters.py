@@ -24,6 +24,12 @@ def test_there_is_no_other(name: str) -> None:
         reporter(name)
 
 
+def test_a_module_without_its_constant_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gate.reporters.json.REPORTER", None)
+    with pytest.raises(InvalidInput, match="offers no reporter 'json'"):
+        reporter("json")
+
+
 def test_json_does_not_import_what_draws_tables() -> None:
     code = "import sys; from gate.reporters import reporter; reporter('json'); print('rich' in sys.modules)"
     assert (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from gate.reporters import RenderOptions
-from gate.reporters.text import FINDINGS_PER_RULE, render
+from gate.reporters.text import FINDINGS_PER_RULE, LINES_PER_SECTION, render
 from gate.rule import Action, Finding, Location
 from gate.verdict import Outcome, Report
 from tests.kit.golden import assert_golden
@@ -21,6 +21,7 @@ from tests.kit.reports import (
     report,
     result,
     verdict,
+    vulnerability,
 )
 
 PLAIN = RenderOptions(width=100)
@@ -96,6 +97,16 @@ def test_many_findings_are_cut_and_counted_and_all_are_there_with_verbose() -> N
     assert "shell number 5" not in text
     assert "and 3 more (--verbose lists all)" in text
     assert "shell number 7" in render(found, RenderOptions(verbose=True))
+
+
+def test_many_upgrades_are_cut_and_counted() -> None:
+    many = [vulnerability(f"CVE-{n}", f"package{n:02}", ("2",)) for n in range(LINES_PER_SECTION + 2)]
+    found = report(verdict(failing("vulnerabilities", *many)))
+    text = render(found, PLAIN)
+    assert "10. package09" in text
+    assert "11. package10" not in text
+    assert "and 2 more (--verbose lists all)" in text
+    assert "12. package11" in render(found, RenderOptions(verbose=True))
 
 
 def test_integrity_errors_come_first_among_the_unknown() -> None:

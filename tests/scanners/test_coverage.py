@@ -253,7 +253,10 @@ def test_every_reason_is_given_and_the_worst_decides() -> None:
 
 
 def test_what_kept_the_gate_from_seeing_comes_first() -> None:
-    reports = {"trivy": ScannerReport(RUN, ()), "grype": Unavailable("missing")}
+    reports: dict[str, ScannerReport | Unavailable] = {
+        "trivy": ScannerReport(RUN, ()),
+        "grype": Unavailable("missing"),
+    }
     malformed = MalformedImage("the status cannot be read")
     with pytest.raises(MalformedImage, match="the status cannot be read"):
         vulnerabilities(reports, scan_runs(reports, malformed, {}), ("grype", "trivy"), malformed)
@@ -272,6 +275,8 @@ def test_a_distribution_without_any_package() -> None:
 
 
 STATUS = "var/lib/dpkg/status"
+GO_RUNTIME = b"all goroutines are asleep - deadlock!"
+"""What every Go program holds, and the samples' do not."""
 
 
 def test_looking_at_an_image() -> None:
@@ -279,7 +284,7 @@ def test_looking_at_an_image() -> None:
         **debian.release_files(),
         **debian.status_file(debian.RELEASE_12_0),
         **node_package("jquery", "3.4.1"),
-        "app/a": program(go_program({"golang.org/x/net": "v0.7.0"})),
+        "app/a": program(go_program({"golang.org/x/net": "v0.7.0"}) + GO_RUNTIME),
         "app/b": hard_link("app/a", 0o755),
     }
     tree = trees.filesystem(root)

@@ -229,10 +229,11 @@ def grype() -> Path:
     return go_build(target, GRYPE_PACKAGE, *GRYPE_BUILD)
 
 
-def static_program() -> Path:
-    """Build a static program: one file is all an image on scratch needs."""
-    key = hashlib.sha256((HERE / "hello" / "main.go").read_bytes()).hexdigest()[:16]
-    return go_build(CACHE / "hello" / key / "hello", "./hello", "-trimpath")
+def own_program(name: str) -> Path:
+    """Build a program whose source is in the folder `name` beside this file: a static one, a file that needs no other."""
+    made_from = (HERE / name / "main.go").read_bytes() + (HERE / "go.sum").read_bytes()
+    key = hashlib.sha256(made_from).hexdigest()[:16]
+    return go_build(CACHE / name / key / name, f"./{name}", "-trimpath")
 
 
 # --- Trivy -------------------------------------------------------------------------------------------------------
@@ -254,7 +255,9 @@ PROVIDERS: dict[str, Callable[[], Path]] = {
     "umoci": lambda: system_program("umoci"),
     "debian_programs": debian_programs,
     "go": go,
-    "static_program": static_program,
+    "static_program": lambda: own_program("hello"),
+    "tar_headers": lambda: own_program("tar_headers"),
+    "containerd_apply": lambda: own_program("containerd_apply"),
     "debian_root": debian_root,
     "grype": grype,
 }

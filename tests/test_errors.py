@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from gate.errors import Fault, ImageGateError, IntegrityError, InvalidInput, MalformedImage, Unavailable
+
+FAULT = Fault("the rule no-shell", KeyError("x"))
+
+
+def test_a_message_says_what_happened_and_what_to_do() -> None:
+    error = Unavailable("nobody answered", hint="ask again")
+    assert (error.message, error.hint) == ("nobody answered", "ask again")
+    assert str(error) == "nobody answered (ask again)"
+    assert str(Unavailable("nobody answered")) == "nobody answered"
+
+
+@pytest.mark.parametrize(
+    ("error", "blocks"),
+    [
+        (Unavailable("x"), False),
+        (IntegrityError("x"), True),
+        (MalformedImage("x"), True),
+        (FAULT, True),
+    ],
+)
+def test_contradicted_content_and_bugs_block(error: Unavailable, blocks: bool) -> None:
+    assert error.blocks is blocks
+
+
+def test_the_families() -> None:
+    assert issubclass(MalformedImage, IntegrityError)
+    assert issubclass(IntegrityError, Unavailable)
+    assert issubclass(Fault, Unavailable)
+    assert not issubclass(Fault, IntegrityError)
+    assert not issubclass(InvalidInput, Unavailable)
+    assert issubclass(Unavailable, ImageGateError)
+
+
+def test_a_fault_says_where_and_that_it_is_not_the_image() -> None:
+    assert FAULT.message == "a fault of image-gate in the rule no-shell: KeyError: 'x'"
+    assert FAULT.hint == "this is not about the image; please report it"

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gate.errors import Fault, IntegrityError, MalformedImage, Unavailable
+from gate.evaluate import evaluate
+from gate.evidence import KINDS, Evidence, Secrets, Subject
+from gate.options import Options
+from gate.policy.exceptions import PolicyException
+from gate.policy.policy import Policy, RuleSetting
+from gate.rule import Action, Finding, Remark, Rule, Severity
+from gate.verdict import Excepted, Outcome, RuleResult, Status, Verdict
+from tests.kit.reports import NOW, subject
+
+DENY, WARN = Action.DENY, Action.WARN
+TODAY = NOW.date()
+SECRETS = Secrets(())
+EVIDENCE = Evidence({Secrets: SECRETS, Subject: subject()})
+
+
+class SomeOptions(Options):
+    """Options of the rules below."""
+
+
+def rule(what: Callable[[], Any], name: str = "some-rule") -> Rule:
+    """A rule that needs one kind of evidence and does `what`."""
+
+    def check(secrets: Secrets, options: SomeOptions) -> Iterator[Finding | Remark]:
+        assert secrets is SECRETS
+        assert isinstance(options, SomeOptions)
+        found: Iterator[Finding | Remark] = what()
+        return found
+
+    return Rule(name, "title", "why", "how", Severity.LOW, check)
+
+
+def setting(rule: Rule, action: Action = DENY, on_unknown: Action | None = None) -> RuleSetting:
+    """How a policy wants it run."""
+    return RuleSetting(rule, action, action if on_unknown is None else on_unknown, Severity.HIGH, SomeOptions())
+
+
+def policy(*settings: RuleSetting, exceptions: tuple[Any, ...] = ()) -> Policy:
+    """A policy of these settings."""
+    return Policy(
+        name="p", origin="p.yaml", digest="sha256:0", scanners_required=(), database_max_age={}, settings=settings,
+        not_selected={"other-rule": "off in the policy"}, exceptions=exceptions, entries={}, rules={},
+    )  # fmt: skip
+
+
+def excepting(finding: str, until: date = TODAY, rule: str = "some-rule") -> PolicyException:
+    """An exception for the finding of this id."""
+    return PolicyException(where="p.yaml:1", rule=rule, until=until, reason="SEC-1", id=finding)
+
+
+def judge(*settings: RuleSetting, evidence: Evidence = EVIDENCE, **more: Any) -> Verdict:
+    """The verdict under a policy of these settings."""
+    return evaluate(policy(*settings, **more), evidence, subject())
+
+
+def says(*findings: Finding | Remark, then: Exception | None = None) -> Callable[[], Iterator[Finding | Remark]]:
+    """A check that yields these, and ends with an error."""
+
+    def check() -> Iterator[Finding | Remark]:
+        yield from findings
+        if then is not None:
+            raise then
+
+    return check
+
+
+ERRORS: Mapping[str, Exception | None] = {
+    "none": None,
+    "plain": Unavailable("nobody answered", hint="ask again"),
+    "integrity": IntegrityError("wrong digest"),
+    "malformed": MalformedImage("two readings"),
+    "bug": KeyError("x"),
+}
+ASKED: tuple[tuple[Action | None, ...], ...] = ((), (None,), (DENY,), (WARN,), (WARN, None), (WARN, DENY), (WARN, WARN))
+
+
+def expected(action: Action, on_unknown: Action, asked: tuple[Action | None, ...], error: str) -> tuple[str, bool]:
+    """What the policy's author was promised: the outcome, and whether it closes the gate."""
+    if error in ("integrity", "malformed", "bug"):
+        return "unknown", True
+    if action == "deny" and set(asked) & {None, DENY}:
+        return "fail", True
+    if error == "plain":
+        return "unknown", on_unknown == "deny"
+    return ("fail", False) if asked else ("pass", False)
+
+
+@pytest.mark.parametrize(("action", "on_unknown"), list(product(Action, repeat=2)))
+@pytest.mark.parametrize("asked", ASKED, ids=str)
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("excepted", [False, True], ids=["", "excepted-as-well"])
+def test_what_a_rule_says_decides(
+    action: Action, on_unknown: Action, asked: tuple[Action | None, ...], error: str, excepted: bool
+) -> None:
+    findings = [Finding(f"finding {number}", id=f"F-{number}", action=one) for number, one in enumerate(asked)]
+    covered = [Finding("covered", id="C-1")] if excepted else []
+    check = says(Remark("by the way"), *findings, *covered, then=ERRORS[error])
+    verdict = judge(setting(rule(check), action, on_unknown), exceptions=(excepting("C-1"),))
+
+    (result,) = verdict.results
+    outcome, closes = expected(action, on_unknown, asked, error)
+    assert (result.outcome.value, result.closes) == (outcome, closes)
+    assert verdict.status is ({"fail": Status.FAIL, "unknown": Status.UNKNOWN}[outcome] if closes else Status.PASS)
+    assert result.findings == tuple(findings)
+    assert result.excepted == tuple(Excepted(finding, "SEC-1", TODAY) for finding in covered)
+    assert result.remarks == (Remark("by the way"),)
+    assert result.blocking is (error in ("integrity", "malformed", "bug"))
+    assert (result.severity, result.rule) == (Severity.HIGH, "some-rule")
+
+
+def test_a_result_says_why_it_is_unknown() -> None:
+    (result,) = judge(setting(rule(says(then=ERRORS["plain"])))).results
+    assert (result.reason, result.hint) == ("nobody answered", "ask again")
+    (result,) = judge(setting(rule(says()))).results
+    assert (result.reason, result.hint) == ("", "")
+
+
+def test_the_action_of_a_result_is_what_it_does() -> None:
+    """A finding may ask for less than the rule, never for more."""
+    cases = [
+        (DENY, DENY, (DENY,), "none", DENY),
+        (DENY, DENY, (WARN,), "none", WARN),
+        (WARN, DENY, (DENY,), "none", WARN),
+        (DENY, WARN, (), "none", DENY),
+        (WARN, DENY, (), "none", WARN),
+        (DENY, WARN, (), "plain", WARN),
+        (WARN, DENY, (), "plain", DENY),
+        (WARN, DENY, (DENY,), "plain", DENY),
+        (DENY, WARN, (WARN,), "plain", WARN),
+        (WARN, WARN, (), "integrity", WARN),
+        (DENY, WARN, (), "integrity", DENY),
+    ]
+    for action, on_unknown, asked, error, does in cases:
+        check = says(*(Finding("x", action=one) for one in asked), then=ERRORS[error])
+        (result,) = judge(setting(rule(check), action, on_unknown)).results
+        assert result.action is does, (action, on_unknown, asked, error)
+
+
+@pytest.mark.parametrize(
+    ("exception", "counts"),
+    [
+        (excepting("F-1"), True),
+        (excepting("F-1", until=TODAY + timedelta(days=1)), True),
+        (excepting("F-1", until=TODAY - timedelta(days=1)), False),
+        (excepting("F-2"), False),
+        (excepting("F-1", rule="other-rule"), False),
+    ],
+)
+def test_an_exception_counts_on_its_last_day_for_its_rule(exception: PolicyException, counts: bool) -> None:
+    finding = Finding("x", id="F-1")
+    (result,) = judge(setting(rule(says(finding))), exceptions=(exception,)).results
+    assert (result.outcome is Outcome.PASS) is counts
+    assert (result.findings == ()) is counts
+    assert (result.excepted == (Excepted(finding, "SEC-1", exception.until),)) is counts
+
+
+def test_the_day_is_that_of_the_check() -> None:
+    late = evaluate(
+        policy(setting(rule(says(Finding("x", id="F-1")))), exceptions=(excepting("F-1"),)),
+        EVIDENCE,
+        subject(checked_at=NOW + timedelta(days=1)),
+    )
+    assert late.status is Status.FAIL
+
+
+@pytest.mark.parametrize("error", [error for error in ERRORS.values() if isinstance(error, Unavailable)], ids=str)
+@pytest.mark.parametrize("on_unknown", Action)
+def test_a_rule_without_its_evidence_is_never_asked(error: Unavailable, on_unknown: Action) -> None:
+    def never() -> Iterator[Finding]:
+        raise AssertionError("asked without evidence")
+
+    verdict = judge(setting(rule(never), WARN, on_unknown), evidence=Evidence({Secrets: error}))
+    (result,) = verdict.results
+    assert (result.outcome, result.reason, result.blocking) == (Outcome.UNKNOWN, error.message, error.blocks)
+    assert result.closes is (error.blocks or on_unknown is DENY)
+
+
+def test_evidence_that_nobody_collected_is_unknown() -> None:
+    (result,) = judge(setting(rule(says())), evidence=Evidence({})).results
+    assert (result.outcome, result.blocking) == (Outcome.UNKNOWN, True)
+    assert "Secrets was not collected" in result.reason
+
+
+def _exceptions() -> list[type[Exception]]:
+    """Every exception of Python that can be raised without arguments."""
+    found = [value for value in vars(builtins).values() if isinstance(value, type) and issubclass(value, Exception)]
+    return [kind for kind in found if not issubclass(kind, UnicodeError | ExceptionGroup | Warning)]
+
+
+@pytest.mark.parametrize("kind", [*_exceptions(), UnicodeError], ids=lambda kind: kind.__name__)
+def test_no_exception_of_any_kind_escapes(kind: type[Exception]) -> None:
+    def at_once() -> Iterator[Finding]:
+        raise kind
+
+    for check in (at_once, says(then=kind()), says(Finding("x", id="F-1"), then=kind())):
+        (result,) = judge(setting(rule(check), WARN)).results
+        assert (result.outcome, result.blocking, result.closes) == (Outcome.UNKNOWN, True, True)
+        assert result.reason.startswith("a fault of image-gate in the rule some-rule: ")
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda: None,
+        lambda: 1,
+        lambda: Finding,
+        lambda: ["text"],
+        lambda: [None],
+        lambda: [()],
+        lambda: [Finding],
+        lambda: [[Finding("x")]],
+        lambda: [Finding("x"), "text"],
+        lambda: [RuleResult("some-rule", Outcome.PASS, WARN, Severity.LOW)],
+    ],
+)
+def test_what_is_no_finding_is_a_fault(check: Callable[[], Any]) -> None:
+    """A rule of others that breaks its promise says nothing, which must not read as a pass."""
+    (result,) = judge(setting(rule(check), WARN)).results
+    assert (result.outcome, result.closes) == (Outcome.UNKNOWN, True)
+    assert "a fault of image-gate in the rule some-rule: TypeError" in result.reason
+
+
+def test_an_exception_of_the_policy_that_breaks_is_a_fault() -> None:
+    (result,) = judge(setting(rule(says(Finding("x"))), WARN), exceptions=(object(),)).results
+    assert (result.outcome, result.closes) == (Outcome.UNKNOWN, True)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_a_wish_to_end_is_no_answer(kind: type[BaseException]) -> None:
+    def check() -> Iterator[Finding]:
+        raise kind
+
+    with pytest.raises(kind):
+        judge(setting(rule(check)))
+
+
+def test_a_verdict_tells_of_every_rule_in_order() -> None:
+    rules = [setting(rule(says(), name)) for name in ("a", "b")]
+    verdict = evaluate(policy(*rules), EVIDENCE, subject(), {"size": 1})
+    assert verdict.selected == ("a", "b")
+    assert [result.rule for result in verdict.results] == ["a", "b"]
+    assert verdict.not_run == {"other-rule": "off in the policy"}
+    assert (verdict.subject, verdict.evidence) == (subject(), {"size": 1})
+    assert judge(*rules).evidence == {}
+
+
+def test_no_rule_gives_no_verdict() -> None:
+    with pytest.raises(ValueError):
+        judge()
+
+
+BEHAVIOURS = st.tuples(
+    st.sampled_from(Action),
+    st.sampled_from(Action),
+    st.lists(st.sampled_from([None, *Action]), max_size=3),
+    st.sampled_from(sorted(ERRORS)),
+)
+
+
+@given(st.lists(BEHAVIOURS, min_size=1, max_size=6))
+def test_what_closes_is_never_a_pass(behaviours: list[tuple[Action, Action, list[Action | None], str]]) -> None:
+    settings = [
+        setting(rule(says(*(Finding("x", action=one) for one in asked), then=ERRORS[error]), f"rule-{number}"), *actions)
+        for number, (*actions, asked, error) in enumerate(behaviours)
+    ]
+    verdict = judge(*settings)
+    promised = [expected(*actions, tuple(asked), error) for *actions, asked, error in behaviours]  # type: ignore[arg-type,misc]
+    closing = {outcome for outcome, closes in promised if closes}
+    assert verdict.status.value == ("fail" if "fail" in closing else "unknown" if closing else "pass")
+    assert (verdict.status is Status.PASS) is not any(result.closes for result in verdict.results)
+
+
+@given(st.lists(st.sampled_from(sorted(KINDS, key=lambda kind: kind.__name__)), unique=True))
+def test_evidence_of_other_kinds_changes_nothing(kinds: list[type]) -> None:
+    others: dict[type, object] = {kind: Fault("x", ValueError()) for kind in kinds if kind is not Secrets}
+    assert judge(setting(rule(says())), evidence=Evidence({**others, Secrets: SECRETS})).status is Status.PASS
