@@ -11,7 +11,8 @@ counts. Where a program is a thin front of a library, the signature stands in th
 
 Speed decides the form. `bytes.find` skips by the length of what it looks for: on programs and libraries it takes 0.06 s a
 GiB for 90 bytes, 0.12 s for 30 and 0.4 s for 8, where one regular expression of all takes 12 s. Hence one literal search
-for each text, and texts of 40 bytes and more wherever the source has one.
+for each text, and texts of 40 bytes and more wherever the source has one. And half of the bytes of most images are
+libraries, which nobody can start: there only what is built as a library is looked for.
 """
 
 from __future__ import annotations
@@ -35,39 +36,43 @@ class Kind(StrEnum):
 class Signature(Struct, frozen=True):
     """How a program is recognised: any one of `needles` in its content is enough.
 
-    `name` is what an index keeps, `title` what a message calls the program. One program can carry several: BusyBox has
-    the marks `busybox`, `ash` if it has that shell, and `dpkg` if it has that applet.
+    `name` is what an index keeps, `title` what a message calls the program. `library` says that it is built as a library
+    too. One program can carry several signatures: BusyBox has `busybox`, `ash` if it has that shell, and `dpkg` if it has
+    that applet.
     """
 
     name: str
     kind: Kind
     title: str
     needles: tuple[bytes, ...]
+    library: bool = False
 
 
-def _shell(name: str, title: str, *needles: bytes) -> Signature:
-    return Signature(name, Kind.SHELL, title, needles)
+def _shell(name: str, title: str, *needles: bytes, library: bool = False) -> Signature:
+    return Signature(name, Kind.SHELL, title, needles, library)
 
 
 def _manager(name: str, title: str, *needles: bytes) -> Signature:
     return Signature(name, Kind.PACKAGE_MANAGER, title, needles)
 
 
-def _interpreter(name: str, title: str, *needles: bytes) -> Signature:
-    return Signature(name, Kind.INTERPRETER, title, needles)
+def _interpreter(name: str, title: str, *needles: bytes, library: bool = False) -> Signature:
+    return Signature(name, Kind.INTERPRETER, title, needles, library)
 
 
 SIGNATURES = (
     # variables.c, bash 3.0 to 5.3
     _shell("bash", "Bash", b"pop_var_context: head of shell_variables not a function context"),
     # parser.c of dash 0.5.5 to 0.5.12, of klibc and the BSDs; ash.c, BusyBox 0.60 to 1.38
-    _shell("ash", "dash, BusyBox ash or another Almquist shell", b"EOF in backquote substitution"),
+    _shell(
+        "ash", "dash, BusyBox ash or another Almquist shell", b"EOF in backquote substitution", library=True
+    ),
     # hush.c, BusyBox 1.16 to 1.38
-    _shell("hush", "BusyBox hush", b"glob error %d on '%s'"),
+    _shell("hush", "BusyBox hush", b"unexpected EOF in here document"),
     # jobs.c of pdksh and what came from it: mksh R24 to R59, the shell of Android, lksh, posh, the ksh of OpenBSD
     _shell("mksh", "mksh or another shell of the pdksh family", b"argument must be %job or process id"),
     # data/msg.c, ksh 93u+ and 93u+m 1.0; also in shcomp, which is the same program
-    _shell("ksh93", "KornShell 93", b"shell will timeout in 60 seconds due to inactivity"),
+    _shell("ksh93", "KornShell 93", b"shell will timeout in 60 seconds due to inactivity", library=True),
     # module.c, zsh 3.1 to 5.9
     _shell("zsh", "Z shell", b"module %s is in use by another module and cannot be unloaded"),
     # sh.err.c, tcsh 6.07 to 6.24; the csh of BSD
@@ -78,15 +83,12 @@ SIGNATURES = (
     _shell("yash", "yash", b"option cannot be changed once the shell has been initialized"),
     # sash.c, sash 3.8
     _shell("sash", "sash", b"Built-in commands are aliased to standard commands"),
-    # heredoc.c, rc 1.7
-    _shell("rc", "rc", b"eof-marker not a single literal word"),
-    # Function names, which Go programs keep: pkg/eval, elvish 0.15 to 0.21; interp, mvdan.cc/sh 3
-    _shell("elvish", "Elvish", b"src.elv.sh/pkg/eval.(*Evaler)."),
+    # nu-engine/src/env.rs, Nushell 0.66 to 0.115
     _shell(
-        "gosh", "gosh or another program with the Go shell interpreter", b"mvdan.cc/sh/v3/interp.(*Runner)."
+        "nu",
+        "Nushell",
+        b"This error happened during the conversion of environment variables from strings to Nushell values.",
     ),
-    # An error code of nu-protocol, Nushell 0.66 to 0.115
-    _shell("nu", "Nushell", b"nu::shell::external_command"),
     # The options of toys/pending/sh.c, toybox 0.8.3 to 0.8.13; most builds leave this shell out
     _shell("toysh", "toybox sh", b"(noediting)(noprofile)(norc)sc:i"),
     # libbb/appletlib.c, BusyBox 0.49 to 1.38
@@ -95,6 +97,7 @@ SIGNATURES = (
         Kind.MULTI_CALL,
         "BusyBox",
         (b"BusyBox is a multi-call binary that combines many common Unix",),
+        library=True,
     ),
     # toys/other/help.c, toybox 0.2 to 0.8.13; main.c, toybox 0.8.5 to 0.8.13, where help texts are compressed
     Signature(
@@ -153,20 +156,32 @@ SIGNATURES = (
     _manager("nix", "Nix", b"attribute in <nixpkgs> did not evaluate to a derivation"),
     # typeobject.c, Python 2.5 to 3.14
     _interpreter(
-        "python", "Python", b"participates in gc and is a base type but has inappropriate tp_free slot"
+        "python",
+        "Python",
+        b"participates in gc and is a base type but has inappropriate tp_free slot",
+        library=True,
     ),
     # perl.c, Perl 5.10 to 5.42
     _interpreter(
-        "perl", "Perl", b"Perl may be copied only under the terms of either the Artistic License or the"
+        "perl",
+        "Perl",
+        b"Perl may be copied only under the terms of either the Artistic License or the",
+        library=True,
     ),
     # vm_insnhelper.c, Ruby 2.7 to 3.3
     _interpreter(
         "ruby",
         "Ruby",
         b"implicit argument passing of super from method defined by define_method() is not supported.",
+        library=True,
     ),
     # lib/_http_client.js, which Node.js 8 to 24 hold as text
-    _interpreter("node", "Node.js", b"ClientRequest.prototype.setNoDelay = function setNoDelay(noDelay) {"),
+    _interpreter(
+        "node",
+        "Node.js",
+        b"ClientRequest.prototype.setNoDelay = function setNoDelay(noDelay) {",
+        library=True,
+    ),
     # lua.c, Lua 5.1 to 5.4; luajit.c, LuaJIT 2.1; also in luac
     _interpreter("lua", "Lua", b"cannot create state: not enough memory"),
     # main/streams/streams.c, PHP 7.4 to 8.4
@@ -174,6 +189,7 @@ SIGNATURES = (
         "php",
         "PHP",
         b'Unable to find the wrapper "%s" - did you forget to enable it when you configured PHP?',
+        library=True,
     ),
     # io.c, gawk 3.1 to 5.3
     _interpreter(
@@ -188,13 +204,21 @@ SIGNATURES = (
         b"huge string/format (%d chars) in printf %.30s... ran format() out of memory",
     ),
     # runtime/proc.go, Go 1.0 to 1.26: there even if the build information is not that scanners read
-    Signature("go", Kind.GO, "Go program", (b"all goroutines are asleep - deadlock!",)),
+    Signature("go", Kind.GO, "Go program", (b"all goroutines are asleep - deadlock!",), library=True),
 )
 """Every program that is recognised. A name stands here once."""
 
-_NEEDLES = tuple((needle, signature.name) for signature in SIGNATURES for needle in signature.needles)
-_OVERLAP = max(len(needle) for needle, _ in _NEEDLES) - 1
+_Needles = tuple[tuple[bytes, str], ...]
+_IN_PROGRAMS: _Needles = tuple((needle, mark.name) for mark in SIGNATURES for needle in mark.needles)
+_IN_LIBRARIES: _Needles = tuple(
+    (needle, mark.name) for mark in SIGNATURES if mark.library for needle in mark.needles
+)
+_OVERLAP = max(len(needle) for needle, _ in _IN_PROGRAMS) - 1
 """Bytes of a needle that can stand before the border of two ranges."""
+_HEADER = 32
+"""Bytes of an ELF header up to and with the entry point, in the form for 64 bits."""
+_ENTRY_POINTS = {b"\1": slice(24, 28), b"\2": slice(24, 32)}
+"""Where the entry point stands, by the class of the file (System V ABI, "ELF Header")."""
 
 
 def names(*kinds: Kind) -> frozenset[str]:
@@ -203,7 +227,7 @@ def names(*kinds: Kind) -> frozenset[str]:
 
 
 class ContentScan:
-    """Searches one file of `size` bytes as it streams by; `feed` takes its content in order, cut in any way.
+    """Searches one ELF file of `size` bytes as it streams by; `feed` takes its content in order, cut in any way.
 
     Between two calls it keeps less than the longest needle, so a needle across a border is found.
     """
@@ -212,30 +236,39 @@ class ContentScan:
 
     def __init__(self, size: int) -> None:
         self._left = size
-        self._needles = _NEEDLES
+        self._needles: _Needles | None = None
         self._found: set[str] = set()
         self._tail = b""
 
     def feed(self, buffer: bytes, start: int, end: int) -> None:
         """Search the next part of the file, `buffer[start:end]`, without copying it."""
-        if self._tail:
-            border = self._tail + buffer[start : min(end, start + _OVERLAP)]
-            self._search(border, 0, len(border))
-        self._search(buffer, start, end)
         self._left -= end - start
+        border = self._tail + buffer[start : min(end, start + _OVERLAP)]
+        if self._needles is None and len(border) >= _HEADER:
+            self._needles = _IN_PROGRAMS if _can_start(border) else _IN_LIBRARIES
+        if self._needles is not None:
+            if self._tail:
+                self._search(self._needles, border, 0, len(border))
+            self._search(self._needles, buffer, start, end)
         if self._left > 0:
             self._tail = (self._tail + buffer[max(start, end - _OVERLAP) : end])[-_OVERLAP:]
 
-    def _search(self, buffer: bytes, start: int, end: int) -> None:
+    def _search(self, needles: _Needles, buffer: bytes, start: int, end: int) -> None:
         find = buffer.find
-        hits = [name for needle, name in self._needles if find(needle, start, end) >= 0]
+        hits = [name for needle, name in needles if find(needle, start, end) >= 0]
         if hits:
             self._found.update(hits)
-            self._needles = tuple(pair for pair in self._needles if pair[1] not in self._found)
+            self._needles = tuple(pair for pair in needles if pair[1] not in self._found)
 
     def marks(self) -> tuple[str, ...]:
         """Return the names of the signatures found so far, sorted."""
         return tuple(sorted(self._found))
+
+
+def _can_start(header: bytes) -> bool:
+    """Whether an ELF file has an entry point: without one, neither the kernel nor the dynamic loader can start it."""
+    place = _ENTRY_POINTS.get(header[4:5])
+    return place is None or any(header[place])
 
 
 _LINE = 256

@@ -89,7 +89,7 @@ class Squash:
             if real is None:
                 real = self._directory(parent)
             if real != parent or self.moved:
-                path = self._move(entry, path, _join(real, base), kind)
+                path = self._move(entry, path, _join(real, base), start)
             if kind == DIRECTORY:
                 if path in followed or path in self._deleted:
                     self._create(path, entry, start)
@@ -102,23 +102,28 @@ class Squash:
             tree[path] = entry
 
     def _hide_lower(self, path: bytes, start: int) -> None:
-        """Hide what layers before the entry `start` have in a directory; behind a link, overlayfs would hide nothing."""
-        if self._directory(path) != path:
-            raise MalformedImage(f"the opaque mark of {path[:200]!r} lies behind a link, where engines differ")
+        """Hide what layers before the entry `start` have in a directory.
+
+        With overlayfs a link of a lower layer is not there to be followed, neither here nor by the layer's own entries.
+        """
+        if self._directory(path) != path or next(reversed(self.moved), -1) >= start:
+            raise MalformedImage(f"a layer follows links and makes {path[:200]!r} opaque, where engines differ")
         self._opaque[path] = start
         self._real.clear()
 
-    def _move(self, entry: int, path: bytes, real: bytes, kind: int) -> bytes:
+    def _move(self, entry: int, path: bytes, real: bytes, start: int) -> bytes:
         """Return where an entry is put, whose path links may lead elsewhere.
 
         With overlayfs a directory takes the place of a lower layer's link. What is added is found in both ways; what is
-        replaced or deleted under another name than it was written with is still there in one of them.
+        replaced or deleted is still there in one of them, unless the layer itself had just written it by that path.
         """
+        kind = self.kind(entry)
         old = self.tree.get(real)
         if old is not None and self._visible(real, old):
-            both_directories = kind == self.kind(old) == DIRECTORY
-            if self._written(old) != path and not both_directories:
-                raise MalformedImage(f"{path[:200]!r} replaces or deletes {real[:200]!r} behind a link, where engines differ")
+            own = old >= start and self._written(old) == path
+            merged = kind == self.kind(old) == DIRECTORY
+            if not own and not merged and (path != real or old in self.moved):
+                raise MalformedImage(f"{path[:200]!r} replaces {real[:200]!r} behind a link, where engines differ")
             if kind == WHITEOUT:
                 del self.tree[real]
         if path != real:
@@ -128,15 +133,16 @@ class Squash:
         return real
 
     def _create(self, path: bytes, entry: int, start: int) -> None:
-        """Let a directory take the place of a link that was followed, or of what the layer deleted or replaced.
+        """Let a directory take the place of what the layer deleted or replaced, or of a link that was followed.
 
         With overlayfs such a directory shows again what lower layers have in it.
         """
         if self._deleted.get(path, -1) >= start and path in self.directories:
             raise MalformedImage(f"a layer removes {path[:200]!r} and creates it again, where engines differ")
-        if path in self._followed:
-            if self.tree.get(path, start) < start:
-                raise MalformedImage(f"a directory replaces the link {path[:200]!r} of a lower layer, where engines differ")
+        old = self.tree.get(path) if path in self._followed else None
+        if old is not None and self._visible(path, old) and self.kind(old) == SYMLINK:
+            if old < start:
+                raise MalformedImage(f"a directory replaces the followed link {path[:200]!r}, where engines differ")
             self._forget(path, entry)
 
     def _written(self, entry: int) -> bytes:

@@ -183,9 +183,8 @@ def _claims(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
         match = _SUMS.fullmatch(entry.path)
         if match is None or match["name"] in known or match["name"] in inventory.unlisted:
             continue
-        if (
-            filesystem.get(entry.path.removesuffix(".md5sums")) is None
-        ):  # a record of status.d may have another name
+        # A record of status.d may have another name than its package.
+        if filesystem.get(entry.path.removesuffix(".md5sums")) is None:
             yield Trace(
                 "unowned-sums",
                 f"{entry.path} is of no installed package; scanners skip the language packages that such a file names",

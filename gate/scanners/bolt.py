@@ -105,12 +105,14 @@ class _File(Struct, frozen=True):
             raise DamagedFile("its pages lead in a circle")
         data = self._page(page)
         _, flags, count, _ = _HEADER.unpack_from(data)
+        if not flags & (_BRANCH | _LEAF):
+            raise DamagedFile(f"page {page} is of another kind than its place")
         names = 0
         for position in range(count):
             if flags & _BRANCH:
                 start = _HEADER.size + position * _BRANCH_ELEMENT.size
                 yield from self.elements(_BRANCH_ELEMENT.unpack_from(data, start)[2], depth + 1)
-            elif flags & _LEAF:
+            else:
                 start = _HEADER.size + position * _LEAF_ELEMENT.size
                 kind, offset, key_size, value_size = _LEAF_ELEMENT.unpack_from(data, start)
                 key = data[start + offset : start + offset + key_size]
@@ -120,8 +122,6 @@ class _File(Struct, frozen=True):
                 if kind & _BUCKET:
                     names += 1
                     yield key.decode("utf-8", "replace"), value
-            else:
-                raise DamagedFile(f"page {page} is of another kind than its place")
 
     def holds_something(self, value: bytes) -> bool:
         """Say whether a bucket, given its value in the parent, has any element."""

@@ -15,12 +15,13 @@ from samples.images.entries import (
     symbolic_link,
     whiteout,
     whiteout_of,
-    with_parents,
 )
 from samples.images.layers import tar_of
+from tests.kit.raw_tar import END
 
 _NAMES = ("a", "b", "c")
 _TARGETS = (*_NAMES, "/a", "/b", "../c", "a/b", "./b", "missing", "/a/../b", "b/..", "..", "/")
+_WILD_KINDS = (*("file", "directory", "directory", "symlink") * 2, "link", "whiteout", "whiteout", "opaque", "fifo")
 _FILE_MODES = (0o644, 0o755, 0o4755, 0o2755)
 _DIRECTORY_MODES = (0o755, 0o700, 0o1777)
 
@@ -28,20 +29,26 @@ _DIRECTORY_MODES = (0o755, 0o700, 0o1777)
 def wild(number: int) -> list[bytes]:
     """Layers in which anything may follow anything, on so few names that entries meet all the time."""
     chance = random.Random(number)
-    return [_wild_layer(chance) for _ in range(chance.choice((1, 2, 2, 3, 4)))]
+    files = ["a"]
+    return [_wild_layer(chance, files) for _ in range(chance.choice((1, 2, 2, 3, 4)))]
 
 
-def _wild_layer(chance: random.Random) -> bytes:
+def _wild_layer(chance: random.Random, files: list[str]) -> bytes:
+    """One layer; hard links lead to one of `files`, which grow as they are written."""
     entries = []
-    for _ in range(chance.choice((1, 2, 3, 5, 8))):
-        path = _path(chance)
-        kind = chance.choice(("file", "file", "directory", "symlink", "symlink", "link", "link", "whiteout", "opaque", "fifo"))
+    for _ in range(chance.choice((1, 2, 3, 4, 6))):
+        path, kind = _path(chance), chance.choice(_WILD_KINDS)
+        entry = _entry(kind, chance)
         if kind == "whiteout":
             path = whiteout_of(path)
         elif kind == "opaque":
             path = f"{path}/{OPAQUE}" if chance.random() < 0.9 else OPAQUE
-        entries.append({path: _entry(kind, chance)})
-    return b"".join(tar_of(entry)[:-1024] for entry in entries) + bytes(1024)
+        elif kind == "link":
+            entry = hard_link(chance.choice(files), entry.mode)
+        elif kind == "file":
+            files.append(path)
+        entries.append({path: entry})
+    return b"".join(tar_of(entry)[: -len(END)] for entry in entries) + END
 
 
 def _entry(kind: str, chance: random.Random) -> Entry:
@@ -52,8 +59,6 @@ def _entry(kind: str, chance: random.Random) -> Entry:
             return directory(chance.choice(_DIRECTORY_MODES))
         case "symlink":
             return symbolic_link(chance.choice(_TARGETS))
-        case "link":
-            return hard_link(_path(chance), chance.choice(_FILE_MODES))
         case "fifo":
             return Entry(Kind.FIFO)
         case _:
@@ -61,50 +66,45 @@ def _entry(kind: str, chance: random.Random) -> Entry:
 
 
 def _path(chance: random.Random) -> str:
-    return "/".join(chance.choice(_NAMES) for _ in range(chance.choice((1, 1, 2, 2, 3))))
+    return "/".join(chance.choice(_NAMES) for _ in range(chance.choice((1, 1, 1, 2, 2, 3))))
 
 
 def honest(number: int) -> list[bytes]:
-    """Layers as builders write them: the difference between one tree and the next, whiteouts first, parents stated."""
+    """Layers as builders write them: the difference between one tree and the next, each entry after its parents."""
     chance = random.Random(number)
     before: dict[str, Entry] = {}
     layers = []
     for _ in range(chance.choice((1, 2, 3, 4))):
-        after = _changed(before, chance)
+        after = dict(before)
+        for _ in range(chance.randrange(1, 7)):
+            _change(after, _path(chance), chance)
         layers.append(tar_of(_difference(before, after)))
         before = after
     return layers
 
 
-def _changed(before: Mapping[str, Entry], chance: random.Random) -> dict[str, Entry]:
-    """A tree after some files were added, replaced and removed; a link is only ever the last component of a path."""
-    after = dict(before)
-    for _ in range(chance.randrange(1, 7)):
-        path = _path(chance)
-        gone = chance.random() < 0.3
-        for other in [other for other in after if (f"{other}/").startswith(f"{path}/")]:
-            if gone or after[other].kind is not Kind.DIRECTORY or other != path:
-                del after[other]
-        parents = [path[:end] for end, letter in enumerate(path) if letter == "/"]
-        if gone or any(after.get(parent, directory()).kind is not Kind.DIRECTORY for parent in parents):
-            continue
-        for parent in parents:
-            after.setdefault(parent, directory())
-        after[path] = _entry(chance.choice(("file", "file", "directory", "symlink", "fifo")), chance)
-        if after[path].kind is Kind.FILE and chance.random() < 0.3:
-            after.setdefault(f"link{chance.randrange(3)}", hard_link(path, after[path].mode))
-    names = set(after)
-    return {path: entry for path, entry in after.items() if entry.kind is not Kind.HARD_LINK or entry.target in names}
+def _change(tree: dict[str, Entry], path: str, chance: random.Random) -> None:
+    """Remove a path or put something there, with all directories above it; links are never written through."""
+    for other in [other for other in tree if f"{other}/".startswith(f"{path}/")]:
+        del tree[other]
+    if chance.random() < 0.3:
+        return
+    for end in (end for end, letter in enumerate(path) if letter == "/"):
+        if tree.setdefault(path[:end], directory()).kind is not Kind.DIRECTORY:
+            tree[path[:end]] = directory()
+    tree[path] = _entry(chance.choice(("file", "file", "directory", "symlink", "fifo")), chance)
+    if chance.random() < 0.2:
+        name = f"{path}-{chance.getrandbits(32):x}"
+        tree[name] = _entry("file", chance)
+        tree[f"{name}-link"] = hard_link(name, tree[name].mode)
 
 
 def _difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> dict[str, Entry]:
-    """The entries of a layer that makes one tree of the other, sorted as a walk finds them."""
-    gone = {path for path in before if path not in after and path.rpartition("/")[0] in {"", *after}}
-    changed = {path: entry for path, entry in after.items() if before.get(path) != entry}
-    for path, entry in after.items():
-        # A link and its file go together: with overlayfs neither is there while the other is written.
-        if entry.kind is Kind.HARD_LINK and (path in changed or entry.target in changed):
-            changed |= {path: entry, entry.target: after[entry.target]}
-    written = {path: changed[path] for path in sorted(changed, key=lambda path: (changed[path].kind is Kind.HARD_LINK, path))}
-    marks = {whiteout_of(path): whiteout() for path in sorted(gone) if not before.get(path.rpartition("/")[0], directory()).kind is not Kind.DIRECTORY}
-    return with_parents({**marks, **{path: entry for path, entry in written.items()}} | {})
+    """The entries of the layer that makes one tree of the other."""
+    gone = (path for path in before if path not in after)
+    stays = {path for path, entry in after.items() if entry.kind is Kind.DIRECTORY} & before.keys() | {""}
+    changes = {whiteout_of(path): whiteout() for path in gone if path.rpartition("/")[0] in stays}
+    changes |= {path: entry for path, entry in after.items() if before.get(path) != entry}
+    parents = {path[:end] for path in changes for end, letter in enumerate(path) if letter == "/"}
+    changes |= {path: after[path] for path in parents}
+    return dict(sorted(changes.items()))

@@ -7,6 +7,7 @@ go-containerregistry (ko, kaniko, crane, Bazel), Jib and Nix.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,8 +19,6 @@ from samples.images.layout import (
     REFERENCE_NAME,
     blob_files,
     docker_archive,
-    docker_archive_with_index,
-    oci_layout,
     uncompressed,
 )
 
@@ -32,10 +31,11 @@ TAG = "1.4"
 def archives(image: Image, other: Image) -> dict[str, Files]:
     """Archives of `image` under `NAME`, by tool; `other` is the same for another platform."""
     index = build_index([image, other], attested=True)
+    plain = uncompressed(image)
     return {
         "docker-save": docker_archive({NAME: image}),
-        "docker-save-25": docker_archive_with_index({NAME: image}),
-        "docker-save-25-two-tags": _two_tags(docker_archive_with_index({NAME: image})),
+        "docker-save-25": containerd_archive(plain, plain),
+        "docker-save-25-two-tags": _two_tags(containerd_archive(plain, plain)),
         "docker-save-by-id": docker_archive({"": image}),
         "docker-save-containerd": containerd_archive(image, index),
         "buildx-docker": containerd_archive(image, image),
@@ -48,20 +48,36 @@ def archives(image: Image, other: Image) -> dict[str, Files]:
 
 def layouts(image: Image, other: Image) -> dict[str, Files]:
     """OCI layouts of `image` alone or along with `other`, by tool; packed as a tar file they are OCI archives."""
-    attested = build_index([image], attested=True)
+    attested, both = build_index([image], attested=True), build_index([image, other], attested=True)
+    single = build_index([image])
+    outer = Blob(INDEX, encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [single.manifest.descriptor()]}))
+    tag: Json = {"annotations": {REFERENCE_NAME: TAG}}
     return {
-        "skopeo": _listed({image: {"annotations": {REFERENCE_NAME: TAG}}}),
-        "umoci": _listed({image: {"annotations": {REFERENCE_NAME: TAG}}}, umoci=True),
-        "podman-save-oci": _listed({image: {"annotations": {REFERENCE_NAME: NAME}}}),
-        "crane": _listed({image: {}}),
-        "crane-platform": _listed({image: {"platform": image.platform.as_json()}}),
-        "buildx-oci": _listed({attested: _names()}),
-        "buildx-oci-two-platforms": _listed({build_index([image, other], attested=True): _names()}),
-        "buildx-oci-two-names": _listed({attested: _names()}, {attested: _names("registry.example.com/shop/api:latest")}),
-        "bazel": _listed({build_index([image]): {}}),
-        "nested": _listed({_around(build_index([image])): {}}),
-        "flat-platforms": _listed({one: {"platform": one.platform.as_json()} for one in (image, other)}),
-    }  # fmt: skip
+        "skopeo": listed((image, tag)),
+        "umoci": listed((image, tag)),
+        "podman-save-oci": listed((image, {"annotations": {REFERENCE_NAME: NAME}})),
+        "crane": listed((image, {})),
+        "crane-platform": listed((image, {"platform": image.platform.as_json()})),
+        "buildx-oci": listed((attested, containerd_names())),
+        "buildx-oci-two-platforms": listed((both, containerd_names())),
+        "buildx-oci-two-names": listed(
+            (attested, containerd_names()), (attested, containerd_names("registry.example.com/shop/api:latest"))
+        ),
+        "bazel": listed((single, {})),
+        "index-in-index": {**listed((Index(outer, single.images), {})), **blob_files(single.manifest.data)},
+        "platforms-in-index-json": listed(
+            (image, {"platform": image.platform.as_json()}), (other, {"platform": other.platform.as_json()})
+        ),
+    }
+
+
+def listed(*subjects: tuple[Image | Index, Json]) -> Files:
+    """A layout whose index.json lists these, each with further members of its descriptor."""
+    files: Files = {}
+    for subject, _ in subjects:
+        files |= blob_files(*subject.blobs())
+    index = {"schemaVersion": 2, "manifests": [subject.manifest.descriptor(**more) for subject, more in subjects]}
+    return files | {"index.json": file(encode(index)), "oci-layout": file('{"imageLayoutVersion": "1.0.0"}\n')}
 
 
 def containers_image(image: Image) -> Files:
@@ -102,11 +118,14 @@ def nix(image: Image) -> Files:
 
 
 def containerd_archive(image: Image, listed: Image | Index) -> Files:
-    """What Docker writes with the containerd store, and BuildKit: the image as it is stored, and manifest.json for it."""
+    """What Docker writes since version 25, and BuildKit: an OCI layout of what is stored, and manifest.json for an image.
+
+    With its older stores Docker writes plain layers and one manifest, with the containerd store what was pulled.
+    """
     blobs = blob_files(*image.blobs(), *listed.blobs())
     layers = [f"blobs/sha256/{layer.digest.removeprefix('sha256:')}" for layer in image.layers]
     config = f"blobs/sha256/{image.config.digest.removeprefix('sha256:')}"
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed.manifest.descriptor(**_names())]}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed.manifest.descriptor(**containerd_names())]}
     return {
         **blobs,
         "index.json": file(encode(index)),
@@ -115,18 +134,13 @@ def containerd_archive(image: Image, listed: Image | Index) -> Files:
     }
 
 
-def plain(image: Image) -> Image:
-    """The image with the plain layers that `docker save` writes since version 25; its configuration is the same."""
-    return uncompressed(image)
-
-
 def without(files: Mapping[str, Entry], *blobs: bytes) -> Files:
     """The same files without some blobs, as an export of one platform leaves the others out."""
     left_out = blob_files(*blobs)
     return {path: entry for path, entry in files.items() if path not in left_out}
 
 
-def _names(name: str = NAME) -> Json:
+def containerd_names(name: str = NAME) -> Json:
     """The annotations of containerd."""
     return {"annotations": {CONTAINERD_NAME: name, REFERENCE_NAME: name.rpartition(":")[2]}}
 
@@ -136,34 +150,9 @@ def _manifest_json(config: str, layers: list[str]) -> Entry:
 
 
 def _two_tags(files: Files) -> Files:
-    """The same image under a second name, which is a second entry in index.json and none in manifest.json."""
-    import json
-
+    """The same image under a second name: one more entry in index.json, and none in manifest.json."""
     manifest: Any = json.loads(files["manifest.json"].content)
     manifest[0]["RepoTags"].append("shop/api:latest")
     index: Any = json.loads(files["index.json"].content)
-    index["manifests"].append({**index["manifests"][0], **_names("docker.io/shop/api:latest")})
+    index["manifests"].append({**index["manifests"][0], **containerd_names("docker.io/shop/api:latest")})
     return files | {"manifest.json": file(encode(manifest)), "index.json": file(encode(index))}
-
-
-def _listed(*subjects: Mapping[Any, Json], umoci: bool = False) -> Files:
-    """A layout whose index.json lists these, each with further members of its descriptor."""
-    files: Files = {}
-    descriptors = []
-    for subject, more in (item for mapping in subjects for item in mapping.items()):
-        files |= blob_files(*subject.blobs())
-        descriptors.append(subject.manifest.descriptor(**more))
-    index: Json = {"schemaVersion": 2, "manifests": descriptors}
-    if umoci:
-        index |= {"mediaType": INDEX, "annotations": {"org.example": "x"}}
-    return files | {"index.json": file(encode(index)), "oci-layout": file('{"imageLayoutVersion": "1.0.0"}\n')}
-
-
-def _around(index: Index) -> Index:
-    """An index that lists nothing but another one."""
-    data = encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [index.manifest.descriptor()]})
-    return Index(Blob(INDEX, data), tuple(index.images)) if not index.images else _Nested(Blob(INDEX, data), index)
-
-
-class _Nested(Index):
-    """An index around another."""

@@ -116,6 +116,38 @@ def test_a_damaged_page(tmp_path: Path, offset: int, value: bytes) -> None:
         bucket_names(path)
 
 
+@pytest.mark.parametrize("page", [0, 1, 999])
+def test_a_root_that_is_no_page_of_data(tmp_path: Path, page: int) -> None:
+    path = write(tmp_path, {"debian 12": {"a": b"b"}})
+    data = bytearray(path.read_bytes())
+    for meta in (16, PAGE + 16):
+        struct.pack_into("<Q", data, meta + 16, page)
+        struct.pack_into("<Q", data, meta + 56, fnv1a(data[meta : meta + 56]))
+    path.write_bytes(data)
+    with pytest.raises(DamagedFile):
+        bucket_names(path)
+
+
+def fnv1a(data: bytes | bytearray) -> int:
+    """The checksum of a meta page."""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+def test_a_bucket_that_leads_to_no_page_of_data(tmp_path: Path) -> None:
+    large = {f"key {number}": b"x" * 100 for number in range(20)}
+    path = write(tmp_path, {"large": large})
+    data = bytearray(path.read_bytes())
+    root = root_page(data)
+    position, key_size = struct.unpack_from("<II", data, root + 16 + 4)
+    struct.pack_into("<Q", data, root + 16 + position + key_size, 2)  # the free list
+    path.write_bytes(data)
+    with pytest.raises(DamagedFile, match="another kind"):
+        bucket_names(path)
+
+
 def test_pages_that_lead_in_a_circle(tmp_path: Path) -> None:
     path = write(tmp_path, {"debian 12": {"a": b"b"}})
     data = bytearray(path.read_bytes())

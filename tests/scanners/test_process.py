@@ -97,6 +97,10 @@ def test_a_signal_is_a_failure(tmp_path: Path, number: int) -> None:
     assert ("memory" in error.hint) == (number == signal.SIGKILL)
 
 
+def test_a_signal_without_a_name_is_a_failure(tmp_path: Path) -> None:
+    assert refused(tmp_path, Behaviour(signal=40)).message == "Fake was ended by signal 40"
+
+
 @pytest.mark.parametrize(
     "text", ["panic: runtime error: index out of range\n", "fatal error: x\n", "x\ngoroutine 1 [running]:\n"]
 )

@@ -24,9 +24,18 @@ from gate.scanners.merge import merge
 from samples.databases.advisories import load
 from samples.databases.bolt import PAGE, write_bolt
 from samples.databases.grype import grype_archive, write_grype_database
-from samples.databases.oci_artifact import grype_paths, registry_paths, trivy_paths
-from samples.databases.trivy import trivy_archive, write_trivy_database
+from samples.databases.oci_artifact import (
+    TRIVY_JAVA_LAYER,
+    Artifact,
+    Served,
+    grype_paths,
+    registry_paths,
+    trivy_paths,
+)
+from samples.databases.trivy import trivy_archive, trivy_java_archive, write_trivy_database
+from samples.databases.xxhash import xxh64
 from samples.images import alpine, debian
+from samples.images.builder import Blob
 from samples.images.entries import Entry, file, program, symbolic_link, whiteout, whiteout_of
 from samples.images.languages import java_library, node_package, python_distribution
 from tests.kit import trees
@@ -234,8 +243,6 @@ def without_a_table(folder: Path) -> None:
     path = folder / "grype" / "6" / "vulnerability.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("DROP TABLE vulnerability_handles;")
-    from samples.databases.xxhash import xxh64
-
     record = path.with_name("import.json")
     text = record.read_text()
     start = text.index("xxh64:")
@@ -316,7 +323,7 @@ def test_a_read_only_database_is_enough(real: ScannerSettings, own_databases: Pa
     assert all(isinstance(report, ScannerReport) for report in reports.values())
 
 
-def served(databases: Path, built: datetime) -> dict[str, object]:
+def served(databases: Path, built: datetime) -> dict[str, Served]:
     """What a server of both databases answers."""
     return {
         **trivy_paths(trivy_archive(databases / "trivy" / "db", built)),
@@ -328,7 +335,7 @@ def test_databases_are_downloaded_once(
     real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
 ) -> None:
     target = write_target(tmp_path / "image", ROOT)
-    with serving(served(databases, built)) as server:  # type: ignore[arg-type]
+    with serving(served(databases, built)) as server:
         told = replace(
             real,
             offline=False,
@@ -386,10 +393,10 @@ def test_an_altered_download_is_refused(
     paths = served(databases, built)
     for path, answer in list(paths.items()):
         if "/blobs/" in path or path.endswith(".tar.gz"):
-            body = bytearray(answer.body)  # type: ignore[attr-defined]
+            body = bytearray(answer.body)
             body[len(body) // 2] ^= 1
-            paths[path] = replace(answer, body=bytes(body))  # type: ignore[type-var]
-    with serving(paths) as server:  # type: ignore[arg-type]
+            paths[path] = Served(answer.media_type, bytes(body))
+    with serving(paths) as server:
         told = replace(
             real,
             offline=False,
@@ -405,13 +412,9 @@ def test_an_altered_download_is_refused(
 def test_the_java_database_is_downloaded_when_an_image_has_a_jar(
     real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
 ) -> None:
-    from samples.databases.oci_artifact import TRIVY_JAVA_LAYER, Artifact
-    from samples.databases.trivy import trivy_java_archive
-    from samples.images.builder import Blob
-
     archive = trivy_java_archive(databases / "trivy" / "java-db", built)
     java = registry_paths(Artifact(Blob(TRIVY_JAVA_LAYER, archive), "javadb.tar.gz"), "trivy-java-db", "1")
-    with serving({**served(databases, built), **java}) as server:  # type: ignore[dict-item]
+    with serving({**served(databases, built), **java}) as server:
         told = replace(
             real,
             offline=False,
@@ -431,7 +434,7 @@ def test_scans_and_a_renewal_side_by_side(
 ) -> None:
     target = write_target(tmp_path / "image", ROOT)
     done: list[dict[str, ScannerReport | Unavailable]] = []
-    with serving(served(databases, built)) as server:  # type: ignore[arg-type]
+    with serving(served(databases, built)) as server:
         told = replace(
             real,
             offline=False,
