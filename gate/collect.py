@@ -86,10 +86,12 @@ class Collector:
         """Collect everything that was wanted; never raises on account of the image."""
         known: dict[type, object] = {Subject: subject, ImageConfig: image.config}
         kinds = self._wanted.kinds
-        if kinds & {ScanRuns, Vulnerabilities} and self._settings is not None:
+        if self._scanners and self._settings is not None:
             known.update(self._with_scans(image, subject, self._settings))
         elif kinds - known.keys():
             known.update(self._inspected(image))
+            known[ScanRuns] = ScanRuns({})
+            known[Vulnerabilities] = Unavailable("no scanner was asked", hint="name one in the policy: scanners: {required: [trivy]}")
         return Evidence({kind: value for kind, value in known.items() if kind in kinds})
 
     def _with_scans(self, image: Image, subject: Subject, settings: ScannerSettings) -> dict[type, object]:

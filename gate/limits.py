@@ -53,6 +53,8 @@ class Limits(Struct, frozen=True):
     million entries with usual paths fit; without it 500,000 long names, or attributes of a MiB each, would fill memory."""
     links: int = 40
     """Symbolic links followed in one look-up: MAXSYMLINKS of Linux."""
+    lookup_steps: int = 1_024
+    """Components walked in one look-up, those of link targets included; real ones stay below a hundred."""
     link_steps: int = 10_000_000
     """Components walked to find the directories that entries lie in, all layers together: real images stay below a
     hundredth, and deep paths and chains of links would multiply with the number of entries."""

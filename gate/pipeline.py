@@ -122,7 +122,7 @@ class _Run:
         """Collect what the selected rules need, and nothing else."""
         rules = [setting.rule for setting in policy.settings]
         kinds = frozenset(kind for rule in rules for kind in rule.evidence)
-        scanned = bool(kinds & {ScanRuns, Vulnerabilities})
+        scanned = bool(kinds & {ScanRuns, Vulnerabilities} and policy.scanners_required)
         if scanned and self._settings.scanners is None:
             raise InvalidInput(f"{policy.origin} asks scanners, and nothing was said about them", hint="give ScannerSettings")
         wanted = Wanted(

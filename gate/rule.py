@@ -93,7 +93,8 @@ class Rule(Struct, frozen=True):
 
     A check may raise `Unavailable` for what its evidence does not tell. `evidence` and `options` are read from the
     signature; a signature that is not such a declaration raises `InvalidInput` when the rule is built. `marks` says that
-    it looks at the byte signatures of programs, which cost the layer pass a search through them.
+    it looks at the byte signatures of programs, which cost the layer pass a search through them; `without_scanners` that
+    what scanners say is welcome and not needed.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Rule(Struct, frozen=True):
     severity: Severity
     check: Check
     marks: bool = False
+    without_scanners: bool = False
     evidence: tuple[type, ...] = ()
     options: type[Options] = Options
 

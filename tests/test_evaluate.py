@@ -44,7 +44,9 @@ def rule(what: Callable[[], Any], name: str = "some-rule") -> Rule:
 
 def setting(rule: Rule, action: Action = DENY, on_unknown: Action | None = None) -> RuleSetting:
     """How a policy wants it run."""
-    return RuleSetting(rule, action, action if on_unknown is None else on_unknown, Severity.HIGH, SomeOptions())
+    return RuleSetting(
+        rule, action, action if on_unknown is None else on_unknown, Severity.HIGH, SomeOptions()
+    )
 
 
 def policy(*settings: RuleSetting, exceptions: tuple[Any, ...] = ()) -> Policy:
@@ -65,7 +67,9 @@ def judge(*settings: RuleSetting, evidence: Evidence = EVIDENCE, **more: Any) ->
     return evaluate(policy(*settings, **more), evidence, subject())
 
 
-def says(*findings: Finding | Remark, then: Exception | None = None) -> Callable[[], Iterator[Finding | Remark]]:
+def says(
+    *findings: Finding | Remark, then: Exception | None = None
+) -> Callable[[], Iterator[Finding | Remark]]:
     """A check that yields these, and ends with an error."""
 
     def check() -> Iterator[Finding | Remark]:
@@ -83,10 +87,20 @@ ERRORS: Mapping[str, Exception | None] = {
     "malformed": MalformedImage("two readings"),
     "bug": KeyError("x"),
 }
-ASKED: tuple[tuple[Action | None, ...], ...] = ((), (None,), (DENY,), (WARN,), (WARN, None), (WARN, DENY), (WARN, WARN))
+ASKED: tuple[tuple[Action | None, ...], ...] = (
+    (),
+    (None,),
+    (DENY,),
+    (WARN,),
+    (WARN, None),
+    (WARN, DENY),
+    (WARN, WARN),
+)
 
 
-def expected(action: Action, on_unknown: Action, asked: tuple[Action | None, ...], error: str) -> tuple[str, bool]:
+def expected(
+    action: Action, on_unknown: Action, asked: tuple[Action | None, ...], error: str
+) -> tuple[str, bool]:
     """What the policy's author was promised: the outcome, and whether it closes the gate."""
     if error in ("integrity", "malformed", "bug"):
         return "unknown", True
@@ -104,7 +118,9 @@ def expected(action: Action, on_unknown: Action, asked: tuple[Action | None, ...
 def test_what_a_rule_says_decides(
     action: Action, on_unknown: Action, asked: tuple[Action | None, ...], error: str, excepted: bool
 ) -> None:
-    findings = [Finding(f"finding {number}", id=f"F-{number}", action=one) for number, one in enumerate(asked)]
+    findings = [
+        Finding(f"finding {number}", id=f"F-{number}", action=one) for number, one in enumerate(asked)
+    ]
     covered = [Finding("covered", id="C-1")] if excepted else []
     check = says(Remark("by the way"), *findings, *covered, then=ERRORS[error])
     verdict = judge(setting(rule(check), action, on_unknown), exceptions=(excepting("C-1"),))
@@ -112,7 +128,9 @@ def test_what_a_rule_says_decides(
     (result,) = verdict.results
     outcome, closes = expected(action, on_unknown, asked, error)
     assert (result.outcome.value, result.closes) == (outcome, closes)
-    assert verdict.status is ({"fail": Status.FAIL, "unknown": Status.UNKNOWN}[outcome] if closes else Status.PASS)
+    assert verdict.status is (
+        {"fail": Status.FAIL, "unknown": Status.UNKNOWN}[outcome] if closes else Status.PASS
+    )
     assert result.findings == tuple(findings)
     assert result.excepted == tuple(Excepted(finding, "SEC-1", TODAY) for finding in covered)
     assert result.remarks == (Remark("by the way"),)
@@ -175,7 +193,9 @@ def test_the_day_is_that_of_the_check() -> None:
     assert late.status is Status.FAIL
 
 
-@pytest.mark.parametrize("error", [error for error in ERRORS.values() if isinstance(error, Unavailable)], ids=str)
+@pytest.mark.parametrize(
+    "error", [error for error in ERRORS.values() if isinstance(error, Unavailable)], ids=str
+)
 @pytest.mark.parametrize("on_unknown", Action)
 def test_a_rule_without_its_evidence_is_never_asked(error: Unavailable, on_unknown: Action) -> None:
     def never() -> Iterator[Finding]:
@@ -195,7 +215,9 @@ def test_evidence_that_nobody_collected_is_unknown() -> None:
 
 def _exceptions() -> list[type[Exception]]:
     """Every exception of Python that can be raised without arguments."""
-    found = [value for value in vars(builtins).values() if isinstance(value, type) and issubclass(value, Exception)]
+    found = [
+        value for value in vars(builtins).values() if isinstance(value, type) and issubclass(value, Exception)
+    ]
     return [kind for kind in found if not issubclass(kind, UnicodeError | ExceptionGroup | Warning)]
 
 
@@ -270,13 +292,15 @@ BEHAVIOURS = st.tuples(
 
 
 @given(st.lists(BEHAVIOURS, min_size=1, max_size=6))
-def test_what_closes_is_never_a_pass(behaviours: list[tuple[Action, Action, list[Action | None], str]]) -> None:
-    settings = [
-        setting(rule(says(*(Finding("x", action=one) for one in asked), then=ERRORS[error]), f"rule-{number}"), *actions)
-        for number, (*actions, asked, error) in enumerate(behaviours)
-    ]
+def test_what_closes_is_never_a_pass(
+    behaviours: list[tuple[Action, Action, list[Action | None], str]],
+) -> None:
+    settings, promised = [], []
+    for number, (action, on_unknown, asked, error) in enumerate(behaviours):
+        check = says(*(Finding("x", action=one) for one in asked), then=ERRORS[error])
+        settings.append(setting(rule(check, f"rule-{number}"), action, on_unknown))
+        promised.append(expected(action, on_unknown, tuple(asked), error))
     verdict = judge(*settings)
-    promised = [expected(*actions, tuple(asked), error) for *actions, asked, error in behaviours]  # type: ignore[arg-type,misc]
     closing = {outcome for outcome, closes in promised if closes}
     assert verdict.status.value == ("fail" if "fail" in closing else "unknown" if closing else "pass")
     assert (verdict.status is Status.PASS) is not any(result.closes for result in verdict.results)

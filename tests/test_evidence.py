@@ -14,7 +14,9 @@ def test_a_value_is_given() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [Unavailable("x"), IntegrityError("y"), Fault("z", ValueError())], ids=lambda error: type(error).__name__
+    "error",
+    [Unavailable("x"), IntegrityError("y"), Fault("z", ValueError())],
+    ids=lambda error: type(error).__name__,
 )
 def test_what_is_unavailable_is_raised(error: Unavailable) -> None:
     with pytest.raises(Unavailable) as raised:
@@ -23,7 +25,9 @@ def test_what_is_unavailable_is_raised(error: Unavailable) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {Subject: EMPTY}, {Secrets: None}, {Secrets: ()}, {Secrets: subject()}, {Secrets: Secrets}], ids=str
+    "values",
+    [{}, {Subject: EMPTY}, {Secrets: None}, {Secrets: ()}, {Secrets: subject()}, {Secrets: Secrets}],
+    ids=str,
 )
 def test_what_was_not_collected_is_unavailable_and_never_empty(values: dict[type, object]) -> None:
     with pytest.raises(Fault, match="Secrets was not collected"):
@@ -39,6 +43,7 @@ def test_the_kinds_are_types_of_their_own() -> None:
 
 def test_who_found_a_vulnerability() -> None:
     opinions = tuple(
-        Opinion(scanner, "CVE-2026-0001", (), "high", "nvd", {}, {}, (), "unknown") for scanner in ("trivy", "grype", "trivy")
+        Opinion(scanner, "CVE-2026-0001", (), "high", "nvd", {}, {}, (), "unknown")
+        for scanner in ("trivy", "grype", "trivy")
     )
     assert Vulnerability("CVE-2026-0001", (), "deb", "a", "1", "", opinions).found_by == ("grype", "trivy")

@@ -32,7 +32,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
 
 
 def test_one_constant_per_module_in_the_order_of_names(package: Package) -> None:
-    found = constants(package({"b": "RULE = 'two'", "a_c": "RULE = 'one'", "c": "RULE = 'three'"}), "RULE", str)
+    found = constants(
+        package({"b": "RULE = 'two'", "a_c": "RULE = 'one'", "c": "RULE = 'three'"}), "RULE", str
+    )
     assert list(found) == ["one", "two", "three"]
 
 
@@ -42,7 +44,7 @@ def test_modules_with_an_underscore_are_no_plugins(package: Package) -> None:
 
 @pytest.mark.parametrize("source", ["", "rule = 'x'", "RULE = 1", "RULE = None", "RULE = str"])
 def test_a_module_without_it_is_refused(package: Package, source: str) -> None:
-    with pytest.raises(InvalidInput, match="some_plugins.b has no constant RULE of type str"):
+    with pytest.raises(InvalidInput, match=r"some_plugins.b has no constant RULE of type str"):
         list(constants(package({"a": "RULE = 'x'", "b": source}), "RULE", str))
 
 

@@ -71,7 +71,8 @@ def a_list(subjects: list[Subject], options: SomeOptions) -> Iterator[Finding]:
 
 
 @pytest.mark.parametrize(
-    "check", [no_parameters, no_options, options_first, no_kind, untyped, untyped_options, two_options, a_list]
+    "check",
+    [no_parameters, no_options, options_first, no_kind, untyped, untyped_options, two_options, a_list],
 )
 def test_any_other_signature_is_refused(check: Callable[..., Any]) -> None:
     with pytest.raises(InvalidInput, match="rule some-rule: the parameters of its check"):
@@ -98,4 +99,9 @@ def test_a_file_is_located_in_the_layer_that_provides_it() -> None:
 
 def test_a_finding_has_what_its_rule_has_unless_it_says_so() -> None:
     finding = Finding("x")
-    assert (finding.severity, finding.action, finding.location, finding.details) == (None, None, Location(), {})
+    assert (finding.severity, finding.action, finding.location, finding.details) == (
+        None,
+        None,
+        Location(),
+        {},
+    )

@@ -27,7 +27,9 @@ DENY, WARN = Action.DENY, Action.WARN
         (UNKNOWN, DENY, True, True, False),
     ],
 )
-def test_what_a_result_does(outcome: Outcome, action: Action, blocking: bool, closes: bool, warns: bool) -> None:
+def test_what_a_result_does(
+    outcome: Outcome, action: Action, blocking: bool, closes: bool, warns: bool
+) -> None:
     found = result("a", outcome, action=action, blocking=blocking)
     assert (found.closes, found.warns) == (closes, warns)
 
@@ -46,7 +48,9 @@ def test_what_a_result_does(outcome: Outcome, action: Action, blocking: bool, cl
         (("a", "a"), ("a", "a")),
     ],
 )
-def test_a_verdict_has_one_result_for_each_selected_rule(selected: tuple[str, ...], answered: tuple[str, ...]) -> None:
+def test_a_verdict_has_one_result_for_each_selected_rule(
+    selected: tuple[str, ...], answered: tuple[str, ...]
+) -> None:
     """Silence is not success."""
     with pytest.raises(ValueError, match="a verdict needs one result for each"):
         Verdict(subject(), selected, tuple(result(name) for name in answered))
@@ -78,7 +82,9 @@ def test_the_status_of_a_verdict_is_the_worst_that_closes(pair: tuple[tuple, tup
     assert found.status is min(first, second, key=WORST.index)
 
 
-@pytest.mark.parametrize("statuses", [s for count in range(4) for s in product(Status, repeat=count)], ids=str)
+@pytest.mark.parametrize(
+    "statuses", [s for count in range(4) for s in product(Status, repeat=count)], ids=str
+)
 @pytest.mark.parametrize("undecided", [False, True])
 def test_the_status_of_a_report_is_the_worst_of_all(statuses: tuple[Status, ...], undecided: bool) -> None:
     """Fail before unknown before pass, and a run that judged nothing is unknown."""

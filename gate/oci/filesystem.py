@@ -235,12 +235,18 @@ class Filesystem:
         return Entry(_printable(real), EntryType.DIRECTORY, mode=0o755, uid=0, gid=0, size=0, mtime=0, layer=layer)
 
     def _resolve(self, path: str, *, follow_last: bool) -> bytes | None:
-        """Resolve links inside the image; a path without an entry is its own answer, one that loops has none."""
+        """Resolve links inside the image; a path without an entry is its own answer, one that loops has none.
+
+        Raises `MalformedImage` where links are made to take long: a rule may follow every link of an image.
+        """
         squash = self._squash
         real = b""
         todo = self._raw(path).split(b"/")[::-1]
-        links = 0
+        links = steps = 0
         while todo:
+            steps += 1
+            if steps > LIMITS.lookup_steps:
+                raise MalformedImage(f"links lead from {path[:200]!r} through more than {LIMITS.lookup_steps:,} components")
             part = todo.pop()
             if part == b"..":
                 real = real.rpartition(b"/")[0]
@@ -252,7 +258,7 @@ class Filesystem:
             if kind == SYMLINK and entry is not None and (any(todo) or follow_last):
                 links += 1
                 target = squash.target(entry)
-                if links > LIMITS.links or len(todo) > LIMITS.path:
+                if links > LIMITS.links:
                     return None
                 real = b"" if target[:1] == b"/" else parent
                 todo.extend(target.split(b"/")[::-1])

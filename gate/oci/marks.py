@@ -2,24 +2,24 @@
 
 A signature is a text that a program's own source holds and its releases have kept for years: an error message, a usage
 text, a line it writes. So it survives stripping, static linking and every architecture, and a copy under another name
-carries it. Each was compared with the tags of its project and with real builds; the comments say where it stands and
-which releases have it.
+carries it. Each was compared with the tags of its project and with real builds (tdnf and microdnf with the tags alone);
+the comments say where it stands and which releases have it.
 
 Not seen are programs that are packed, compressed or changed in order to hide, and scripts, for which their interpreter
 counts. Where a program is a thin front of a library, the signature stands in the program if it has a text of its own
 (`apt`, `apk`, `rpm`), else in the library (`libpython`, `libperl`, `libruby`, `libnode`).
 
-Speed decides the form. `bytes.find` skips by the length of what it looks for: on programs and libraries it takes 0.06 s a
-GiB for 90 bytes, 0.12 s for 30 and 0.4 s for 8, where one regular expression of all takes 12 s. Hence one literal search
-for each text, and texts of 40 bytes and more wherever the source has one. And half of the bytes of most images are
-libraries, which nobody can start: there only what is built as a library is looked for.
+One automaton searches for all texts at once, at several GiB a second where it can use vector instructions; forty plain
+searches take twenty times as long, one regular expression eight hundred times.
 """
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import cache
 
+from ahocorasick_rs import MATCHKIND_LEFTMOST_FIRST, BytesAhoCorasick
 from msgspec import Struct
 
 
@@ -36,43 +36,48 @@ class Kind(StrEnum):
 class Signature(Struct, frozen=True):
     """How a program is recognised: any one of `needles` in its content is enough.
 
-    `name` is what an index keeps, `title` what a message calls the program. `library` says that it is built as a library
-    too. One program can carry several signatures: BusyBox has `busybox`, `ash` if it has that shell, and `dpkg` if it has
-    that applet.
+    `name` is what an index keeps, `title` what a message calls the program. One program can carry several signatures:
+    BusyBox has `busybox`, `ash` if it has that shell, and `dpkg` if it has that applet.
     """
 
     name: str
     kind: Kind
     title: str
     needles: tuple[bytes, ...]
-    library: bool = False
 
 
-def _shell(name: str, title: str, *needles: bytes, library: bool = False) -> Signature:
-    return Signature(name, Kind.SHELL, title, needles, library)
+def _shell(name: str, title: str, *needles: bytes) -> Signature:
+    return Signature(name, Kind.SHELL, title, needles)
 
 
 def _manager(name: str, title: str, *needles: bytes) -> Signature:
     return Signature(name, Kind.PACKAGE_MANAGER, title, needles)
 
 
-def _interpreter(name: str, title: str, *needles: bytes, library: bool = False) -> Signature:
-    return Signature(name, Kind.INTERPRETER, title, needles, library)
+def _interpreter(name: str, title: str, *needles: bytes) -> Signature:
+    return Signature(name, Kind.INTERPRETER, title, needles)
 
 
 SIGNATURES = (
     # variables.c, bash 3.0 to 5.3
-    _shell("bash", "Bash", b"pop_var_context: head of shell_variables not a function context"),
+    _shell(
+        "bash",
+        "Bash",
+        b"pop_var_context: head of shell_variables not a function context",
+        b"GNU bash, version ",
+    ),
     # parser.c of dash 0.5.5 to 0.5.12, of klibc and the BSDs; ash.c, BusyBox 0.60 to 1.38
     _shell(
-        "ash", "dash, BusyBox ash or another Almquist shell", b"EOF in backquote substitution", library=True
+        "ash",
+        "dash, BusyBox ash or another Almquist shell",
+        b"EOF in backquote substitution",
     ),
-    # hush.c, BusyBox 1.16 to 1.38
+    # hush.c, BusyBox 1.15 to 1.38
     _shell("hush", "BusyBox hush", b"unexpected EOF in here document"),
     # jobs.c of pdksh and what came from it: mksh R24 to R59, the shell of Android, lksh, posh, the ksh of OpenBSD
     _shell("mksh", "mksh or another shell of the pdksh family", b"argument must be %job or process id"),
     # data/msg.c, ksh 93u+ and 93u+m 1.0; also in shcomp, which is the same program
-    _shell("ksh93", "KornShell 93", b"shell will timeout in 60 seconds due to inactivity", library=True),
+    _shell("ksh93", "KornShell 93", b"shell will timeout in 60 seconds due to inactivity"),
     # module.c, zsh 3.1 to 5.9
     _shell("zsh", "Z shell", b"module %s is in use by another module and cannot be unloaded"),
     # sh.err.c, tcsh 6.07 to 6.24; the csh of BSD
@@ -96,8 +101,7 @@ SIGNATURES = (
         "busybox",
         Kind.MULTI_CALL,
         "BusyBox",
-        (b"BusyBox is a multi-call binary that combines many common Unix",),
-        library=True,
+        (b"BusyBox is a multi-call binary that combines many common Unix", b"BusyBox v1."),
     ),
     # toys/other/help.c, toybox 0.2 to 0.8.13; main.c, toybox 0.8.5 to 0.8.13, where help texts are compressed
     Signature(
@@ -159,28 +163,24 @@ SIGNATURES = (
         "python",
         "Python",
         b"participates in gc and is a base type but has inappropriate tp_free slot",
-        library=True,
     ),
     # perl.c, Perl 5.10 to 5.42
     _interpreter(
         "perl",
         "Perl",
         b"Perl may be copied only under the terms of either the Artistic License or the",
-        library=True,
     ),
     # vm_insnhelper.c, Ruby 2.7 to 3.3
     _interpreter(
         "ruby",
         "Ruby",
         b"implicit argument passing of super from method defined by define_method() is not supported.",
-        library=True,
     ),
     # lib/_http_client.js, which Node.js 8 to 24 hold as text
     _interpreter(
         "node",
         "Node.js",
         b"ClientRequest.prototype.setNoDelay = function setNoDelay(noDelay) {",
-        library=True,
     ),
     # lua.c, Lua 5.1 to 5.4; luajit.c, LuaJIT 2.1; also in luac
     _interpreter("lua", "Lua", b"cannot create state: not enough memory"),
@@ -189,9 +189,8 @@ SIGNATURES = (
         "php",
         "PHP",
         b'Unable to find the wrapper "%s" - did you forget to enable it when you configured PHP?',
-        library=True,
     ),
-    # io.c, gawk 3.1 to 5.3
+    # io.c, gawk 4.0 to 5.3
     _interpreter(
         "gawk", "gawk", b"reached system limit for open files: starting to multiplex file descriptors"
     ),
@@ -204,26 +203,24 @@ SIGNATURES = (
         b"huge string/format (%d chars) in printf %.30s... ran format() out of memory",
     ),
     # runtime/proc.go, Go 1.0 to 1.26: there even if the build information is not that scanners read
-    Signature("go", Kind.GO, "Go program", (b"all goroutines are asleep - deadlock!",), library=True),
+    Signature("go", Kind.GO, "Go program", (b"all goroutines are asleep - deadlock!",)),
 )
 """Every program that is recognised. A name stands here once."""
 
-_Needles = tuple[tuple[bytes, str], ...]
-_IN_PROGRAMS: _Needles = tuple((needle, mark.name) for mark in SIGNATURES for needle in mark.needles)
-_IN_LIBRARIES: _Needles = tuple(
-    (needle, mark.name) for mark in SIGNATURES if mark.library for needle in mark.needles
-)
-_OVERLAP = max(len(needle) for needle, _ in _IN_PROGRAMS) - 1
+_NEEDLES = tuple((needle, signature.name) for signature in SIGNATURES for needle in signature.needles)
+_OVERLAP = max(len(needle) for needle, _ in _NEEDLES) - 1
 """Bytes of a needle that can stand before the border of two ranges."""
-_HEADER = 32
-"""Bytes of an ELF header up to and with the entry point, in the form for 64 bits."""
-_ENTRY_POINTS = {b"\1": slice(24, 28), b"\2": slice(24, 32)}
-"""Where the entry point stands, by the class of the file (System V ABI, "ELF Header")."""
 
 
 def names(*kinds: Kind) -> frozenset[str]:
     """Return the names of all signatures of these kinds."""
     return frozenset(signature.name for signature in SIGNATURES if signature.kind in kinds)
+
+
+@cache
+def _searcher() -> BytesAhoCorasick:
+    """Return the automaton. Only the leftmost kinds of match use vector instructions; no needle begins inside another."""
+    return BytesAhoCorasick([needle for needle, _ in _NEEDLES], matchkind=MATCHKIND_LEFTMOST_FIRST)
 
 
 class ContentScan:
@@ -232,43 +229,29 @@ class ContentScan:
     Between two calls it keeps less than the longest needle, so a needle across a border is found.
     """
 
-    __slots__ = ("_found", "_left", "_needles", "_tail")
+    __slots__ = ("_found", "_left", "_search", "_tail")
 
     def __init__(self, size: int) -> None:
         self._left = size
-        self._needles: _Needles | None = None
-        self._found: set[str] = set()
+        self._found: set[int] = set()
         self._tail = b""
+        self._search = _searcher().find_matches_as_indexes
 
     def feed(self, buffer: bytes, start: int, end: int) -> None:
         """Search the next part of the file, `buffer[start:end]`, without copying it."""
         self._left -= end - start
-        border = self._tail + buffer[start : min(end, start + _OVERLAP)]
-        if self._needles is None and len(border) >= _HEADER:
-            self._needles = _IN_PROGRAMS if _can_start(border) else _IN_LIBRARIES
-        if self._needles is not None:
-            if self._tail:
-                self._search(self._needles, border, 0, len(border))
-            self._search(self._needles, buffer, start, end)
+        if self._tail:
+            self._note(self._tail + buffer[start : min(end, start + _OVERLAP)])
+        self._note(memoryview(buffer)[start:end])
         if self._left > 0:
             self._tail = (self._tail + buffer[max(start, end - _OVERLAP) : end])[-_OVERLAP:]
 
-    def _search(self, needles: _Needles, buffer: bytes, start: int, end: int) -> None:
-        find = buffer.find
-        hits = [name for needle, name in needles if find(needle, start, end) >= 0]
-        if hits:
-            self._found.update(hits)
-            self._needles = tuple(pair for pair in needles if pair[1] not in self._found)
+    def _note(self, content: bytes | memoryview) -> None:
+        self._found.update(needle for needle, _, _ in self._search(content))
 
     def marks(self) -> tuple[str, ...]:
         """Return the names of the signatures found so far, sorted."""
-        return tuple(sorted(self._found))
-
-
-def _can_start(header: bytes) -> bool:
-    """Whether an ELF file has an entry point: without one, neither the kernel nor the dynamic loader can start it."""
-    place = _ENTRY_POINTS.get(header[4:5])
-    return place is None or any(header[place])
+        return tuple(sorted({_NEEDLES[needle][1] for needle in self._found}))
 
 
 _LINE = 256

@@ -80,6 +80,7 @@ class Squash:
     def _apply(self, layer: LayerIndex, start: int) -> None:
         """Apply one layer whose first entry has the number `start`."""
         tree, real_paths, directories, followed = self.tree, self._real, self.directories, self._followed
+        moved, deleted = self.moved, self._deleted
         for entry, (path, kind) in enumerate(zip(layer.paths, layer.types, strict=True), start):
             if kind == OPAQUE:
                 self._hide_lower(path, start)
@@ -88,10 +89,10 @@ class Squash:
             real = real_paths.get(parent)
             if real is None:
                 real = self._directory(parent)
-            if real != parent or self.moved:
+            if moved or real != parent:
                 path = self._move(entry, path, _join(real, base), start)
             if kind == DIRECTORY:
-                if path in followed or path in self._deleted:
+                if path in followed or path in deleted:
                     self._create(path, entry, start)
             elif kind == WHITEOUT or path in directories or path in followed:
                 self._forget(path, entry)

@@ -82,8 +82,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asks_scanners(self) -> bool:
-        """Whether a rule judges what scanners find, here or perhaps in a scope."""
-        return bool(self.scopes) or bool(_judging_scanners(self.settings))
+        """Whether scanners run, as far as is known before an image has a name: a scope may select further rules."""
+        selected = any({ScanRuns, Vulnerabilities} & set(setting.rule.evidence) for setting in self.settings)
+        return bool(self.scanners_required) and (selected or bool(self.scopes))
 
     def for_subject(self, names: Sequence[Reference]) -> Policy:
         """Return the policy for an image of these names, with the matching scopes applied, later ones last.
@@ -189,8 +190,12 @@ def check_scanners(settings: Sequence[RuleSetting], required: Sequence[str], whe
 
 
 def _judging_scanners(settings: Sequence[RuleSetting]) -> list[str]:
-    """Return the ids of the rules that judge what scanners find."""
-    return [setting.rule.id for setting in settings if {ScanRuns, Vulnerabilities} & set(setting.rule.evidence)]
+    """Return the ids of the rules that cannot do without what scanners find."""
+    return [
+        setting.rule.id
+        for setting in settings
+        if {ScanRuns, Vulnerabilities} & set(setting.rule.evidence) and not setting.rule.without_scanners
+    ]
 
 
 def _setting(identifier: str, entry: Node, rules: Mapping[str, Rule]) -> RuleSetting | None:

@@ -103,4 +103,5 @@ RULE = Rule(
     remediation="Rebuild on a base image of a supported release.",
     severity=Severity.HIGH,
     check=check,
+    without_scanners=True,
 )

@@ -50,7 +50,9 @@ def layouts(image: Image, other: Image) -> dict[str, Files]:
     """OCI layouts of `image` alone or along with `other`, by tool; packed as a tar file they are OCI archives."""
     attested, both = build_index([image], attested=True), build_index([image, other], attested=True)
     single = build_index([image])
-    outer = Blob(INDEX, encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [single.manifest.descriptor()]}))
+    outer = Blob(
+        INDEX, encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [single.manifest.descriptor()]})
+    )
     tag: Json = {"annotations": {REFERENCE_NAME: TAG}}
     return {
         "skopeo": listed((image, tag)),
@@ -61,7 +63,8 @@ def layouts(image: Image, other: Image) -> dict[str, Files]:
         "buildx-oci": listed((attested, containerd_names())),
         "buildx-oci-two-platforms": listed((both, containerd_names())),
         "buildx-oci-two-names": listed(
-            (attested, containerd_names()), (attested, containerd_names("registry.example.com/shop/api:latest"))
+            (attested, containerd_names()),
+            (attested, containerd_names("registry.example.com/shop/api:latest")),
         ),
         "bazel": listed((single, {})),
         "index-in-index": {**listed((Index(outer, single.images), {})), **blob_files(single.manifest.data)},
@@ -71,13 +74,19 @@ def layouts(image: Image, other: Image) -> dict[str, Files]:
     }
 
 
-def listed(*subjects: tuple[Image | Index, Json]) -> Files:
+def listed(*subjects: tuple[Image | Index, Mapping[str, Any]]) -> Files:
     """A layout whose index.json lists these, each with further members of its descriptor."""
     files: Files = {}
     for subject, _ in subjects:
         files |= blob_files(*subject.blobs())
-    index = {"schemaVersion": 2, "manifests": [subject.manifest.descriptor(**more) for subject, more in subjects]}
-    return files | {"index.json": file(encode(index)), "oci-layout": file('{"imageLayoutVersion": "1.0.0"}\n')}
+    index = {
+        "schemaVersion": 2,
+        "manifests": [subject.manifest.descriptor(**more) for subject, more in subjects],
+    }
+    return files | {
+        "index.json": file(encode(index)),
+        "oci-layout": file('{"imageLayoutVersion": "1.0.0"}\n'),
+    }
 
 
 def containers_image(image: Image) -> Files:
@@ -108,7 +117,10 @@ def jib(image: Image) -> Files:
     """What Jib writes: compressed layers, and a configuration with a fixed name."""
     layers = [f"{layer.diff_id.removeprefix('sha256:')}.tar.gz" for layer in image.layers]
     files: Files = {name: file(layer.data) for name, layer in zip(layers, image.layers, strict=True)}
-    return files | {"config.json": file(image.config.data), "manifest.json": _manifest_json("config.json", layers)}
+    return files | {
+        "config.json": file(image.config.data),
+        "manifest.json": _manifest_json("config.json", layers),
+    }
 
 
 def nix(image: Image) -> Files:
@@ -125,7 +137,11 @@ def containerd_archive(image: Image, listed: Image | Index) -> Files:
     blobs = blob_files(*image.blobs(), *listed.blobs())
     layers = [f"blobs/sha256/{layer.digest.removeprefix('sha256:')}" for layer in image.layers]
     config = f"blobs/sha256/{image.config.digest.removeprefix('sha256:')}"
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed.manifest.descriptor(**containerd_names())]}
+    index = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [listed.manifest.descriptor(**containerd_names())],
+    }
     return {
         **blobs,
         "index.json": file(encode(index)),

@@ -31,11 +31,13 @@ def test_a_digest_is_printed_as_it_was_read(text: str) -> None:
 )  # fmt: skip
 def test_what_is_no_digest_is_malformed(value: Any) -> None:
     """J13: digests become file names."""
-    with pytest.raises(MalformedImage, match="^the layer "):
+    with pytest.raises(MalformedImage, match=r"^the layer "):
         Digest.parse(value, "the layer")
 
 
-@pytest.mark.parametrize("value", ["md5:d41d8cd98f00b204e9800998ecf8427e", f"sha384:{HEX}", f"blake3:{HEX}", f"sha256+b64u:{HEX}"])
+@pytest.mark.parametrize(
+    "value", ["md5:d41d8cd98f00b204e9800998ecf8427e", f"sha384:{HEX}", f"blake3:{HEX}", f"sha256+b64u:{HEX}"]
+)
 def test_an_algorithm_that_cannot_be_verified_is_unavailable(value: str) -> None:
     with pytest.raises(Unavailable, match="uses the algorithm") as error:
         Digest.parse(value)
@@ -52,9 +54,10 @@ def test_messages_stay_short() -> None:
 @given(st.text() | st.from_regex(r"[a-z0-9+._-]{0,8}:[A-Za-z0-9=_-]{0,70}", fullmatch=True))
 def test_any_text_is_a_digest_or_refused(text: str) -> None:
     try:
-        assert str(Digest.parse(text)) == text
-    except Unavailable as error:
-        assert error.message
+        digest = Digest.parse(text)
+    except Unavailable:
+        return
+    assert str(digest) == text
 
 
 @pytest.mark.parametrize(
@@ -130,13 +133,13 @@ def test_a_descriptor_is_read_whole() -> None:
 )  # fmt: skip
 def test_a_wrong_field_is_malformed(change: dict[str, Any]) -> None:
     """J12, J13 and the fields that readers match without regard to case."""
-    with pytest.raises(MalformedImage, match="^it"):
+    with pytest.raises(MalformedImage, match=r"^it"):
         Descriptor.from_json({**DESCRIPTOR, **change}, "it")
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1, {}])
 def test_what_is_no_descriptor_is_malformed(value: Any) -> None:
-    with pytest.raises(MalformedImage, match="^it"):
+    with pytest.raises(MalformedImage, match=r"^it"):
         Descriptor.from_json(value, "it")
 
 

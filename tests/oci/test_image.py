@@ -24,5 +24,5 @@ def test_one_without_a_manifest_is_known_by_its_configuration() -> None:
 
 def test_nothing_is_shared_between_what_was_opened() -> None:
     first, second = Opened(MANIFEST, ()), Opened(MANIFEST, ())
-    assert first.left_out == first.failed == {}
+    assert (first.left_out, first.failed) == ({}, {})
     assert first.left_out is not second.left_out

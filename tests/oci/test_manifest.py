@@ -29,7 +29,11 @@ DIGITS = ["a" * 64, "b" * 64, "c" * 64]
 DESCRIPTORS = [{"mediaType": OCI_LAYER, "digest": f"sha256:{digits}", "size": 1} for digits in DIGITS]
 CONFIG = {**DESCRIPTORS[0], "mediaType": OCI_CONFIG}
 MANIFEST: Json = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": CONFIG, "layers": DESCRIPTORS[1:]}
-INDEX: Json = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{**DESCRIPTORS[0], "mediaType": OCI_MANIFEST}]}
+INDEX: Json = {
+    "schemaVersion": 2,
+    "mediaType": OCI_INDEX,
+    "manifests": [{**DESCRIPTORS[0], "mediaType": OCI_MANIFEST}],
+}
 IMAGE_CONFIG: Json = {
     "architecture": "arm",
     "os": "linux",
@@ -118,7 +122,9 @@ def test_the_type_may_stand_in_the_body_the_descriptor_or_both() -> None:
         pytest.param(without(MANIFEST, "config"), id="no-config"),
         pytest.param(manifest(config=[]), id="config-list"),
         pytest.param(manifest(config={**CONFIG, "mediaType": ""}), id="J8-no-type"),
-        pytest.param(manifest(config={**CONFIG, "mediaType": "application/vnd.oci.empty.v1+json"}), id="J8-empty"),
+        pytest.param(
+            manifest(config={**CONFIG, "mediaType": "application/vnd.oci.empty.v1+json"}), id="J8-empty"
+        ),
         pytest.param(manifest(config={**CONFIG, "mediaType": OCI_CONFIG.upper()}), id="J8-upper-case"),
         pytest.param(manifest(layers={}), id="layers-object"),
         pytest.param(manifest(layers=[[]]), id="layers-lists"),
@@ -142,7 +148,8 @@ def test_as_many_layers_as_the_limit() -> None:
 def test_an_artifact_is_read_whatever_its_types() -> None:
     odd = [{**DESCRIPTORS[1], "mediaType": "application/x"}, {**DESCRIPTORS[2], "mediaType": "application/y"}]
     found, types = artifact_content(manifest(config={**CONFIG, "mediaType": "application/z"}, layers=odd))
-    assert (found.media_type, types) == ("application/z", {"application/x", "application/y"})
+    assert found.media_type == "application/z"
+    assert types == {"application/x", "application/y"}
 
 
 def test_an_index_is_read() -> None:
@@ -209,7 +216,7 @@ def test_history_and_layers_are_matched_or_not_at_all() -> None:
     [
         pytest.param(config(Config={"User": "root"}), id="J2-config-and-Config"),
         pytest.param(runtime(user="root"), id="J2-User-and-user"),
-        pytest.param(runtime(**{"U\u017fer": "root"}), id="J2-long-s"),
+        pytest.param(config(config={"User": "1000", "U\u017fer": "root"}), id="J2-long-s"),
         pytest.param(runtime(Healthcheck={"Test": ["NONE"], "test": ["CMD"]}), id="J2-Test-and-test"),
         pytest.param(config(rootfs={**IMAGE_CONFIG["rootfs"], "Diff_IDs": []}), id="J2-diff_ids"),
         pytest.param(config(RootFS={}), id="J2-rootfs"),
@@ -246,7 +253,7 @@ def test_history_and_layers_are_matched_or_not_at_all() -> None:
     ],
 )  # fmt: skip
 def test_a_configuration_with_two_readings_is_malformed(document: bytes) -> None:
-    with pytest.raises(MalformedImage, match="^the image configuration") as error:
+    with pytest.raises(MalformedImage, match=r"^the image configuration") as error:
         ImageConfig.from_bytes(document)
     assert len(str(error.value)) < 500
 
@@ -269,7 +276,9 @@ VALUES = st.recursive(
      (artifact_content, MANIFEST)],
 )  # fmt: skip
 @given(data=st.data())
-def test_any_change_is_read_or_refused(read: Callable[[bytes], object], document: Json, data: st.DataObject) -> None:
+def test_any_change_is_read_or_refused(
+    read: Callable[[bytes], object], document: Json, data: st.DataObject
+) -> None:
     """Whatever stands in whatever place: a value, or `Unavailable`."""
     changed = json.loads(json.dumps(document))
     place: Any = changed
@@ -279,7 +288,9 @@ def test_any_change_is_read_or_refused(read: Callable[[bytes], object], document
             place[key] = data.draw(VALUES)
             break
         place = place[key]
+    data_read = json.dumps(changed).encode()
     try:
-        assert read(json.dumps(changed).encode())
-    except Unavailable as error:
-        assert error.message
+        read(data_read)
+    except Unavailable:
+        return
+    assert read(data_read) == read(data_read)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gate.oci.marks import SIGNATURES, ContentScan, Kind, Signature, names, script_interpreter
@@ -72,6 +72,7 @@ def test_the_same_content_has_the_same_marks_however_it_is_cut(
 
 @given(st.binary(max_size=400), st.integers(1, 300))
 def test_only_a_whole_needle_counts(content: bytes, step: int) -> None:
+    assume(not any(needle in content for needle in NEEDLES))
     broken = PROGRAM + BASH[:-1] + b"\0" + BASH[1:] + content
     assert "bash" not in scan(broken, range(step, len(broken), step))
 
@@ -101,14 +102,9 @@ def test_nothing_is_found_where_nothing_is(content: bytes) -> None:
     assert scan(content, [len(content) // 2]) == ()
 
 
-@pytest.mark.parametrize("library", [LIBRARY, LIBRARY_32])
-def test_a_file_that_cannot_start_is_searched_for_what_is_built_as_a_library(library: bytes) -> None:
-    assert scan(library + BASH + PYTHON) == ("python",)
-
-
-@pytest.mark.parametrize("header", [PROGRAM, PROGRAM_32, PROGRAM.replace(b"\x7fELF\x02", b"\x7fELF\x07")])
-def test_a_file_that_may_start_is_searched_for_everything(header: bytes) -> None:
-    assert scan(header + BASH + PYTHON) == ("bash", "python")
+@pytest.mark.parametrize("head", [PROGRAM, PROGRAM_32, LIBRARY, LIBRARY_32])
+def test_programs_and_libraries_are_searched_alike(head: bytes) -> None:
+    assert scan(head + BASH + PYTHON) == ("bash", "python")
 
 
 def test_the_kept_state_is_small_whatever_the_file_holds() -> None:
@@ -123,9 +119,9 @@ def test_the_kept_state_is_small_whatever_the_file_holds() -> None:
     assert peak < 16 * 1024
 
 
-def test_signatures_are_distinct_and_long_enough_to_be_fast() -> None:
+def test_signatures_are_distinct_and_long_enough_to_mean_something() -> None:
     assert len({signature.name for signature in SIGNATURES}) == len(SIGNATURES)
-    assert all(len(needle) > 20 for needle in NEEDLES)
+    assert all(len(needle) > 10 for needle in NEEDLES)
     assert not [(a, b) for a in NEEDLES for b in NEEDLES if a is not b and a in b]
 
 

@@ -109,7 +109,9 @@ def test_the_parts_of_a_name() -> None:
     assert Reference.parse("alpine") == Reference("docker.io", "library/alpine", "", None)
 
 
-HOSTS = st.from_regex(r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,5}[a-zA-Z0-9])?\.){1,3}[a-z]{2,4}(:[1-9][0-9]{0,3})?", fullmatch=True)
+HOSTS = st.from_regex(
+    r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,5}[a-zA-Z0-9])?\.){1,3}[a-z]{2,4}(:[1-9][0-9]{0,3})?", fullmatch=True
+)
 SEGMENTS = st.from_regex(re.compile(r"[a-z0-9]+((\.|_|__|-{1,3})[a-z0-9]+){0,2}", re.ASCII), fullmatch=True)
 TAGS = st.from_regex(re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,20}", re.ASCII), fullmatch=True)
 DIGESTS = st.from_regex(re.compile(r"sha256:[0-9a-f]{64}", re.ASCII), fullmatch=True)

@@ -200,7 +200,7 @@ def test_values_have_the_type_that_is_asked_for(
     for value, expected in good:
         assert read(value, "it") == expected
     for value in bad:
-        with pytest.raises(MalformedImage, match="^it "):
+        with pytest.raises(MalformedImage, match=r"^it "):
             read(value, "it")
 
 
@@ -214,9 +214,9 @@ def test_the_message_names_what_is_there(value: Any, kind: str) -> None:
 
 
 def test_the_message_names_null_and_strings() -> None:
-    with pytest.raises(MalformedImage, match="^it is null, not an object"):
+    with pytest.raises(MalformedImage, match=r"^it is null, not an object"):
         named_fields(None, (), "it")
-    with pytest.raises(MalformedImage, match="^it is a string, not a list of strings"):
+    with pytest.raises(MalformedImage, match=r"^it is a string, not a list of strings"):
         texts("a", "it")
-    with pytest.raises(MalformedImage, match="^it has 3 items; at most 2 are read"):
+    with pytest.raises(MalformedImage, match=r"^it has 3 items; at most 2 are read"):
         objects([1, 2, 3], "it", limit=2)

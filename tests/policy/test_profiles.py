@@ -44,9 +44,10 @@ def test_audit_only_warns() -> None:
     }
 
 
-def test_strict_denies_everything_also_what_is_unknown() -> None:
+def test_strict_denies_everything_also_what_is_unknown_apart_from_dates_that_distroless_lacks() -> None:
     strict = settings("strict")
-    assert {(found.action, found.on_unknown) for found in strict.values()} == {(Action.DENY, Action.DENY)}
+    assert {found.action for found in strict.values()} == {Action.DENY}
+    assert [name for name, found in strict.items() if found.on_unknown is Action.WARN] == ["last-patched"]
     options = strict["vulnerabilities"].options
     assert isinstance(options, VulnerabilitiesOptions)
     assert options.unrated == "deny"

@@ -34,7 +34,10 @@ def open_archive(open_image: Open, tmp_path: Path) -> Open:
     """Open an archive of these members; `choice` is the name, tag or digest, `source` the kind."""
 
     def opened(
-        files: Mapping[str, Entry], choice: str = "", source: str = "docker-archive", wanted: Platform | None = None
+        files: Mapping[str, Entry],
+        choice: str = "",
+        source: str = "docker-archive",
+        wanted: Platform | None = None,
     ) -> Opened:
         path = write_archive(files, tmp_path / "image.tar")
         return open_image(f"{source}:{path}{f':{choice}' if choice else ''}", wanted)

@@ -11,7 +11,14 @@ from gate.errors import IntegrityError, InvalidInput, MalformedImage, Unavailabl
 from gate.limits import LIMITS
 from samples.images.builder import encode
 from samples.images.entries import Entry, file
-from samples.images.layout import CONTAINERD_NAME, REFERENCE_NAME, blob_files, oci_layout, write_archive, write_directory
+from samples.images.layout import (
+    CONTAINERD_NAME,
+    REFERENCE_NAME,
+    blob_files,
+    oci_layout,
+    write_archive,
+    write_directory,
+)
 from tests.kit.hostile_images import CLEAN, CLEAN_IMAGE, DIRTY_IMAGE
 from tests.kit.shapes import containerd_names, listed
 from tests.sources.conftest import Open
@@ -28,7 +35,12 @@ def tagged(*tags: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("choice", "digest"),
-    [("clean", CLEAN_DIGEST), ("dirty", DIRTY_DIGEST), (CLEAN_DIGEST, CLEAN_DIGEST), (DIRTY_DIGEST, DIRTY_DIGEST)],
+    [
+        ("clean", CLEAN_DIGEST),
+        ("dirty", DIRTY_DIGEST),
+        (CLEAN_DIGEST, CLEAN_DIGEST),
+        (DIRTY_DIGEST, DIRTY_DIGEST),
+    ],
 )
 def test_one_of_several_is_chosen_by_tag_or_digest(choice: str, digest: str, open_layout: Open) -> None:
     opened = open_layout(TWO, choice)
@@ -42,12 +54,20 @@ def test_by_digest_as_people_write_it(open_image: Open, tmp_path: Path) -> None:
 
 
 def test_by_any_of_its_names(open_layout: Open) -> None:
-    files = listed((CLEAN_IMAGE, containerd_names("registry.example.com:5000/a:1")), (DIRTY_IMAGE, tagged("2")))
-    for choice, digest in (("1", CLEAN_DIGEST), ("registry.example.com:5000/a:1", CLEAN_DIGEST), ("2", DIRTY_DIGEST)):
+    files = listed(
+        (CLEAN_IMAGE, containerd_names("registry.example.com:5000/a:1")), (DIRTY_IMAGE, tagged("2"))
+    )
+    for choice, digest in (
+        ("1", CLEAN_DIGEST),
+        ("registry.example.com:5000/a:1", CLEAN_DIGEST),
+        ("2", DIRTY_DIGEST),
+    ):
         assert str(open_layout(files, choice).digest) == digest
 
 
-@pytest.mark.parametrize("choice", ["nowhere", "Clean", "clea", "", CLEAN_DIGEST[:30], f"sha256:{'0' * 64}", f"md5:{'0' * 32}"])
+@pytest.mark.parametrize(
+    "choice", ["nowhere", "Clean", "clea", "", CLEAN_DIGEST[:30], f"sha256:{'0' * 64}", f"md5:{'0' * 32}"]
+)
 def test_what_is_not_there_or_not_chosen_is_a_wrong_request(choice: str, open_layout: Open) -> None:
     """D5: the message lists what can be chosen."""
     with pytest.raises(InvalidInput) as error:
@@ -78,7 +98,9 @@ def test_one_image_under_several_names_has_them_all(open_layout: Open) -> None:
     assert open_layout(files, "1").images[0].names == ("1",)
 
 
-@pytest.mark.parametrize("more", [{"mediaType": "application/vnd.oci.image.index.v1+json"}, {"size": 1}], ids=str)
+@pytest.mark.parametrize(
+    "more", [{"mediaType": "application/vnd.oci.image.index.v1+json"}, {"size": 1}], ids=str
+)
 def test_one_digest_that_is_described_in_two_ways(more: dict[str, Any], open_layout: Open) -> None:
     files = listed((CLEAN_IMAGE, {}), (CLEAN_IMAGE, {}))
     index = json.loads(files["index.json"].content)
@@ -166,7 +188,7 @@ def test_links_are_followed_because_content_is_verified(open_image: Open, tmp_pa
         (lambda path: os.symlink("/dev/zero", path), MalformedImage, "is not a regular file"),
         (lambda path: os.symlink(path, path), Unavailable, "cannot be read: Too many levels of symbolic links"),
         (os.mkdir, Unavailable, "cannot be read: Is a directory"),
-        (lambda path: None, Unavailable, "is not in the layout"),
+        (Path.exists, Unavailable, "is not in the layout"),
         (lambda path: os.symlink("gone", path), Unavailable, "is not in the layout"),
     ],
     ids=["pipe", "device", "loop", "directory", "nothing", "dangling"],
@@ -193,7 +215,10 @@ def test_a_disk_that_fails(open_image: Open, tmp_path: Path) -> None:
 
 def test_nothing_is_believed_before_it_is_verified(open_layout: Open) -> None:
     """J11: the bytes of the dirty image under the digests of the clean one."""
-    for clean, dirty in ((CLEAN_IMAGE.manifest, DIRTY_IMAGE.manifest), (CLEAN_IMAGE.config, DIRTY_IMAGE.config)):
+    for clean, dirty in (
+        (CLEAN_IMAGE.manifest, DIRTY_IMAGE.manifest),
+        (CLEAN_IMAGE.config, DIRTY_IMAGE.config),
+    ):
         (path,) = blob_files(clean.data)
         with pytest.raises(IntegrityError):
             open_layout(ONE | {path: file(dirty.data)})

@@ -64,7 +64,11 @@ def test_archives(shape: str, source: str, open_image: Open, tmp_path: Path) -> 
 @pytest.mark.parametrize("source", ["oci:", "", "oci-archive:", "archive:"])
 def test_layouts(shape: str, source: str, open_image: Open, tmp_path: Path) -> None:
     packed = "archive" in source
-    path = write_archive(LAYOUTS[shape], tmp_path / "image.tar") if packed else write_directory(LAYOUTS[shape], tmp_path / "image")
+    path = (
+        write_archive(LAYOUTS[shape], tmp_path / "image.tar")
+        if packed
+        else write_directory(LAYOUTS[shape], tmp_path / "image")
+    )
     source = "" if source == "archive:" else source
     check(open_image(f"{source}{path}"), shape)
     if source and shape in TAGGED:
@@ -76,16 +80,24 @@ def test_one_platform_of_every_shape(shape: str, open_image: Open, tmp_path: Pat
     path = write_archive({**ARCHIVES, **LAYOUTS}[shape], tmp_path / "image.tar")
     amd64, arm64 = open_image(path, AMD64), open_image(path, ARM64)
     assert [image.platform for image in amd64.images] == [AMD64]
-    assert [image.platform.normalised() for image in arm64.images] == ([ARM64] if shape in TWO_PLATFORMS else [])
+    assert [image.platform.normalised() for image in arm64.images] == (
+        [ARM64] if shape in TWO_PLATFORMS else []
+    )
     for opened, other in ((amd64, "linux/arm64/v8"), (arm64, "linux/amd64")):
         reason = opened.left_out.get(other)
-        assert reason == ("not the platform that was asked for" if shape in TWO_PLATFORMS or opened is arm64 else None)
+        assert reason == (
+            "not the platform that was asked for" if shape in TWO_PLATFORMS or opened is arm64 else None
+        )
 
 
 def test_a_name_that_an_archive_and_its_layout_spell_differently(open_image: Open, tmp_path: Path) -> None:
     """By the name in manifest.json, by that of containerd, and, as a layout, by the tag."""
     path = write_archive(shapes.containerd_archive(IMAGE, IMAGE), tmp_path / "image.tar")
-    for reference in (f"docker-archive:{path}:{shapes.NAME}", f"oci-archive:{path}:{shapes.NAME}", f"oci-archive:{path}:1.4"):
+    for reference in (
+        f"docker-archive:{path}:{shapes.NAME}",
+        f"oci-archive:{path}:{shapes.NAME}",
+        f"oci-archive:{path}:1.4",
+    ):
         check(open_image(reference), reference)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -53,12 +53,19 @@ def listed(image: Image | Index, **more: Any) -> Json:
     return image.manifest.descriptor(**more)
 
 
-def on(architecture: str, variant: str = "", said: str | None = None) -> Json:
-    """An entry for a platform whose configuration says the variant `said`, or the same; its image's bytes under `blobs`."""
+class Listed(NamedTuple):
+    """An entry of an index, and the blobs behind it."""
+
+    entry: Json
+    blobs: tuple[bytes, ...]
+
+
+def on(architecture: str, variant: str = "", said: str | None = None) -> Listed:
+    """An image for a platform, whose configuration says the variant `said`, or the same."""
     platform = builder.Platform("linux", architecture, variant if said is None else said)
     image = build_image([CLEAN], replace(SETTINGS, platform=platform))
     stated = builder.Platform("linux", architecture, variant).as_json()
-    return {"entry": listed(image, platform=stated), "blobs": image.blobs()}
+    return Listed(listed(image, platform=stated), image.blobs())
 
 
 CLEAN_AMD64 = listed(CLEAN_IMAGE, **AMD64)
@@ -71,7 +78,10 @@ def test_every_platform_is_opened(open_layout: Open) -> None:
     opened = open_layout(oci_layout({"": index}))
     assert str(opened.digest) == index.manifest.digest
     assert [str(image.platform) for image in opened.images] == ["linux/amd64", "linux/arm64"]
-    assert [str(image.digest) for image in opened.images] == [CLEAN_IMAGE.manifest.digest, arm64.manifest.digest]
+    assert [str(image.digest) for image in opened.images] == [
+        CLEAN_IMAGE.manifest.digest,
+        arm64.manifest.digest,
+    ]
     assert set(opened.left_out.values()) == {"an attestation"}
     assert len(opened.left_out) == 2
 
@@ -82,13 +92,17 @@ def test_every_platform_is_opened(open_layout: Open) -> None:
         pytest.param({**listed(DIRTY_IMAGE), "mediaType": OTHER}, id="another-type"),
         pytest.param({**listed(DIRTY_IMAGE), "mediaType": ""}, id="empty-type"),
         pytest.param({k: v for k, v in listed(DIRTY_IMAGE).items() if k != "mediaType"}, id="no-type"),
-        pytest.param({**listed(DIRTY_IMAGE, **NOWHERE), "mediaType": OTHER}, id="another-type-for-no-platform"),
+        pytest.param(
+            {**listed(DIRTY_IMAGE, **NOWHERE), "mediaType": OTHER}, id="another-type-for-no-platform"
+        ),
         pytest.param({**listed(DIRTY_IMAGE, **AMD64), "mediaType": OTHER}, id="another-type-for-a-platform"),
-        pytest.param({**listed(build_index([DIRTY_IMAGE])), "mediaType": OTHER}, id="an-index-of-another-type"),
+        pytest.param(
+            {**listed(build_index([DIRTY_IMAGE])), "mediaType": OTHER}, id="an-index-of-another-type"
+        ),
     ],
 )
 def test_an_image_under_another_type_is_not_left_out(entry: Json, open_layout: Open) -> None:
-    """skopeo and podman run an entry without a platform on any, and tell by its content what it is."""
+    """Podman and skopeo run an entry without a platform on any, and tell by its content what it is."""
     blobs = (*BLOBS, *build_index([DIRTY_IMAGE]).blobs())
     opened = open_layout(index_of([CLEAN_AMD64, entry], blobs))
     (error,) = opened.failed.values()
@@ -97,7 +111,10 @@ def test_an_image_under_another_type_is_not_left_out(entry: Json, open_layout: O
 
 def test_an_image_without_a_platform_is_judged(open_layout: Open) -> None:
     opened = open_layout(index_of([CLEAN_AMD64, listed(DIRTY_IMAGE)], BLOBS))
-    assert [str(image.digest) for image in opened.images] == [CLEAN_IMAGE.manifest.digest, DIRTY_IMAGE.manifest.digest]
+    assert [str(image.digest) for image in opened.images] == [
+        CLEAN_IMAGE.manifest.digest,
+        DIRTY_IMAGE.manifest.digest,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -115,10 +132,14 @@ def test_an_artifact_that_reads_as_an_image_is_refused(config: bytes, open_layou
     opened = open_layout(index_of([CLEAN_AMD64, listed(image)], (*BLOBS, *image.blobs())))
     (error,) = opened.failed.values()
     assert isinstance(error, MalformedImage)
-    assert error.message == "an entry of the index is typed as an artifact, but engines can read it as an image"
+    assert (
+        error.message == "an entry of the index is typed as an artifact, but engines can read it as an image"
+    )
 
 
-@pytest.mark.parametrize("config", [b"{}", b"", b"\0asm\x01\0\0\0", b'{"name":"chart"}', b"[]", b"name: chart\n"], ids=repr)
+@pytest.mark.parametrize(
+    "config", [b"{}", b"", b"\0asm\x01\0\0\0", b'{"name":"chart"}', b"[]", b"name: chart\n"], ids=repr
+)
 def test_an_honest_artifact_is_left_out(config: bytes, open_layout: Open) -> None:
     chart = assemble(Blob(OTHER, config), [CLEAN])
     text = Blob("text/plain", b"hello")
@@ -148,7 +169,9 @@ def test_an_artifact_for_a_platform_is_an_image_that_is_none(open_layout: Open) 
         pytest.param(DIRTY_IMAGE, NOWHERE, "judged", id="an-image-for-no-platform"),
     ],
 )
-def test_an_annotation_alone_hides_nothing(image: Image, entry: Json, outcome: str, open_layout: Open) -> None:
+def test_an_annotation_alone_hides_nothing(
+    image: Image, entry: Json, outcome: str, open_layout: Open
+) -> None:
     opened = open_layout(index_of([CLEAN_AMD64, listed(image, **entry)], (*BLOBS, *image.blobs())))
     found = {"left out": len(opened.left_out), "failed": len(opened.failed), "judged": len(opened.images) - 1}
     assert found == {name: int(name == outcome) for name in found}
@@ -158,8 +181,12 @@ def test_an_annotation_alone_hides_nothing(image: Image, entry: Json, outcome: s
 def test_an_attestation_that_was_not_exported_is_left_out(wanted: Platform | None, open_layout: Open) -> None:
     """Docker does not always store the attestations of what it pulls."""
     attestation = attestation_of(CLEAN_IMAGE)
-    opened = open_layout(index_of([CLEAN_AMD64, listed(attestation, **ATTESTATION, **NOWHERE)], BLOBS), wanted=wanted)
-    assert opened.left_out == {attestation.manifest.digest: "said to be an attestation; it is not stored here"}
+    opened = open_layout(
+        index_of([CLEAN_AMD64, listed(attestation, **ATTESTATION, **NOWHERE)], BLOBS), wanted=wanted
+    )
+    assert opened.left_out == {
+        attestation.manifest.digest: "said to be an attestation; it is not stored here"
+    }
     assert (len(opened.images), opened.failed) == (1, {})
 
 
@@ -184,12 +211,12 @@ def test_an_attestation_with_other_bytes_is_no_attestation(open_layout: Open) ->
 
 def test_one_platform_that_fails_does_not_hide_the_others(open_layout: Open) -> None:
     arm64 = on("arm64")
-    files = index_of([arm64["entry"], CLEAN_AMD64], (*BLOBS, *arm64["blobs"]))
-    opened = open_layout(without(files, arm64["blobs"][0]))
+    files = index_of([arm64.entry, CLEAN_AMD64], (*BLOBS, *arm64.blobs))
+    opened = open_layout(without(files, arm64.blobs[0]))
     assert [str(image.platform) for image in opened.images] == ["linux/amd64"]
     assert "is not in the layout" in opened.failed["linux/arm64"].message
     assert "--platform" in opened.failed["linux/arm64"].hint
-    assert open_layout(without(files, arm64["blobs"][0]), wanted=Platform("linux", "amd64")).failed == {}
+    assert open_layout(without(files, arm64.blobs[0]), wanted=Platform("linux", "amd64")).failed == {}
 
 
 def test_several_failures_of_one_platform_are_several(open_layout: Open) -> None:
@@ -231,7 +258,7 @@ def test_a_variant_counts_where_both_state_one(
 ) -> None:
     """Many configurations state none: classic builders never did."""
     image = on(*stated, said)
-    opened = open_layout(index_of([image["entry"]], image["blobs"]))
+    opened = open_layout(index_of([image.entry], image.blobs))
     assert (len(opened.images), len(opened.failed)) == ((1, 0) if fits else (0, 1))
 
 
@@ -249,7 +276,7 @@ def test_a_variant_counts_where_both_state_one(
 )
 def test_the_wanted_platform(wanted: Platform, found: list[str], open_layout: Open) -> None:
     images = [on("arm", "v6"), on("arm", "v7"), on("arm64", "v8")]
-    files = index_of([image["entry"] for image in images], [blob for image in images for blob in image["blobs"]])
+    files = index_of([image.entry for image in images], [blob for image in images for blob in image.blobs])
     opened = open_layout(files, wanted=wanted)
     assert [str(image.platform) for image in opened.images] == found
     assert len(opened.left_out) == 3 - len(found)
@@ -263,7 +290,9 @@ def test_a_single_image_of_another_platform_is_left_out(open_layout: Open) -> No
 
 
 def test_an_image_that_states_no_platform_is_not_the_wanted_one(open_layout: Open) -> None:
-    silent = {key: value for key, value in config_of([CLEAN], SETTINGS).items() if key not in ("os", "architecture")}
+    silent = {
+        key: value for key, value in config_of([CLEAN], SETTINGS).items() if key not in ("os", "architecture")
+    }
     image = assemble(Blob(CONFIG, encode(silent)), [CLEAN])
     assert open_layout(oci_layout({"": image})).images[0].platform == Platform("", "")
     opened = open_layout(oci_layout({"": image}), wanted=Platform("linux", "amd64"))
@@ -277,7 +306,9 @@ def nested(depth: int) -> Mapping[str, Entry]:
     inner: Image | Index = CLEAN_IMAGE
     blobs = list(CLEAN_IMAGE.blobs())
     for _ in range(depth):
-        inner = Index(Blob(INDEX, encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed(inner)]})), ())
+        inner = Index(
+            Blob(INDEX, encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed(inner)]})), ()
+        )
         blobs.append(inner.manifest.data)
     return {**oci_layout({"": inner}), **blob_files(*blobs)}
 
@@ -296,7 +327,10 @@ def test_an_index_leads_to_a_limited_number_of_manifests(open_layout: Open) -> N
         encode(
             {
                 "schemaVersion": 2,
-                "manifests": [{**Blob(OTHER, b"").descriptor(), "digest": f"sha256:{next(digests):064x}"} for _ in range(600)],
+                "manifests": [
+                    {**Blob(OTHER, b"").descriptor(), "digest": f"sha256:{next(digests):064x}"}
+                    for _ in range(600)
+                ],
             }
         )
         for _ in range(2)
@@ -310,9 +344,13 @@ def test_documents_are_bounded_together(open_layout: Open) -> None:
     """A thousand small manifests that share one large configuration would fill memory with its parsed form."""
     config = Blob(CONFIG, CLEAN_IMAGE.config.data.ljust(3 * 2**20))
     manifests = [
-        Blob(MANIFEST, encode({**manifest_of(config, [CLEAN]), "annotations": {"number": str(number)}})) for number in range(20)
+        Blob(MANIFEST, encode({**manifest_of(config, [CLEAN]), "annotations": {"number": str(number)}}))
+        for number in range(20)
     ]
-    files = index_of([blob.descriptor() for blob in manifests], [config.data, CLEAN.data, *(blob.data for blob in manifests)])
+    files = index_of(
+        [blob.descriptor() for blob in manifests],
+        [config.data, CLEAN.data, *(blob.data for blob in manifests)],
+    )
     opened = open_layout(files)
     assert len(opened.images) == LIMITS.documents // len(config.data)
     assert {error.message for error in opened.failed.values()} == {
