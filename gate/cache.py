@@ -37,20 +37,42 @@ def workspace(cache_dir: Path) -> Iterator[Path]:
     runs = cache_dir / _RUNS
     try:
         runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sweep(runs)
-        folder = Path(tempfile.mkdtemp(dir=runs))
-        lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        with _alone(runs):
+            _sweep(runs)
+            folder = Path(tempfile.mkdtemp(dir=runs))
+            lock = _locked(folder)
     except OSError as error:
         raise InvalidInput(
             f"the cache folder {cache_dir} cannot be used: {error.strerror}",
             hint="name another one with --cache-dir",
         ) from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield folder
     finally:
         rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+@contextmanager
+def _alone(runs: Path) -> Iterator[None]:
+    """Keep other runs from sweeping meanwhile: a folder that is made and not locked yet looks abandoned."""
+    descriptor = os.open(runs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(folder: Path) -> int:
+    """Lock a workspace and return the descriptor that holds the lock; raises `OSError` where someone else has it."""
+    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
 
 
 def _sweep(runs: Path) -> None:
@@ -59,12 +81,9 @@ def _sweep(runs: Path) -> None:
 
     for folder in runs.iterdir():
         with suppress(OSError):
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
+            lock = _locked(folder)
+            rmtree(folder, ignore_errors=True)
+            os.close(lock)
 
 
 class _StoredLayer(Struct, frozen=True):
@@ -76,7 +95,10 @@ class _StoredLayer(Struct, frozen=True):
 
     def open(self) -> BinaryIO:
         """Open the stored bytes."""
-        return self.path.open("rb", buffering=0)
+        try:
+            return self.path.open("rb", buffering=0)
+        except OSError as error:
+            raise Unavailable(f"the copy in the cache folder cannot be read: {error.strerror}") from None
 
 
 def store(image: Image, folder: Path, check: Callable[[], None]) -> Image:

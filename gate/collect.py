@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gate.errors import Fault, Unavailable
+from gate.errors import Fault, InvalidInput, Unavailable
 from gate.evidence import Evidence, ScanRuns, Secret, Secrets, Subject, Vulnerabilities
 from gate.limits import MIB
+from gate.oci.descriptor import Digest
 from gate.oci.filesystem import Filesystem
 from gate.oci.image import Image, Layer
 from gate.oci.layer import LayerIndex, Reading, index_layer, read_contents
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 K = TypeVar("K")
 
+_HERE = "the collection of evidence"
 _ACCOUNTS = ("etc/passwd", "etc/group")
 _KEPT = frozenset(path.encode() for path in (*READS, *_ACCOUNTS))
 _KEPT_BELOW = tuple(directory.encode() for directory in DATABASE_DIRECTORIES)
@@ -91,7 +93,9 @@ class Collector:
         elif kinds - known.keys():
             known.update(self._inspected(image))
             known[ScanRuns] = ScanRuns({})
-            known[Vulnerabilities] = Unavailable("no scanner was asked", hint="name one in the policy: scanners: {required: [trivy]}")
+            known[Vulnerabilities] = Unavailable(
+                "no scanner was asked", hint="name one in the policy: scanners: {required: [trivy]}"
+            )
         return Evidence({kind: value for kind, value in known.items() if kind in kinds})
 
     def _with_scans(self, image: Image, subject: Subject, settings: ScannerSettings) -> dict[type, object]:
@@ -119,8 +123,11 @@ class Collector:
                         settings.cancelled.set()
                         raise
                 return inspected | self._judged(reports, inspected, subject)
-        except Unavailable as error:
-            return dict.fromkeys((Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities), error)
+        except InvalidInput:
+            raise
+        except Exception as error:
+            kinds = (Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities)
+            return dict.fromkeys(kinds, error if isinstance(error, Unavailable) else Fault(_HERE, error))
 
     def _judged(
         self,
@@ -145,41 +152,60 @@ class Collector:
         return {
             Filesystem: filesystem,
             Inventory: _kept(lambda: _inventory(filesystem)),
-            Secrets: _secrets(filesystem),
+            Secrets: _kept(lambda: _secrets(filesystem)),
         }
 
     def _filesystem(self, image: Image) -> Filesystem:
-        """Index the layers in parallel, each digest once, and squash them."""
+        """Index the layers in parallel, each blob once, and squash them."""
         reading = Reading(
             keep=_KEPT,
             keep_below=_KEPT_BELOW,
             marks=self._wanted.marks or bool(self._scanners),
             credentials=Secrets in self._wanted.kinds,
         )
-        unique = {(layer.descriptor.digest, layer.diff_id): layer for layer in image.layers}
+        unique = {_blob(layer): layer for layer in image.layers}
         size = sum(layer.descriptor.size for layer in unique.values())
         threads = 1 if size < _WORTH_THREADS else min(os.cpu_count() or 1, _LAYER_THREADS, len(unique))
-        indexes = in_parallel(threads, {key: partial(self._index, layer, reading) for key, layer in unique.items()})
-        layers = [indexes[layer.descriptor.digest, layer.diff_id] for layer in image.layers]
+        stopped = threading.Event()
+        calls = {key: partial(self._index, layer, reading, stopped) for key, layer in unique.items()}
+        indexes = in_parallel(threads, calls, stopped)
+        layers = [indexes[_blob(layer)] for layer in image.layers]
         filesystem = Filesystem(layers, [str(layer.diff_id) for layer in image.layers])
-        self._look_again(filesystem, image)
+        self._look_again(filesystem, image, reading)
         return filesystem
 
-    def _index(self, layer: Layer, reading: Reading) -> LayerIndex:
-        """Index one layer; once the run is over, the others stop at their next read."""
-        return index_layer(layer, reading, sink=self._deadline.check)
+    def _index(self, layer: Layer, reading: Reading, stopped: threading.Event) -> LayerIndex:
+        """Index one layer; once the run is over, or another layer failed, it stops at its next read."""
 
-    def _look_again(self, filesystem: Filesystem, image: Image) -> None:
+        def check(_: bytes) -> None:
+            if stopped.is_set():
+                raise Unavailable("another layer could not be read")
+            self._deadline.check()
+
+        return index_layer(layer, reading, sink=check)
+
+    def _look_again(self, filesystem: Filesystem, image: Image, reading: Reading) -> None:
         """Read the layers once more that hold a wanted file under another name, which a link leads to."""
         paths = [f"/{path}" for path in (*READS, *_ACCOUNTS)]
         paths += [entry.path for directory in DATABASE_DIRECTORIES for entry in filesystem.under(directory)]
         for layer, positions in filesystem.not_kept(paths).items():
+            self._deadline.check()
             for position, content in read_contents(image.layers[layer], positions).items():
-                filesystem.add_content(layer, position, content)
+                if reading.allowance.take(len(content)):
+                    filesystem.add_content(layer, position, content)
 
 
-def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]]) -> dict[K, T]:
-    """Return what calls return, several at a time; the first error is raised, and what has not begun by then never does."""
+def _blob(layer: Layer) -> tuple[Digest, Digest, int, str]:
+    """Return what is claimed of a layer's bytes: layers of which all that is the same are read once."""
+    descriptor = layer.descriptor
+    return descriptor.digest, layer.diff_id, descriptor.size, descriptor.media_type
+
+
+def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]], stopped: threading.Event) -> dict[K, T]:
+    """Return what calls return, several at a time.
+
+    The first error in their order is raised. By then what has not begun never does, and what runs finds `stopped` set.
+    """
     if threads == 1:
         return {key: call() for key, call in calls.items()}
     from concurrent.futures import ThreadPoolExecutor
@@ -189,6 +215,7 @@ def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]]) -> dict[K, T]:
         try:
             return {key: future.result() for key, future in started.items()}
         except BaseException:
+            stopped.set()
             for future in started.values():
                 future.cancel()
             raise
@@ -229,4 +256,4 @@ def _kept(call: Callable[[], T]) -> T | Unavailable:
     except Unavailable as error:
         return error
     except Exception as error:
-        return Fault("the collection of evidence", error)
+        return Fault(_HERE, error)

@@ -55,7 +55,7 @@ class Limits(Struct, frozen=True):
     """Symbolic links followed in one look-up: MAXSYMLINKS of Linux."""
     lookup_steps: int = 1_024
     """Components walked in one look-up, those of link targets included; real ones stay below a hundred."""
-    link_steps: int = 10_000_000
+    link_steps: int = 5_000_000
     """Components walked to find the directories that entries lie in, all layers together: real images stay below a
     hundredth, and deep paths and chains of links would multiply with the number of entries."""
     kept_file: int = 64 * MIB

@@ -124,16 +124,18 @@ class _Run:
         kinds = frozenset(kind for rule in rules for kind in rule.evidence)
         scanned = bool(kinds & {ScanRuns, Vulnerabilities} and policy.scanners_required)
         if scanned and self._settings.scanners is None:
-            raise InvalidInput(f"{policy.origin} asks scanners, and nothing was said about them", hint="give ScannerSettings")
+            raise InvalidInput(
+                f"{policy.origin} asks scanners, and nothing was said about them", hint="give ScannerSettings"
+            )
         wanted = Wanted(
             kinds=kinds,
             marks=any(rule.marks for rule in rules),
             scanners=policy.scanners_required if scanned else (),
             database_max_age=policy.database_max_age,
         )
-        return Collector(wanted, _scanners() if scanned else {}, self._settings.scanners, self._deadline).collect(
-            image, subject
-        )
+        return Collector(
+            wanted, _scanners() if scanned else {}, self._settings.scanners, self._deadline
+        ).collect(image, subject)
 
     def _check_any(self, location: Location, opened: Opened) -> None:
         """Nothing to judge is not a pass."""
@@ -197,4 +199,4 @@ def _names(image: Image) -> tuple[Reference, ...]:
             found.append(Reference.parse(name))
         except ImageGateError:
             continue
-    return tuple(found)
+    return tuple(dict.fromkeys(found))

@@ -78,6 +78,18 @@ def static_program(tools: Tools) -> Path:
 
 
 @pytest.fixture(scope="session")
+def gnu_tar_binary(tools: Tools) -> Path:
+    """GNU tar, another writer of archives."""
+    return tools.path("gnu_tar")
+
+
+@pytest.fixture(scope="session")
+def bsdtar_binary(tools: Tools) -> Path:
+    """bsdtar of libarchive, another writer of archives."""
+    return tools.path("bsdtar")
+
+
+@pytest.fixture(scope="session")
 def tar_headers(tools: Tools) -> Path:
     """The program that lists archives as Go's `archive/tar` reads them (tests/kit/engines.py asks it)."""
     return tools.path("tar_headers")

@@ -88,6 +88,10 @@ SIGNATURES = (
     _shell("yash", "yash", b"option cannot be changed once the shell has been initialized"),
     # sash.c, sash 3.8
     _shell("sash", "sash", b"Built-in commands are aliased to standard commands"),
+    # heredoc.c, rc 1.7
+    _shell("rc", "rc", b"eof-marker not a single literal word"),
+    # A function name, which Go programs keep, elvish 0.16 to 0.21
+    _shell("elvish", "Elvish", b"src.elv.sh/pkg/eval.(*Evaler)."),
     # nu-engine/src/env.rs, Nushell 0.66 to 0.115
     _shell(
         "nu",

@@ -27,7 +27,7 @@ SHELLS = frozenset(
     words(
         "sh ash bash rbash dash ksh ksh88 ksh93 ksh2020 rksh mksh mksh-static lksh pdksh oksh loksh zsh rzsh zsh4 zsh5 fish"
         " csh tcsh bsd-csh yash posh hush msh sash scsh elvish nu nushell xonsh pwsh osh ysh mrsh gash brush"
-        " bash-static dash-static zsh-static sh.distrib busybox busybox.static toybox"
+        " bash-static dash-static zsh-static sh.distrib busybox busybox.static toybox toysh"
     )
 )
 """Names of shells, and of the multi-call binaries that hold one."""

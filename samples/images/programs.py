@@ -21,6 +21,8 @@ _SEGMENT = struct.Struct("<IIQQQQQQ")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 
 GO_MAGIC = b"\xff Go buildinf:"
+_GO_RUNTIME = b"all goroutines are asleep - deadlock!"
+"""A message of Go's runtime, which every Go program holds."""
 _GO_START = bytes.fromhex("3077af0c9274080241e1c107e6d618e6")
 _GO_END = bytes.fromhex("f932433186182072008242104116d8f2")
 
@@ -47,7 +49,7 @@ def go_program(modules: dict[str, str], go_version: str = "go1.21.3", architectu
     text = _GO_START + "".join(f"{line}\n" for line in lines).encode() + _GO_END
     # 14 bytes of magic, the pointer size, flags (2: strings follow inline); the strings start at byte 32.
     data = (GO_MAGIC + b"\x08\x02").ljust(32, b"\0") + _go_string(go_version.encode()) + _go_string(text)
-    return _elf(b"server\n", architecture, b"", data)
+    return _elf(b"server\n", architecture, _GO_RUNTIME, data)
 
 
 def _go_string(text: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,6 +65,12 @@ def listed_by_go(program: Path, archives: Sequence[bytes]) -> list[Listing]:
     return [Listing(tuple(map(_member, each["members"])), each["error"]) for each in found]
 
 
+def written_by_go(program: Path, archive: bytes) -> Mapping[str, bytes]:
+    """Write the entries of an archive with Go's `archive/tar`, once for each format that can hold them, by its name."""
+    (written,) = _asked(program, [_framed(archive)], arguments=("write",))
+    return {name: base64.b64decode(data) for name, data in written.items()}
+
+
 def unpacked_by_containerd(program: Path, images: Sequence[Sequence[bytes]], folder: Path) -> list[Unpacked]:
     """Unpack images, given as tar streams of their layers; `program` is built from tests/tools/containerd_apply."""
     requests = (len(image).to_bytes(8, "big") + b"".join(map(_framed, image)) for image in images)
@@ -102,11 +109,14 @@ def _framed(data: bytes) -> bytes:
     return len(data).to_bytes(8, "big") + data
 
 
-def _asked(program: Path, requests: Iterable[bytes], folder: Path | None = None) -> Iterator[Any]:
+def _asked(
+    program: Path, requests: Iterable[bytes], folder: Path | None = None, arguments: Sequence[str] = ()
+) -> Iterator[Any]:
     """Send all requests to one run of a program and yield its answers."""
     variables = {} if folder is None else {"TMPDIR": str(folder)}
+    command = [str(program), *arguments]
     done = subprocess.run(
-        [program], input=b"".join(requests), env=variables, stdout=subprocess.PIPE, check=True, timeout=300
+        command, input=b"".join(requests), env=variables, stdout=subprocess.PIPE, check=True, timeout=300
     )
     return map(json.loads, done.stdout.splitlines())
 

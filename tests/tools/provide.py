@@ -41,6 +41,7 @@ SYSTEM_PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "skopeo": "skopeo",
     "umoci": "umoci",
+    "bsdtar": "libarchive-tools",
 }
 """Program to the Debian package that holds it."""
 
@@ -135,6 +136,14 @@ def system_program(name: str) -> Path:
     if found is None:
         raise Missing(f"{name} is not on PATH; install the system package {SYSTEM_PROGRAMS.get(name, name)}")
     return Path(found)
+
+
+def gnu_tar() -> Path:
+    """Find GNU tar, which is not what `tar` is everywhere."""
+    for name in ("gtar", "tar"):
+        if (found := shutil.which(name)) and "GNU tar" in run(found, "--version"):
+            return Path(found)
+    raise Missing("GNU tar is neither gtar nor tar on PATH")
 
 
 def debian_root() -> Path:
@@ -253,6 +262,8 @@ PROVIDERS: dict[str, Callable[[], Path]] = {
     "trivy": trivy,
     "skopeo": lambda: system_program("skopeo"),
     "umoci": lambda: system_program("umoci"),
+    "bsdtar": lambda: system_program("bsdtar"),
+    "gnu_tar": gnu_tar,
     "debian_programs": debian_programs,
     "go": go,
     "static_program": lambda: own_program("hello"),

@@ -1,7 +1,8 @@
 // Lists tar archives as Go's archive/tar reads them, which is what container engines unpack layers with.
 //
 // Standard input holds archives, each behind its length in eight bytes, big-endian. For each, one line of JSON says what
-// was read, and the error that ended it, if any.
+// was read, and the error that ended it, if any. With the argument "write", the line holds the same entries as Go writes
+// them, an archive for each format that can hold them.
 package main
 
 import (
@@ -68,6 +69,39 @@ func list(archive []byte) Listing {
 	}
 }
 
+var formats = []tar.Format{tar.FormatUSTAR, tar.FormatPAX, tar.FormatGNU}
+
+func write(archive []byte) map[string][]byte {
+	written := map[string][]byte{}
+	for _, format := range formats {
+		if copied, err := rewritten(archive, format); err == nil {
+			written[format.String()] = copied
+		}
+	}
+	return written
+}
+
+func rewritten(archive []byte, format tar.Format) ([]byte, error) {
+	var output bytes.Buffer
+	reader, writer := tar.NewReader(bytes.NewReader(archive)), tar.NewWriter(&output)
+	for {
+		header, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			err = writer.Close()
+			return output.Bytes(), err
+		} else if err != nil {
+			return nil, err
+		}
+		header.Format = format
+		if err := writer.WriteHeader(header); err != nil {
+			return nil, err
+		}
+		if _, err := io.Copy(writer, reader); err != nil {
+			return nil, err
+		}
+	}
+}
+
 func main() {
 	input := bufio.NewReader(os.Stdin)
 	output := json.NewEncoder(os.Stdout)
@@ -82,7 +116,11 @@ func main() {
 		if _, err := io.ReadFull(input, archive); err != nil {
 			panic(err)
 		}
-		if err := output.Encode(list(archive)); err != nil {
+		var answer any = list(archive)
+		if len(os.Args) > 1 && os.Args[1] == "write" {
+			answer = write(archive)
+		}
+		if err := output.Encode(answer); err != nil {
 			panic(err)
 		}
 	}
