@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gate.errors import Fault, InvalidInput, Unavailable
+from gate.errors import Fault, Unavailable
 from gate.evidence import Evidence, ScanRuns, Secret, Secrets, Subject, Vulnerabilities
 from gate.limits import MIB
 from gate.oci.descriptor import Digest
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 K = TypeVar("K")
 
-_HERE = "the collection of evidence"
 _ACCOUNTS = ("etc/passwd", "etc/group")
 _KEPT = frozenset(path.encode() for path in (*READS, *_ACCOUNTS))
 _KEPT_BELOW = tuple(directory.encode() for directory in DATABASE_DIRECTORIES)
@@ -99,35 +98,38 @@ class Collector:
         return Evidence({kind: value for kind, value in known.items() if kind in kinds})
 
     def _with_scans(self, image: Image, subject: Subject, settings: ScannerSettings) -> dict[type, object]:
+        """Collect everything in a private folder; raises `InvalidInput` where none can be made."""
+        from gate.cache import workspace
+
+        with workspace(settings.work_dir) as folder:
+            found = _kept(lambda: self._scanned(image, subject, replace(settings, work_dir=folder)))
+        if isinstance(found, Unavailable):
+            return dict.fromkeys((Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities), found)
+        return found
+
+    def _scanned(self, image: Image, subject: Subject, settings: ScannerSettings) -> dict[type, object]:
         """Copy the image, verified, to a private layout; then read it and let the scanners read it, at the same time."""
         from concurrent.futures import ThreadPoolExecutor
 
-        from gate.cache import store, stored_manifest, workspace
+        from gate.cache import store, stored_manifest
         from gate.scanners import ScanTarget
 
-        try:
-            with workspace(settings.work_dir) as folder:
-                copy = store(image, folder / "image", self._deadline.check)
-                settings = replace(settings, work_dir=folder)
-                target = ScanTarget(
-                    folder / "image", str(stored_manifest(image)), str(image.manifest.config.digest)
-                )
-                with ThreadPoolExecutor(max(1, len(self._scanners))) as pool:
-                    scans = {name: pool.submit(scanner.scan, target, settings, self._deadline.at)
-                             for name, scanner in self._scanners.items()}  # fmt: skip
-                    try:
-                        inspected = self._inspected(copy)
-                        reports = {name: _outcome(scan) for name, scan in scans.items()}
-                    except BaseException:
-                        self._deadline.cancelled.set()
-                        settings.cancelled.set()
-                        raise
-                return inspected | self._judged(reports, inspected, subject)
-        except InvalidInput:
-            raise
-        except Exception as error:
-            kinds = (Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities)
-            return dict.fromkeys(kinds, error if isinstance(error, Unavailable) else Fault(_HERE, error))
+        layout = settings.work_dir / "image"
+        copy = store(image, layout, self._deadline.check)
+        target = ScanTarget(layout, str(stored_manifest(image)), str(image.manifest.config.digest))
+        with ThreadPoolExecutor(len(self._scanners)) as pool:
+            scans = {
+                name: pool.submit(scanner.scan, target, settings, self._deadline.at)
+                for name, scanner in self._scanners.items()
+            }
+            try:
+                inspected = self._inspected(copy)
+                reports = {name: _outcome(scan) for name, scan in scans.items()}
+            except BaseException:
+                self._deadline.cancelled.set()
+                settings.cancelled.set()
+                raise
+        return inspected | self._judged(reports, inspected, subject)
 
     def _judged(
         self,
@@ -255,5 +257,5 @@ def _kept(call: Callable[[], T]) -> T | Unavailable:
         return call()
     except Unavailable as error:
         return error
-    except Exception as error:
-        return Fault(_HERE, error)
+    except Exception as error:  # noqa: BLE001 -- of whatever kind, what it should have established is unknown
+        return Fault("the collection of evidence", error)

@@ -12,6 +12,8 @@ Any other exception is a bug: a `Fault`, and so unknown, where a rule or collect
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class ImageGateError(Exception):
     """A failure with a message that a user can act on.
@@ -51,6 +53,17 @@ class IntegrityError(Unavailable):
 
 class MalformedImage(IntegrityError):
     """Bytes that are malformed, that two readers would read differently, or that pass a limit."""
+
+
+def joined(errors: Sequence[Unavailable]) -> Unavailable:
+    """Return one error for several, at least one; it blocks if any of them does."""
+    integrity = any(isinstance(error, IntegrityError) for error in errors)
+    hints = dict.fromkeys(error.hint for error in errors if error.hint)
+    found = (IntegrityError if integrity else Unavailable)(
+        "; ".join(error.message for error in errors), hint="; ".join(hints)
+    )
+    found.blocks = any(error.blocks for error in errors)
+    return found
 
 
 class Fault(Unavailable):

@@ -58,7 +58,7 @@ def _ask(setting: RuleSetting, policy: Policy, evidence: Evidence, subject: Subj
                 said.findings.append(item)
     except Unavailable as error:
         said.error = error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- of whatever kind, what the rule should have said is unknown
         said.error = Fault(f"the rule {setting.rule.id}", error)
     return said
 

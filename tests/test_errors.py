@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gate.errors import Fault, ImageGateError, IntegrityError, InvalidInput, MalformedImage, Unavailable
+from gate.errors import Fault, ImageGateError, IntegrityError, InvalidInput, MalformedImage, Unavailable, joined
 
 FAULT = Fault("the rule no-shell", KeyError("x"))
 
@@ -34,6 +34,30 @@ def test_the_families() -> None:
     assert not issubclass(Fault, IntegrityError)
     assert not issubclass(InvalidInput, Unavailable)
     assert issubclass(Unavailable, ImageGateError)
+
+
+@pytest.mark.parametrize(
+    ("errors", "kind", "blocks"),
+    [
+        ([Unavailable("a")], Unavailable, False),
+        ([Unavailable("a"), Unavailable("b")], Unavailable, False),
+        ([Unavailable("a"), FAULT], Unavailable, True),
+        ([Unavailable("a"), MalformedImage("b")], IntegrityError, True),
+        ([IntegrityError("a"), Unavailable("b")], IntegrityError, True),
+    ],
+)
+def test_several_errors_are_as_bad_as_the_worst(
+    errors: list[Unavailable], kind: type[Unavailable], blocks: bool
+) -> None:
+    found = joined(errors)
+    assert (type(found), found.blocks) == (kind, blocks)
+    assert found.message == "; ".join(error.message for error in errors)
+
+
+def test_several_errors_give_each_hint_once() -> None:
+    assert joined([Unavailable("a", hint="x"), Unavailable("b", hint="x"), Unavailable("c", hint="y")]).hint == "x; y"
+    assert joined([Unavailable("a")]).hint == ""
+    assert not Unavailable.blocks
 
 
 def test_a_fault_says_where_and_that_it_is_not_the_image() -> None:

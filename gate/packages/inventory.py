@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from gate.errors import IntegrityError, Unavailable
+from gate.errors import Unavailable
 from gate.packages import (
     DatabaseFile,
     DatabaseFormat,
@@ -91,9 +91,9 @@ class Inventory(Struct, frozen=True):
         return tuple(dict.fromkeys(package for database in self.databases for package in database.packages))
 
     def complete(self) -> Inventory:
-        """Return the inventory itself if every file was read; else raise the worst problem, integrity errors first."""
+        """Return the inventory itself if every file was read; else raise the worst problem, what blocks first."""
         errors = [problem.error for problem in self.problems]
-        for error in sorted(errors, key=lambda error: not isinstance(error, IntegrityError)):
+        for error in sorted(errors, key=lambda error: not error.blocks):
             raise error
         return self
 

@@ -87,7 +87,9 @@ def check(filesystem: Filesystem, config: ImageConfig, options: NoShellOptions) 
     """Yield one finding per file that is a shell, however many names lead to it."""
     refuse_windows(config)
     named = (program for program in programs(filesystem, SHELLS | BINARY_SHELLS) if _is_shell(program))
-    found = {program.entry.path: program for program in _with_marked(named, filesystem, SHELLS)}
+    found = {
+        program.entry.path: program for program in _with_marked(named, filesystem, SHELLS | BINARY_SHELLS)
+    }
     for program in found.values():
         yield _finding(program, filesystem, "shell")
     if options.interpreters:
@@ -124,11 +126,14 @@ def _is_shell(program: Program) -> bool:
 def _finding(program: Program, filesystem: Filesystem, what: str) -> Finding:
     """Say which program it is, and whether its name, a link or its content told."""
     entry = program.entry
-    known = SHELLS if what == "shell" else INTERPRETERS
-    marks = sorted(known.intersection(entry.marks))
+    known = SHELLS | BINARY_SHELLS if what == "shell" else INTERPRETERS
+    marks = sorted(known.intersection(entry.marks), key=lambda mark: (mark not in MULTI_CALL, mark))
     own = base_name(entry.path)
-    kind = "multi-call binary with a shell" if MULTI_CALL.intersection([own, *marks]) else what
-    if own in known | BINARY_SHELLS:
+    kind = what
+    if MULTI_CALL.intersection([own, *marks]):
+        # By content it is known whether this build has a shell; without one it still is a tool box for an intruder.
+        kind = "multi-call binary" if len(marks) == 1 else "multi-call binary with a shell"
+    if own in known:
         message = f"{kind} {own}"
     elif marks:
         message = f"{kind} {marks[0]} under another name, {own}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gate.errors import IntegrityError, Unavailable
+from gate.errors import Unavailable, joined
 from gate.evidence import ScanRun, ScanRuns
 from gate.oci.filesystem import Filesystem
 from gate.options import NoOptions
@@ -54,11 +54,7 @@ def _established(runs: ScanRuns) -> None:
             reasons.append(run)
         reasons.extend(Unavailable(f"{name}: {problem}") for problem in runs.problems.get(name, ()))
     if reasons:
-        kind = (
-            IntegrityError if any(isinstance(reason, IntegrityError) for reason in reasons) else Unavailable
-        )
-        hints = dict.fromkeys(reason.hint for reason in reasons if reason.hint)
-        raise kind("; ".join(reason.message for reason in reasons), hint="; ".join(hints))
+        raise joined(reasons)
 
 
 RULE = Rule(

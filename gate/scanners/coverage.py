@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from gate.errors import IntegrityError, Unavailable
+from gate.errors import Unavailable, joined
 from gate.evidence import ScanRun, ScanRuns, Vulnerabilities
 from gate.oci.filesystem import Filesystem
 from gate.packages.hiding import traces
@@ -114,7 +114,7 @@ def vulnerabilities(
     """Join the findings of all scanners that ran.
 
     Raises what kept the gate itself from seeing the image; else `Unavailable` if one of `required` did not run or does not
-    count, with every reason, and `IntegrityError` if one of the reasons is.
+    count, with every reason, which blocks if one of them does.
     """
     if isinstance(seen, Unavailable):
         raise seen
@@ -127,11 +127,7 @@ def vulnerabilities(
             reasons.append(run)
         reasons.extend(Unavailable(f"{name}: {problem}") for problem in runs.problems.get(name, ()))
     if reasons:
-        kind = (
-            IntegrityError if any(isinstance(reason, IntegrityError) for reason in reasons) else Unavailable
-        )
-        hints = dict.fromkeys(reason.hint for reason in reasons if reason.hint)
-        raise kind("; ".join(reason.message for reason in reasons), hint="; ".join(hints))
+        raise joined(reasons)
     return merge({name: report for name, report in reports.items() if isinstance(report, ScannerReport)})
 
 

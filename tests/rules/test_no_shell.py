@@ -126,8 +126,8 @@ def by_content(tree: dict[str, Entry], marks: dict[str, tuple[str, ...]], **opti
     [
         ("bash", "shell bash under another name, server"),
         ("dash", "shell dash under another name, server"),
-        ("busybox", "multi-call binary with a shell busybox under another name, server"),
-        ("toybox", "multi-call binary with a shell toybox under another name, server"),
+        ("busybox", "multi-call binary busybox under another name, server"),
+        ("toybox", "multi-call binary toybox under another name, server"),
     ],
 )
 def test_finds_a_shell_by_its_content(mark: str, message: str) -> None:
@@ -151,6 +151,16 @@ def test_the_name_needs_an_execute_bit_or_a_binary() -> None:
     assert found({"bin/sh": program(b"")}) == ["shell sh"]
     assert found({"bin/sh": file(ELF)}) == ["shell sh"]
     assert found({"bin/sh": file("text")}) == []
+
+
+def test_a_multi_call_binary_says_whether_it_has_a_shell() -> None:
+    tree = {"app/server": program(ELF)}
+    assert by_content(tree, {"app/server": ("busybox", "ash")}) == [
+        "multi-call binary with a shell busybox under another name, server"
+    ]
+    assert by_content(tree, {"app/server": ("toybox",)}) == [
+        "multi-call binary toybox under another name, server"
+    ]
 
 
 def test_other_marks_are_no_shell() -> None:
