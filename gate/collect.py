@@ -247,8 +247,13 @@ def _secrets(filesystem: Filesystem) -> Secrets:
 
 
 def _outcome(scan: Future[ScannerReport]) -> ScannerReport | Unavailable:
-    """Return what a scan came to."""
-    return _kept(scan.result)
+    """Return what a scan came to; what is no report must not read as one without findings."""
+    from gate.scanners import ScannerReport
+
+    report: object = _kept(scan.result)
+    if isinstance(report, ScannerReport | Unavailable):
+        return report
+    return Fault("a scanner", TypeError(f"it returned a {type(report).__name__}"))
 
 
 def _kept(call: Callable[[], T]) -> T | Unavailable:

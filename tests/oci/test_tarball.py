@@ -134,7 +134,7 @@ def test_content_may_be_taken_in_part_or_not_at_all(sizes: list[int], seed: int)
 def test_the_first_bytes_tell_what_a_file_is() -> None:
     heads = {one.name: one.head for one in members(ARCHIVE)}
     assert heads[b"bin/tool"] == b"\x7fELF"
-    assert heads[b"empty"] == heads[b"bin/link"] == heads[b"bin"] == b""
+    assert heads[b"empty"] == heads[b"bin/link"] == heads[b"bin/"] == b""
     assert members(member(b"a", b"#!") + END, 513)[0].head == b"#!"
 
 
@@ -154,7 +154,7 @@ def test_a_file_is_passed_over_without_reading(buffer: int) -> None:
         found.append((one.name, reader.tell()))
         if one.name == b"after":
             assert content(reader) == b"x" * 600
-    assert found == [(b"big", BLOCK), (b"after", 6656 - 512 + 512)]
+    assert found == [(b"big", BLOCK), (b"after", BLOCK + 5120 + BLOCK)]
     assert bool(advanced) == (buffer < len(big))
 
 
@@ -168,15 +168,19 @@ def test_an_advance_beyond_the_end_raises_what_the_caller_raises() -> None:
 
 def test_more_distinct_fields_than_are_remembered() -> None:
     """What is remembered is bounded, and what is not is read all the same."""
-    count = 5_000
+    count = 9_000
     blocks = (
-        Header(b"%d" % number, size=0, owner=b"%07o" % number, modified=b"%011o" % number).block()
+        Header(
+            b"%d" % number,
+            owner=b"%07o" % number,
+            modified=b"%011o" % number,
+            linkname=b"\x7f" * (number // 127) + bytes([number % 127]),  # for as many check sums
+        ).block()
         for number in range(count)
     )
     reader = TarReader(iter([b"".join(blocks) + END]))
     assert [(one.uid, one.mtime) for one in reader] == [(number, number) for number in range(count)]
-    assert len(reader._numbers) < count
-    assert len(reader._owners) < count
+    assert max(len(reader._numbers), len(reader._owners), len(reader._sums)) < count
 
 
 def test_every_check_sum_is_verified_also_the_remembered() -> None:
@@ -320,35 +324,24 @@ def test_global_headers_that_engines_take_for_more_are_refused(data: bytes) -> N
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 
 
-def python_tar(folder: Path, form: int, prefix: str = "") -> bytes:
+def python_tar(folder: Path, form: int) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
-        archive.add(folder, prefix or ".")
+        archive.add(folder, ".")
     return stream.getvalue()
 
 
 def as_python_reads(data: bytes) -> list[Listed]:
     """The members of an archive as the standard library lists them; honest archives only."""
-    with tarfile.open(fileobj=io.BytesIO(data), errors="surrogateescape") as archive:
-        return [
-            (
-                found.name.encode("utf-8", "surrogateescape") + b"/" * found.isdir(),
-                b"0" if found.isfile() else found.type,
-                found.size if found.isfile() else 0,
-                found.mode,
-                found.uid,
-                found.gid,
-                int(found.mtime),
-                found.linkname.encode("utf-8", "surrogateescape"),
-                hashlib.sha256(opened.read() if (opened := archive.extractfile(found)) and found.isfile() else b"").hexdigest(),
-            )
-            for found in archive
-        ]
-
-
-def comparable(found: Sequence[Listed]) -> list[Listed]:
-    """Members with directories named as the standard library names them, with exactly one slash."""
-    return [(one[0].rstrip(b"/") + b"/" if one[1] == b"5" else one[0], *one[1:]) for one in found]
+    listing: list[Listed] = []
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for found in archive:
+            name, link = (text.encode("utf-8", "surrogateescape") for text in (found.name, found.linkname))
+            stream = archive.extractfile(found) if found.isfile() else None
+            digest = hashlib.sha256(stream.read() if stream else b"").hexdigest()
+            owner = (found.mode, found.uid, found.gid, int(found.mtime))
+            listing.append((name, found.type, found.size if stream else 0, *owner, link, digest))
+    return listing
 
 
 @pytest.fixture(scope="module")
@@ -383,31 +376,24 @@ def raw_names(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def short(folder: Path) -> bool:
-    """Whether formats without extensions can hold a path; for `tarfile` filters."""
-    return len(folder.name) <= 100
-
-
 @pytest.mark.parametrize("form", FORMATS)
 def test_what_python_writes(form: str, tree: Path) -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=FORMATS[form]) as archive:
         for path in sorted(tree.rglob("*")):
-            if form != "ustar" or len(path.name) <= 100 and path.name != "long-link":
+            if form != "ustar" or (len(path.name) <= 100 and path.name != "long-link"):
                 archive.add(path, str(path.relative_to(tree)), recursive=False)
     data = stream.getvalue()
-    found = listed(data)
-    assert comparable(found) == comparable(as_python_reads(data))
+    found = [(name.removesuffix(b"/"), *rest) for name, *rest in listed(data)]
+    assert found == as_python_reads(data)
     assert len(found) > 15
 
 
 @pytest.mark.parametrize("form", ["gnu", "pax"])
 def test_what_python_writes_of_names_that_are_not_utf_8(form: str, raw_names: Path) -> None:
     """In PAX form it states that the names are raw bytes, and Go ignores that statement too."""
-    data = python_tar(raw_names, FORMATS[form])
-    assert {one.name for one in members(data)} == {b".", b"./caf\xe9", b"./\xc3"} or {
-        one.name.rstrip(b"/") for one in members(data)
-    } == {b".", b"./caf\xe9", b"./\xc3"}
+    found = members(python_tar(raw_names, FORMATS[form]))
+    assert {one.name.removesuffix(b"/") for one in found} == {b".", b"./caf\xe9", b"./\xc3"}
 
 
 def written(binary: Path, arguments: Sequence[str], folder: Path) -> bytes:
@@ -419,7 +405,6 @@ GNU_TAR: Mapping[str, Sequence[str]] = {
     "v7": ["--format=v7"],
     "oldgnu": ["--format=oldgnu"],
     "gnu": ["--format=gnu"],
-    "gnu-with-times": ["--format=gnu", "--incremental"],
     "ustar": ["--format=ustar"],
     "posix": ["--format=posix"],
     "posix-with-attributes": ["--format=posix", "--xattrs", "--acls", "--selinux"],
@@ -436,20 +421,14 @@ GNU_TAR: Mapping[str, Sequence[str]] = {
 @pytest.mark.parametrize("case", GNU_TAR)
 def test_what_gnu_tar_writes(case: str, tree: Path, raw_names: Path, gnu_tar_binary: Path, tar_headers: Path) -> None:
     for folder in (tree, raw_names):
-        data = written(gnu_tar_binary, GNU_TAR[case], folder)
-        if case == "gnu-with-times":
-            with pytest.raises(MalformedImage, match="unknown type b'D'"):
-                members(data)
-        else:
-            assert_as_go_lists(data, tar_headers)
+        assert_as_go_lists(written(gnu_tar_binary, GNU_TAR[case], folder), tar_headers)
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("form", ["v7", "ustar", "gnutar", "pax", "pax-restricted"])
+@pytest.mark.parametrize("form", ["v7", "ustar", "gnutar", "pax", "rpax"])
 def test_what_bsdtar_writes(form: str, tree: Path, raw_names: Path, bsdtar_binary: Path, tar_headers: Path) -> None:
-    name = "pax restricted" if form == "pax-restricted" else form
     for folder in (tree, raw_names):
-        assert_as_go_lists(written(bsdtar_binary, [f"--format={name}", "--xattrs"], folder), tar_headers)
+        assert_as_go_lists(written(bsdtar_binary, [f"--format={form}", "--xattrs"], folder), tar_headers)
 
 
 @pytest.mark.real
@@ -461,9 +440,9 @@ def test_what_busybox_writes(tree: Path, raw_names: Path, debian_programs: Mappi
 
 @pytest.mark.real
 def test_what_go_writes(tree: Path, tar_headers: Path) -> None:
-    archives = written_by_go(tar_headers, python_tar(tree, tarfile.PAX_FORMAT))
+    archives = written_by_go(tar_headers, python_tar(tree, tarfile.GNU_FORMAT))
     assert archives.keys() == {"PAX", "GNU"}
-    short_names = tar_of(with_parents({"usr/lib/" + "x" * 99: file("x"), "bin": symbolic_link("usr/bin")}))
+    short_names = tar_of(with_parents({"usr/lib/x": file("x"), "bin": symbolic_link("usr/bin")}))
     assert written_by_go(tar_headers, short_names).keys() == {"USTAR", "PAX", "GNU"}
     for data in (*archives.values(), *written_by_go(tar_headers, short_names).values()):
         assert_as_go_lists(data, tar_headers)

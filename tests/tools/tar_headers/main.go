@@ -38,6 +38,9 @@ type Listing struct {
 	Error   string   `json:"error"`
 }
 
+// What is hashed of a content at most: a sparse file may claim any length.
+const longest = 64 << 20
+
 func list(archive []byte) Listing {
 	listing := Listing{Members: []Member{}}
 	reader := tar.NewReader(bytes.NewReader(archive))
@@ -48,7 +51,7 @@ func list(archive []byte) Listing {
 		}
 		content := sha256.New()
 		if err == nil {
-			_, err = io.Copy(content, reader)
+			_, err = io.Copy(content, io.LimitReader(reader, longest))
 		}
 		if err != nil {
 			listing.Error = err.Error()

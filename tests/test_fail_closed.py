@@ -1,0 +1,298 @@
+"""The promise that only *pass* opens the gate: whatever breaks, wherever, a run under the strictest policy does not pass.
+
+A run that passes is broken in one place at a time. It ends with a report that is no pass, or with an exception, which the
+command line turns into an exit code that is not 0.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import cycle
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gate.collect import Collector
+from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Unavailable
+from gate.evaluate import evaluate
+from gate.evidence import KINDS, Evidence, ScannedPackage, ScanRun, Subject
+from gate.pipeline import RunSettings, check
+from gate.policy.policy import Policy
+from gate.rule import Action
+from gate.scanners import ScannerReport, ScannerSettings, ScanTarget
+from gate.verdict import Report, Status, Verdict
+from tests.kit import runs
+
+ERRORS: tuple[Exception, ...] = (
+    Unavailable("x"), IntegrityError("x"), MalformedImage("x"), InvalidInput("x"), Fault("x", ValueError()), ValueError("x"),
+    MemoryError(), RecursionError("x"), KeyError("x"), OSError(5, "Input/output error"), StopIteration(), AttributeError("x"),
+)  # fmt: skip
+
+STAGES = (
+    "locate", "open_layout", "open_files", "resolve", "open_image", "workspace", "store", "stored_manifest",
+    "_Run._judge_image", "_Run._collect", "_Run.report", "Collector.collect", "Collector._scanned", "Collector._judged",
+    "Collector._inspected", "Collector._filesystem", "Collector._index", "Collector._look_again", "index_layer", "tar_stream",
+    "Filesystem.__init__", "_inventory", "read_inventory", "_secrets", "look", "scan_runs", "vulnerabilities", "evaluate", "_ask",
+    "_result", "facts_of",
+)  # fmt: skip
+"""What is broken in every way; everything else is broken in one way each."""
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Policy:
+    """The profile `strict`, made to excuse nothing."""
+    policy = runs.policy(tmp_path_factory.mktemp("policy"))
+    return replace(
+        policy, settings=tuple(replace(setting, on_unknown=Action.DENY) for setting in policy.settings)
+    )
+
+
+@pytest.fixture
+def judge(tmp_path: Path, strict: Policy, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report]:
+    """Judge an image that passes, with scanners that see all of it, or do something else instead."""
+    image = runs.passing_image(tmp_path / "image")
+    scanners: dict[str, Any] = {}
+    monkeypatch.setattr("gate.pipeline._scanners", lambda: runs.seeing_scanners(**scanners))
+
+    def run(settings: RunSettings | None = None, **instead: runs.Scan) -> Report:
+        scanners.clear()
+        scanners.update(instead)
+        return check([str(image)], strict, settings or runs.settings(tmp_path))
+
+    return run
+
+
+def outcome(run: Callable[[], Report]) -> str:
+    """The status of a run, or the name of the exception that ended it."""
+    try:
+        return run().status.value
+    except Exception as error:  # noqa: BLE001 -- of whatever kind
+        return type(error).__name__
+
+
+def functions_called_by(run: Callable[[], object]) -> list[FunctionType]:
+    """Every function of the gate that a run calls, by name; closures apart, which their makers stand for."""
+    codes: set[CodeType] = set()
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("gate."):
+            codes.add(frame.f_code)
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    found = [
+        thing for thing in gc.get_objects() if isinstance(thing, FunctionType) and thing.__code__ in codes
+    ]
+    return sorted(
+        (function for function in found if not function.__code__.co_freevars),
+        key=lambda function: (function.__module__, function.__qualname__),
+    )
+
+
+def raising(error: Exception) -> CodeType:
+    """The code of a function that takes anything and raises this."""
+
+    def function(*_: object, **__: object) -> None:
+        raise "the error"  # type: ignore[misc]  # noqa: B016 -- a place for the error
+
+    constants = tuple(error if value == "the error" else value for value in function.__code__.co_consts)
+    return function.__code__.replace(co_consts=constants)
+
+
+class broken:  # noqa: N801 -- reads as a word: `with broken(function, error)`
+    """Has a function raise an error, under whatever name it was imported."""
+
+    def __init__(self, function: FunctionType, error: Exception) -> None:
+        self._function, self._code, self._error = function, function.__code__, error
+
+    def __enter__(self) -> None:
+        self._function.__code__ = raising(self._error)
+
+    def __exit__(self, *_: object) -> None:
+        self._function.__code__ = self._code
+
+
+def test_the_run_passes_while_nothing_is_broken(judge: Callable[..., Report]) -> None:
+    """Else nothing below would prove anything."""
+    report = judge()
+    assert report.status is Status.PASS
+    assert len(report.verdicts[0].results) >= 18
+
+
+def test_every_function_broken_once(judge: Callable[..., Report], tmp_path: Path) -> None:
+    functions = functions_called_by(judge)
+    assert len(functions) > 250
+    passed = []
+    for function, error in zip(functions, cycle(ERRORS), strict=False):
+        with broken(function, error):
+            if outcome(judge) == "pass":
+                passed.append((function.__qualname__, error))
+    assert passed == []
+    assert list((tmp_path / "work/v1/runs").iterdir()) == []
+    assert judge().status is Status.PASS
+
+
+def test_every_stage_broken_in_every_way(judge: Callable[..., Report]) -> None:
+    stages = [function for function in functions_called_by(judge) if function.__qualname__ in STAGES]
+    assert {function.__qualname__ for function in stages} == set(STAGES)
+    passed = []
+    for function in stages:
+        for error in ERRORS:
+            with broken(function, error):
+                if outcome(judge) == "pass":
+                    passed.append((function.__qualname__, error))
+    assert passed == []
+
+
+@pytest.fixture
+def evidence(judge: Callable[..., Report], monkeypatch: pytest.MonkeyPatch) -> tuple[Evidence, Subject]:
+    """The evidence of the run that passes."""
+    kept: list[tuple[Evidence, Subject]] = []
+    collect = Collector.collect
+
+    def noted(self: Collector, image: Any, subject: Subject) -> Evidence:
+        kept.append((collect(self, image, subject), subject))
+        return kept[-1][0]
+
+    with monkeypatch.context() as context:
+        context.setattr(Collector, "collect", noted)
+        judge()
+    return kept[-1]  # a scanner of the kit collects for itself before
+
+
+def verdict(strict: Policy, evidence: Evidence, subject: Subject) -> Verdict:
+    """What the strict policy says of some evidence."""
+    return evaluate(strict, evidence, subject)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS, key=str), ids=str)
+def test_evidence_that_is_missing(kind: type, strict: Policy, evidence: tuple[Evidence, Subject]) -> None:
+    """Whatever is put in the place of one kind of evidence, or nothing at all."""
+    found, subject = evidence
+    assert verdict(strict, found, subject).status is Status.PASS
+    others = {other: value for other, value in found.values.items() if other is not kind}
+    assert len(others) == len(found.values) - 1
+    for value in (
+        Unavailable("x"),
+        IntegrityError("x"),
+        Fault("x", ValueError()),
+        None,
+        object(),
+        (),
+        ValueError("x"),
+    ):
+        assert verdict(strict, Evidence({**others, kind: value}), subject).status is Status.UNKNOWN
+    assert verdict(strict, Evidence(others), subject).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("scanner", ["grype", "trivy"])
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_scanner_that_breaks(scanner: str, error: Exception, judge: Callable[..., Report]) -> None:
+    def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
+        raise error
+
+    report = judge(**{scanner: scan})
+    assert report.status is Status.UNKNOWN
+    unknown = [result for result in report.verdicts[0].results if result.closes]
+    assert [result.rule for result in unknown] == ["scan-coverage", "vulnerabilities"]
+    blocks = not isinstance(error, Unavailable) or error.blocks
+    assert [result.blocking for result in unknown] == [blocks, blocks]
+
+
+LIES: dict[str, Callable[[ScanRun], object]] = {
+    "no packages": lambda run: replace(run, packages=()),
+    "one package too few": lambda run: replace(run, packages=run.packages[1:]),
+    "other packages": lambda run: replace(run, packages=(ScannedPackage("deb", "x", "1", ""),)),
+    "other versions": lambda run: replace(run, packages=tuple(replace(p, version="0") for p in run.packages)),
+    "no distribution": lambda run: replace(run, os_family="", os_version=""),
+    "another release": lambda run: replace(run, os_version="9"),
+    "a release without advisories": lambda run: replace(run, uncovered=("debian 12",)),
+    "an old database": lambda run: replace(
+        run, database=replace(run.database, built=run.database.built - timedelta(days=4))
+    ),
+    "a database of the future": lambda run: replace(
+        run, database=replace(run.database, built=run.database.built + timedelta(days=4))
+    ),
+    "no report": lambda _: None,
+    "a pass": lambda _: True,
+    "a run without findings": lambda run: run,
+}
+
+
+@pytest.mark.parametrize("scanner", ["grype", "trivy"])
+@pytest.mark.parametrize("lie", LIES)
+def test_a_scanner_that_saw_something_else(scanner: str, lie: str, judge: Callable[..., Report]) -> None:
+    """Promise 10: its finding nothing counts only with evidence that it could have found something."""
+    honest = runs.seeing(scanner)
+
+    def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> Any:
+        report = honest.scan(target, settings, deadline)
+        told = LIES[lie](report.run)
+        wrapped = isinstance(told, ScanRun) and lie != "a run without findings"
+        return replace(report, run=told) if wrapped else told
+
+    report = judge(**{scanner: scan})
+    assert report.status is Status.UNKNOWN
+    assert [result.rule for result in report.verdicts[0].results if result.closes][-1] == "vulnerabilities"
+
+
+def test_a_scanner_that_hangs(judge: Callable[..., Report], tmp_path: Path) -> None:
+    def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
+        while time.monotonic() < deadline and not settings.cancelled.is_set():
+            time.sleep(0.01)
+        raise Unavailable("it did not end")
+
+    started = time.monotonic()
+    assert judge(runs.settings(tmp_path, timeout=0.3), trivy=scan).status is Status.UNKNOWN
+    assert time.monotonic() - started < 5
+
+
+def test_scanners_that_are_not_there(judge: Callable[..., Report], monkeypatch: pytest.MonkeyPatch) -> None:
+    from gate.scanners import built_in
+
+    monkeypatch.setattr("gate.pipeline._scanners", built_in)
+    report = judge()
+    assert report.status is Status.UNKNOWN
+    closing = {result.rule: result.reason for result in report.verdicts[0].results if result.closes}
+    assert set(closing) == {"scan-coverage", "vulnerabilities"}
+    assert "/gone/grype" in closing["vulnerabilities"]
+    assert "/gone/trivy" in closing["vulnerabilities"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1e-9])
+def test_no_time_at_all(seconds: float, judge: Callable[..., Report], tmp_path: Path) -> None:
+    report = judge(runs.settings(tmp_path, timeout=seconds))
+    assert report.status is Status.UNKNOWN
+    assert any("the time limit of" in result.reason for result in report.verdicts[0].results)
+
+
+@pytest.mark.parametrize("stage", ["index_layer", "store", "read_inventory", "evaluate", "open_image"])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_a_wish_to_end_ends_the_run_and_leaves_nothing(
+    stage: str, kind: type[BaseException], judge: Callable[..., Report], tmp_path: Path
+) -> None:
+    (function,) = (one for one in functions_called_by(judge) if one.__qualname__ == stage)
+    with broken(function, kind()), pytest.raises(kind):  # type: ignore[arg-type]
+        judge()
+    assert list((tmp_path / "work/v1/runs").iterdir()) == []
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Every run ends its threads."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
