@@ -101,7 +101,7 @@ def _elf_files() -> Iterator[Path]:
 
 def _texts(count: int, seed: int = 2) -> Iterator[tuple[str, bytes]]:
     """Yield made-up text files, of sizes as in a real image: most are small, a few make most of the bytes."""
-    chance = random.Random(seed)  # noqa: S311  # not for secrets: the image must be the same every time
+    chance = random.Random(seed)  # the image must be the same every time
     words = [chance.randbytes(chance.randint(2, 9)).hex().encode() for _ in range(_WORDS)]
     mean = (EXPANDED - PROGRAMS) // (ENTRIES - 3_000)
     for number in range(count):

@@ -118,11 +118,11 @@ class Collector:
         copy = store(image, layout, self._deadline.check)
         target = ScanTarget(layout, str(stored_manifest(image)), str(image.manifest.config.digest))
         with ThreadPoolExecutor(len(self._scanners)) as pool:
-            scans = {
-                name: pool.submit(scanner.scan, target, settings, self._deadline.at)
-                for name, scanner in self._scanners.items()
-            }
             try:
+                scans = {
+                    name: pool.submit(scanner.scan, target, settings, self._deadline.at)
+                    for name, scanner in self._scanners.items()
+                }
                 inspected = self._inspected(copy)
                 reports = {name: _outcome(scan) for name, scan in scans.items()}
             except BaseException:
@@ -213,13 +213,12 @@ def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]], stopped: threa
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(threads) as pool:
-        started = {key: pool.submit(call) for key, call in calls.items()}
         try:
+            started = {key: pool.submit(call) for key, call in calls.items()}
             return {key: future.result() for key, future in started.items()}
         except BaseException:
             stopped.set()
-            for future in started.values():
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 

@@ -33,9 +33,9 @@ class EntryType(enum.IntEnum):
 
 
 class Entry(Struct, frozen=True):
-    """One path of an image.
+    r"""One path of an image.
 
-    `path` starts with a slash; bytes that are not UTF-8 stand as `\\xNN`. `mode` is the twelve permission bits, `size`
+    `path` starts with a slash; bytes that are not UTF-8 stand as `\xNN`. `mode` is the twelve permission bits, `size`
     in bytes, `mtime` in seconds since the epoch, `layer` the index of the layer that provides the path, 0 at the base.
     `elf` says that the content starts as a program's or library's does, `marks` are the names of the byte signatures
     found in it, `interpreter` is what a script's first line names, `links` are the other paths of the same file.
@@ -131,8 +131,10 @@ class Filesystem:
         return self._files(file for file in self._with_mode(0o111) if self._mode(file) & 0o111)
 
     def privileged(self) -> Iterator[Entry]:
-        """Yield the regular files that give other rights than their caller's, once each: set-user-ID, set-group-ID and
-        capabilities."""
+        """Yield the regular files that give other rights than their caller's, once each.
+
+        That is: set-user-ID, set-group-ID, and file capabilities.
+        """
         capable = {
             self._squash.same_file.get(entry, entry)
             for entry in self._having("xattrs")
@@ -232,7 +234,9 @@ class Filesystem:
         if not below:
             return None
         layer = self._squash.layer_of(min(below))
-        return Entry(_printable(real), EntryType.DIRECTORY, mode=0o755, uid=0, gid=0, size=0, mtime=0, layer=layer)
+        return Entry(
+            _printable(real), EntryType.DIRECTORY, mode=0o755, uid=0, gid=0, size=0, mtime=0, layer=layer
+        )
 
     def _resolve(self, path: str, *, follow_last: bool) -> bytes | None:
         """Resolve links inside the image; a path without an entry is its own answer, one that loops has none.
@@ -246,7 +250,9 @@ class Filesystem:
         while todo:
             steps += 1
             if steps > LIMITS.lookup_steps:
-                raise MalformedImage(f"links lead from {path[:200]!r} through more than {LIMITS.lookup_steps:,} components")
+                raise MalformedImage(
+                    f"links lead from {path[:200]!r} through more than {LIMITS.lookup_steps:,} components"
+                )
             part = todo.pop()
             if part == b"..":
                 real = real.rpartition(b"/")[0]
@@ -387,5 +393,5 @@ class Filesystem:
 
 
 def _printable(path: bytes) -> str:
-    """Write a path for people: from the root, with `\\xNN` for what is not UTF-8."""
+    r"""Write a path for people: from the root, with `\xNN` for what is not UTF-8."""
     return "/" + path.decode("utf-8", "backslashreplace")

@@ -111,7 +111,7 @@ class LayerIndex(Struct):
         return len(self.paths)
 
 
-def index_layer(
+def index_layer(  # noqa: C901, PLR0915 -- one loop, because a call per entry is what costs here
     layer: Layer, reading: Reading, *, sink: Callable[[bytes], object] | None = None
 ) -> LayerIndex:
     """Read a layer to its end and return its index; `sink` receives the stored bytes.
@@ -128,7 +128,7 @@ def index_layer(
     add_elf, marks = index.elf.add, reading.marks
     room = 0
     for position, member in enumerate(reader):
-        name, type_, mode, uid, gid, size, mtime, link, device, xattrs, head = member
+        name, type_, mode, uid, gid, size, mtime, link, _, xattrs, head = member
         kind = _TYPES[type_]
         path = name if kind == FILE else name.rstrip(b"/")
         if path[:2] == b"./":
@@ -229,7 +229,9 @@ def _note_xattrs(index: LayerIndex, member: Member) -> int:
     if (member.type == tar_header.CHARACTER_DEVICE and member.device == (0, 0)) or any(
         name.startswith(_OVERLAY) for name in member.xattrs
     ):
-        raise MalformedImage(f"a tar entry is a deletion mark of overlay file systems: {index.paths[-1][:200]!r}")
+        raise MalformedImage(
+            f"a tar entry is a deletion mark of overlay file systems: {index.paths[-1][:200]!r}"
+        )
     if member.xattrs:
         index.xattrs[len(index.paths) - 1] = member.xattrs
     return sum(_NOTE + len(name) + len(value) for name, value in member.xattrs.items())
@@ -237,7 +239,10 @@ def _note_xattrs(index: LayerIndex, member: Member) -> int:
 
 def _credential_scan() -> ScanOf:
     """Return what starts the search for credentials in a file, given its path and size; None for files left out."""
-    from gate.oci.credentials import CredentialScan, searched  # here: its expressions take two milliseconds to compile
+    from gate.oci.credentials import (  # here: its expressions take two milliseconds to compile
+        CredentialScan,
+        searched,
+    )
 
     return lambda path, size: CredentialScan(size) if searched(path, size) else None
 
@@ -253,10 +258,10 @@ def _read_content(
     path, size = index.paths[position], index.sizes[position]
     feeds: list[Callable[[bytes, int, int], object]] = []
     kept = None
-    if (path in reading.keep or path.startswith(reading.keep_below)) and size <= LIMITS.kept_file:
-        if reading.allowance.take(size):
-            kept = bytearray()
-            feeds.append(lambda buffer, start, end: kept.extend(memoryview(buffer)[start:end]))
+    wanted = path in reading.keep or path.startswith(reading.keep_below)
+    if wanted and size <= LIMITS.kept_file and reading.allowance.take(size):
+        kept = bytearray()
+        feeds.append(lambda buffer, start, end: kept.extend(memoryview(buffer)[start:end]))
     program = ContentScan(size) if reading.marks and head == _ELF else None
     if program:
         feeds.append(program.feed)

@@ -54,7 +54,9 @@ class Squash:
             self._apply(layer, self.starts[number])
         for entry, path in self.moved.items():
             if self.tree.get(path) == entry and not self._visible(path, entry):
-                raise MalformedImage(f"{path[:200]!r}, written through a link, is deleted without it, where engines differ")
+                raise MalformedImage(
+                    f"{path[:200]!r}, written through a link, is deleted without it, where engines differ"
+                )
         if self._deleted or self._opaque:
             floors: dict[bytes, int] = {}
             self.tree = {
@@ -108,7 +110,9 @@ class Squash:
         With overlayfs a link of a lower layer is not there to be followed, neither here nor by the layer's own entries.
         """
         if self._directory(path) != path or next(reversed(self.moved), -1) >= start:
-            raise MalformedImage(f"a layer follows links and makes {path[:200]!r} opaque, where engines differ")
+            raise MalformedImage(
+                f"a layer follows links and makes {path[:200]!r} opaque, where engines differ"
+            )
         self._opaque[path] = start
         self._real.clear()
 
@@ -124,12 +128,16 @@ class Squash:
             own = old >= start and self._written(old) == path
             merged = kind == self.kind(old) == DIRECTORY
             if not own and not merged and (path != real or old in self.moved):
-                raise MalformedImage(f"{path[:200]!r} replaces {real[:200]!r} behind a link, where engines differ")
+                raise MalformedImage(
+                    f"{path[:200]!r} replaces {real[:200]!r} behind a link, where engines differ"
+                )
             if kind == WHITEOUT:
                 del self.tree[real]
         if path != real:
             if kind != DIRECTORY and real in self.directories:
-                raise MalformedImage(f"{path[:200]!r} replaces a directory behind a link, where engines differ")
+                raise MalformedImage(
+                    f"{path[:200]!r} replaces a directory behind a link, where engines differ"
+                )
             self.moved[entry] = real
         return real
 
@@ -143,7 +151,9 @@ class Squash:
         old = self.tree.get(path) if path in self._followed else None
         if old is not None and self._visible(path, old) and self.kind(old) == SYMLINK:
             if old < start:
-                raise MalformedImage(f"a directory replaces the followed link {path[:200]!r}, where engines differ")
+                raise MalformedImage(
+                    f"a directory replaces the followed link {path[:200]!r}, where engines differ"
+                )
             self._forget(path, entry)
 
     def _written(self, entry: int) -> bytes:
@@ -225,7 +235,9 @@ class Squash:
             if kind == SYMLINK and entry is not None:
                 links += 1
                 target = self.target(entry).split(b"/")
-                climbs = any(before not in (b"", b".", b"..") and after == b".." for before, after in pairwise(target))
+                climbs = any(
+                    before not in (b"", b".", b"..") and after == b".." for before, after in pairwise(target)
+                )
                 if climbs or 0 < behind <= len(todo) or links > LIMITS.links:
                     raise MalformedImage(f"links lead from {path[:200]!r} in a loop, or where engines differ")
                 self._followed.add(here)
@@ -239,7 +251,9 @@ class Squash:
                 self.directories.add(here)
                 trail.append((here, max(floor, self._opaque.get(here, -1))))
         if self._steps > LIMITS.link_steps:
-            raise MalformedImage(f"the layers take more than {LIMITS.link_steps:,} steps from directory to directory")
+            raise MalformedImage(
+                f"the layers take more than {LIMITS.link_steps:,} steps from directory to directory"
+            )
         real = trail[-1][0]
         self._real[path] = real
         return real

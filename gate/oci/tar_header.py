@@ -165,7 +165,7 @@ class Extension:
 
 
 def _pax_records(data: bytes) -> dict[str, bytes]:
-    """Parse PAX records, `"%d %s=%s\\n"` each, where the number counts the whole record."""
+    r"""Parse PAX records, `"%d %s=%s\n"` each, where the number counts the whole record."""
     records: dict[str, bytes] = {}
     position = 0
     while position < len(data):

@@ -81,7 +81,9 @@ class TarReader:
             if type_ == REGULAR and prefixed == b"\0" and not extended and size >= 0 and name[-1:] != b"/":
                 # What NamedTuple generates would count the fields once more, in Python.
                 self._remaining = size
-                member = _new(Member, (name, type_, *owned, size, mtime, b"", None, _NO_XATTRS, self._head(size)))
+                member = _new(
+                    Member, (name, type_, *owned, size, mtime, b"", None, _NO_XATTRS, self._head(size))
+                )
             else:
                 member = Member(name, type_, *owned, size, mtime, b"", None, _NO_XATTRS, b"")
                 member = self._other(header, member, extension if extended else None)
@@ -206,8 +208,12 @@ class TarReader:
         A global one is only accepted where `git archive` writes it. Engines take it for an entry: containerd removes
         what the layer has at its name, and Go forgets the extended headers before it.
         """
-        if header[156:157] == PAX_GLOBAL and (self.tell() != BLOCK or header[:100].rstrip(b"\0") != _GIT_ARCHIVE):
-            raise MalformedImage("the tar stream has a global PAX header, which readers take for different things")
+        if header[156:157] == PAX_GLOBAL and (
+            self.tell() != BLOCK or header[:100].rstrip(b"\0") != _GIT_ARCHIVE
+        ):
+            raise MalformedImage(
+                "the tar stream has a global PAX header, which readers take for different things"
+            )
         size = number(header[124:136])
         if not 0 <= size <= LIMITS.tar_record:
             raise MalformedImage(
