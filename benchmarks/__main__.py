@@ -23,8 +23,8 @@ from samples.databases.trivy import write_trivy_database
 from samples.images import catalogue, layout
 
 BUILD = Path("build/bench")
-ROUNDS = 5
-STARTS = 30
+ROUNDS = 3
+STARTS = 20
 _OWN = ("limit", "paths", "marks", "secrets", "python_tarfile")
 _POLICY = (
     "schema: 1\nrules:\n  non-root: {action: deny}\n  no-setuid: {action: deny}\n  max-age: {action: deny}\n"

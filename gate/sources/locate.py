@@ -31,7 +31,10 @@ def locate(text: str) -> Location:
             f"{source}: references cannot be opened yet",
             hint="save the image as an archive or OCI layout first",
         )
-    raise InvalidInput(f"there is no image at {text[:300]!r}", hint=_SYNTAX)
+    raise InvalidInput(
+        f"there is no image at {text[:300]!r}",
+        hint=f"{_SYNTAX}; save an image of an engine or a registry first (`docker save`, `skopeo copy`)",
+    )
 
 
 def _split(rest: str, text: str) -> tuple[str, str]:
