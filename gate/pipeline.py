@@ -5,6 +5,7 @@ reference --locate--> Location --open--> images, one per platform --collect--> E
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -30,6 +31,9 @@ from gate.verdict import Report, Undecided, Verdict
 
 if TYPE_CHECKING:
     from gate.scanners import Scanner, ScannerSettings
+
+
+_PLATFORM = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){1,2}", re.ASCII)
 
 
 def _silent(message: str) -> None:
@@ -181,12 +185,11 @@ def _scanners() -> Mapping[str, Scanner]:
 
 def _platform(text: str) -> Platform:
     """Parse `OS/ARCHITECTURE[/VARIANT]`."""
-    parts = text.split("/")
-    if not 2 <= len(parts) <= 3 or not all(part and part.isalnum() and part.isascii() for part in parts):
+    if not _PLATFORM.fullmatch(text):
         raise InvalidInput(
             f"{text[:100]!r} is not a platform", hint="write all, or OS/ARCHITECTURE such as linux/arm64"
         )
-    return Platform(*parts).normalised()
+    return Platform(*text.split("/")).normalised()
 
 
 def _names(image: Image) -> tuple[Reference, ...]:

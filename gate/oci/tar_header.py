@@ -68,9 +68,12 @@ def number(field: bytes) -> int:
     digits = field.strip(b" \0")
     if not digits:
         return 0
-    if not digits.isdigit() or b"8" in digits or b"9" in digits:
-        raise MalformedImage(f"a tar header has {digits[:20]!r} where an octal number belongs")
-    return int(digits, 8)
+    if digits.isdigit():
+        try:
+            return int(digits, 8)
+        except ValueError:
+            pass  # the digits 8 and 9
+    raise MalformedImage(f"a tar header has {digits[:20]!r} where an octal number belongs")
 
 
 def check_sum(header: bytes) -> None:

@@ -81,9 +81,11 @@ class TarReader:
             if type_ == REGULAR and prefixed == b"\0" and not extended and size >= 0 and name[-1:] != b"/":
                 # What NamedTuple generates would count the fields once more, in Python.
                 self._remaining = size
-                member = _new(
-                    Member, (name, type_, *owned, size, mtime, b"", None, _NO_XATTRS, self._head(size))
-                )
+                start = self._position
+                head = self._buffer[start : start + (size if size < _HEAD else _HEAD)]
+                if len(head) < _HEAD:
+                    head = self.peek(_HEAD)
+                member = _new(Member, (name, type_, *owned, size, mtime, b"", None, _NO_XATTRS, head))
             else:
                 member = Member(name, type_, *owned, size, mtime, b"", None, _NO_XATTRS, b"")
                 member = self._other(header, member, extension if extended else None)
@@ -179,14 +181,7 @@ class TarReader:
                 raise MalformedImage(f"a tar entry is both file and directory: {member.name[:200]!r}")
             return member._replace(type=DIRECTORY)
         self._remaining = member.size
-        return member._replace(type=REGULAR, head=self._head(member.size))
-
-    def _head(self, size: int) -> bytes:
-        """Return the first bytes of a content of `size` bytes."""
-        position = self._position
-        wanted = size if size < _HEAD else _HEAD
-        head = self._buffer[position : position + wanted]
-        return head if len(head) == wanted else self.peek(wanted)
+        return member._replace(type=REGULAR, head=self.peek(_HEAD))
 
     def _owner(self, field: bytes) -> tuple[int, int, int]:
         """Parse mode, user and group, and remember them."""

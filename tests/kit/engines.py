@@ -80,7 +80,9 @@ def unpacked_by_containerd(program: Path, images: Sequence[Sequence[bytes]], fol
         results.append(
             Unpacked(
                 native=None if native["error"] else _tree(native["trees"][0]),
-                overlay=None if overlay["error"] else mounted([_tree(tree) for tree in overlay["trees"] or ()]),
+                overlay=None
+                if overlay["error"]
+                else mounted([_tree(tree) for tree in overlay["trees"] or ()]),
                 errors=(native["error"], overlay["error"]),
             )
         )
@@ -129,5 +131,6 @@ def _member(found: Mapping[str, Any]) -> GoMember:
 
 def _tree(nodes: Sequence[Mapping[str, Any]]) -> Tree:
     return {
-        bytes.fromhex(node["path"]): Node(node["type"], node["mode"], bytes.fromhex(node["text"])) for node in nodes
+        bytes.fromhex(node["path"]): Node(node["type"], node["mode"], bytes.fromhex(node["text"]))
+        for node in nodes
     }

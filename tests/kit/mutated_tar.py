@@ -8,7 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from samples.images.layers import pax_record
 from tests.kit.raw_tar import BLOCK, END, Header, extended, long_name, padded
 
-_NAMES = (b"a", b"bin/sh", b"usr/bin/tool", b"./etc/passwd", b"d/", b"x" * 99 + b"/", b"y" * 100, b"", b"\xff\xfe", b"\xc3\xa9")
+_NAMES = (
+    b"a",
+    b"bin/sh",
+    b"usr/bin/tool",
+    b"./etc/passwd",
+    b"d/",
+    b"x" * 99 + b"/",
+    b"y" * 100,
+    b"",
+    b"\xff\xfe",
+    b"\xc3\xa9",
+)
 _NUMBERS = (
     *(b"", b"0", b"5", b"0000644\0", b"   644 ", b"777 777", b"12\x00junk", b"\0012", b"+5", b"-1", b"8", b"0x5", b"7" * 12),
     *(b"\x80" + bytes(10) + b"\x05", b"\xff" * 12, b"\x80" + b"\x7f" * 11, b"\xc0" + bytes(11), b"\xff" + bytes(10) + b"\x01"),
@@ -37,7 +48,17 @@ _VALUES: Mapping[str, Sequence[bytes]] = {
     "GNU.sparse.map": (b"0,3",),
 }
 _KEYS = tuple(_VALUES)
-_BROKEN_RECORDS = (b"5 a=\n", b"0", b"7 a=b\n\n", b"6 a=b\nrest", b"12 path=a\n", b" ", b"\0" * 9, b"+8 a=bc\n", b"010 path=a\n")
+_BROKEN_RECORDS = (
+    b"5 a=\n",
+    b"0",
+    b"7 a=b\n\n",
+    b"6 a=b\nrest",
+    b"12 path=a\n",
+    b" ",
+    b"\0" * 9,
+    b"+8 a=bc\n",
+    b"010 path=a\n",
+)
 _ENDS = (b"", bytes(BLOCK), bytes(BLOCK) + END, bytes(100), END + b"x", END + bytes(9 * BLOCK))
 _WAYS = ("type", "number", "name", "prefix", "extension", "extension", "record", "end", "sum")
 
@@ -46,7 +67,9 @@ def mutated(number: int) -> bytes:
     """One archive of up to five entries, odd in one or two ways, which one case in two damages."""
     chance = random.Random(number)
     odd = frozenset(chance.choices(_WAYS, k=chance.choice((1, 1, 2))))
-    parts = [_entry(chance, odd if chance.random() < 0.5 else frozenset()) for _ in range(chance.randrange(1, 6))]
+    parts = [
+        _entry(chance, odd if chance.random() < 0.5 else frozenset()) for _ in range(chance.randrange(1, 6))
+    ]
     archive = b"".join(parts) + (chance.choice(_ENDS) if "end" in odd else END)
     for _ in range(chance.choice((0, 0, 1, 2))):
         archive = chance.choice(_DAMAGES)(archive, chance)
@@ -66,19 +89,22 @@ def _entry(chance: random.Random, odd: frozenset[str]) -> bytes:
     fields = [b"%011o" % len(content), b"0000755", b"0000000", b"00000000000"]
     if "number" in odd:
         fields[chance.randrange(4)] = chance.choice(_NUMBERS)
+    size, mode, owner, modified = fields
     header = Header(
         chance.choice(_NAMES) if "name" in odd else b"usr/%d" % chance.randrange(100),
         type_,
-        *fields[:1],
+        size,
         linkname=chance.choice(_NAMES) if "name" in odd or type_ in b"12" else b"",
-        mode=fields[1],
-        owner=fields[2],
-        modified=fields[3],
+        mode=mode,
+        owner=owner,
+        modified=modified,
         magic=chance.choice(_MAGICS if "prefix" in odd else _MAGICS[:3]),
         prefix=chance.choice(_PREFIXES) if "prefix" in odd else b"",
         checksum=b"\x80\0\0\0\0\0\x10\x00" if "sum" in odd else None,
     )
-    before = b"".join(_extension(chance, odd) for _ in range(chance.choice((1, 1, 2, 3)) if "extension" in odd else 0))
+    before = b"".join(
+        _extension(chance, odd) for _ in range(chance.choice((1, 1, 2, 3)) if "extension" in odd else 0)
+    )
     return before + header.block() + padded(content)
 
 
@@ -90,7 +116,9 @@ def _extension(chance: random.Random, odd: frozenset[str]) -> bytes:
     data = b"".join(pax_record(key, chance.choice(_VALUES[key])) for key in keys)
     if "record" in odd:
         data += chance.choice(_BROKEN_RECORDS)
-    return extended(data if kind == b"x" else b"", kind, b"pax_global_header" if kind == b"g" else b"PaxHeaders.0/x")
+    return extended(
+        data if kind == b"x" else b"", kind, b"pax_global_header" if kind == b"g" else b"PaxHeaders.0/x"
+    )
 
 
 def _flip(archive: bytes, chance: random.Random) -> bytes:
@@ -114,7 +142,9 @@ def _edit(archive: bytes, chance: random.Random) -> bytes:
     start = BLOCK * chance.randrange((len(archive) + BLOCK - 1) // BLOCK)
     block = bytearray(archive[start : start + BLOCK].ljust(BLOCK, b"\0"))
     for _ in range(chance.choice((1, 1, 2, 4))):
-        block[chance.choice((*range(90, 160), *range(256, 266), *range(340, 372), *range(BLOCK)))] = chance.choice(b"\0 0157/x\x80\xff")
+        block[chance.choice((*range(90, 160), *range(256, 266), *range(340, 372), *range(BLOCK)))] = (
+            chance.choice(b"\0 0157/x\x80\xff")
+        )
     return archive[:start] + corrected(bytes(block)) + archive[start + BLOCK :]
 
 

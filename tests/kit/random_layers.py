@@ -21,7 +21,14 @@ from tests.kit.raw_tar import END
 
 _NAMES = ("a", "b", "c")
 _TARGETS = (*_NAMES, "/a", "/b", "../c", "a/b", "./b", "missing", "/a/../b", "b/..", "..", "/")
-_WILD_KINDS = (*("file", "directory", "directory", "symlink") * 2, "link", "whiteout", "whiteout", "opaque", "fifo")
+_WILD_KINDS = (
+    *("file", "directory", "directory", "symlink") * 2,
+    "link",
+    "whiteout",
+    "whiteout",
+    "opaque",
+    "fifo",
+)
 _FILE_MODES = (0o644, 0o755, 0o4755, 0o2755)
 _DIRECTORY_MODES = (0o755, 0o700, 0o1777)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import posixpath
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -45,12 +48,11 @@ from samples.images.entries import (
     program,
     symbolic_link,
 )
-from samples.images.layers import Compression, Layer, layer_from_tar, layer_of, pax_record
+from samples.images.layers import Compression, Layer, digest_of, layer_from_tar, layer_of, pax_record
 from samples.images.programs import static_program
 from tests.kit import hiding, hostile_compression, hostile_tar
 from tests.kit.hostile import Expected, HostileLayers
-from tests.kit.hostile_tar import streamed_layer
-from tests.kit.raw_tar import BLOCK, END, Header, extended, long_name, member, records
+from tests.kit.raw_tar import BLOCK, END, Header, extended, long_name, member
 from tests.kit.trees import stored
 
 EVERYTHING = (b"",)
@@ -65,7 +67,9 @@ def index_of(tar: bytes, reading: Reading | None = None) -> LayerIndex:
 def tree(case: HostileLayers, reading: Reading | None = None) -> Filesystem:
     """The squashed tree of a case's layers."""
     reading = reading or Reading(keep_below=EVERYTHING)
-    return Filesystem([index_layer(stored(one), reading) for one in case.layers], ["sha256:0"] * len(case.layers))
+    return Filesystem(
+        [index_layer(stored(one), reading) for one in case.layers], ["sha256:0"] * len(case.layers)
+    )
 
 
 def named(name: bytes, kind: bytes = b"0", link: bytes = b"") -> bytes:
@@ -91,9 +95,8 @@ def test_hostile_layers(case: HostileLayers) -> None:
         found = tree(case)
     except IntegrityError:
         assert Expected.INTEGRITY in case.expected
-    except Unavailable as error:
+    except Unavailable:
         assert Expected.UNKNOWN in case.expected
-        assert error.hint
     else:
         assert case.expected & (Expected.ACCEPT | Expected.VIOLATION)
         assert [path for path in case.shown if found.get(f"/{path}") is None] == []
@@ -144,7 +147,9 @@ def test_the_payload_of_the_rows_is_seen_as_what_it_is() -> None:
 )
 def test_names_of_files(name: bytes, path: bytes | None) -> None:
     if path is None:
-        with pytest.raises(MalformedImage, match=r"climbs out|empty name|replaces the root|has a path of|both file"):
+        with pytest.raises(
+            MalformedImage, match=r"climbs out|empty name|replaces the root|has a path of|both file"
+        ):
             index_of(named(name))
     else:
         assert index_of(named(name)).paths == [path]
@@ -170,7 +175,10 @@ def test_names_are_normalised_as_posix_says(name: str) -> None:
     except MalformedImage:
         # Python drops what climbs out of an absolute path.
         depth = 0
-        lowest = min(depth := depth + (0 if part in ("", ".") else -1 if part == ".." else 1) for part in name.split("/"))
+        lowest = min(
+            depth := depth + (0 if part in ("", ".") else -1 if part == ".." else 1)
+            for part in name.split("/")
+        )
         assert lowest < 0
     else:
         assert path.decode() == ("" if clean == "." else clean)
@@ -199,7 +207,9 @@ def test_whiteouts_are_known_by_name_whatever_their_type(
     name = name.rstrip(b"/") if type_ == b"0" else name
     index = index_of(named(name, type_, b"target"))
     assert index.paths == [path]
-    assert index.types[0] == ({b"0": FILE, b"2": SYMLINK, b"5": DIRECTORY, b"6": FIFO}[type_] if kind is None else kind)
+    assert index.types[0] == (
+        {b"0": FILE, b"2": SYMLINK, b"5": DIRECTORY, b"6": FIFO}[type_] if kind is None else kind
+    )
 
 
 # --- columns -----------------------------------------------------------------------------------------------------
@@ -219,7 +229,12 @@ def test_every_type_with_its_columns() -> None:
     assert index.paths == [name.encode() for name in entries]
     assert list(index.types) == [DIRECTORY, FILE, SYMLINK, HARD_LINK, CHARACTER_DEVICE, BLOCK_DEVICE, FIFO]
     assert list(index.modes) == [entry.mode for entry in entries.values()]
-    assert (index.uids[1], index.gids[1], index.sizes[1], index.mtimes[1]) == (65534, 4294967294, 7, 1_700_000_000)
+    assert (index.uids[1], index.gids[1], index.sizes[1], index.mtimes[1]) == (
+        65534,
+        4294967294,
+        7,
+        1_700_000_000,
+    )
     assert index.links == {2: b"../f", 3: b"f"}
     assert index.xattrs == {}
     assert len(index) == 7
@@ -251,7 +266,7 @@ def test_owners_that_no_file_has_are_refused(owner: bytes) -> None:
     ],
 )
 def test_links_that_lead_nowhere_are_refused(kind: bytes, link: bytes) -> None:
-    with pytest.raises(MalformedImage, match="link has no target|climbs out|has a path of"):
+    with pytest.raises(MalformedImage, match=r"link has no target|climbs out|has a path of"):
         index_of(named(b"link", kind, link))
 
 
@@ -267,7 +282,9 @@ def test_attributes() -> None:
     assert index.xattrs == {1: {"security.capability": b"\1\0", "user.note": b"n"}}
 
 
-@pytest.mark.parametrize("name", ["trusted.overlay.opaque", "user.overlay.whiteout", "trusted.overlay.redirect"])
+@pytest.mark.parametrize(
+    "name", ["trusted.overlay.opaque", "user.overlay.whiteout", "trusted.overlay.redirect"]
+)
 @pytest.mark.parametrize("entry", [file(), directory(), symbolic_link("x")])
 def test_attributes_of_overlay_file_systems_are_refused(name: str, entry: Entry) -> None:
     marked = replace(entry, extended_attributes={name: b"y"})
@@ -305,7 +322,9 @@ def test_programs_and_scripts_are_told_by_content() -> None:
     index = index_layer(stored(LAYER), Reading())
     assert index.elf == {3}
     assert index.interpreters == {4: "python3", 5: "/bin/\\xff", 6: ""}
-    assert index.marks == index.kept == index.credentials == {}
+    assert not index.marks
+    assert not index.kept
+    assert not index.credentials
 
 
 def test_marks_are_searched_where_they_are_wanted() -> None:
@@ -322,7 +341,7 @@ def test_marks_are_searched_where_they_are_wanted() -> None:
 def test_credentials_are_searched_where_they_are_wanted() -> None:
     found = index_layer(stored(LAYER), Reading(credentials=True)).credentials
     assert list(found) == [7]
-    assert [one.kind for one in found[7]] == ["private-key"] or found[7]
+    assert found[7][0].offset == 0
 
 
 @pytest.mark.parametrize("size", [1, 100, 511, 512, 513, 4096])
@@ -346,7 +365,8 @@ def test_layers_share_what_may_be_kept() -> None:
 
 
 def test_an_allowance_is_exact_between_threads() -> None:
-    allowance, taken = Allowance(1_000), []
+    allowance = Allowance(1_000)
+    taken: list[bool] = []
 
     def take() -> None:
         taken.extend(allowance.take(1) for _ in range(700))
@@ -410,14 +430,14 @@ def test_layers_share_the_room_of_their_indexes(monkeypatch: pytest.MonkeyPatch)
 
 
 ATTRIBUTE = extended(pax_record("SCHILY.xattr.user.x", b"x" * 60_000)) + Header(b"f").block()
-KEYS = private_key() * 20
-COSTLY = {
+KEYS = private_key().encode() * 20
+COSTLY: dict[str, Callable[[int], bytes]] = {
     "names": lambda number: long_name(b"%d/" % number + b"n" * 4000) + Header(b"f").block(),
     "targets": lambda number: long_name(b"t" * 4000, b"K") + Header(b"%d" % number, b"2").block(),
-    "attributes-of-files": lambda number: ATTRIBUTE,
-    "attributes-of-directories": lambda number: ATTRIBUTE[:-BLOCK] + Header(b"d", b"5").block(),
+    "attributes-of-files": lambda _: ATTRIBUTE,
+    "attributes-of-directories": lambda _: ATTRIBUTE[:-BLOCK] + Header(b"d", b"5").block(),
     "scripts": lambda number: member(b"%d" % number, b"#!" + b"x" * 253 + b"\n"),
-    "credentials": lambda number: member(b"%d" % number, KEYS.encode() if isinstance(KEYS, str) else KEYS),
+    "credentials": lambda number: member(b"%d" % number, KEYS),
     "marks": lambda number: member(b"%d" % number, hiding.BUSYBOX),
 }
 
@@ -425,8 +445,8 @@ COSTLY = {
 @pytest.mark.parametrize("case", COSTLY)
 def test_whatever_an_index_notes_takes_room(case: str) -> None:
     """Without it an image that compresses to a few MB fills the memory with what its headers say."""
-    tar = b"".join(COSTLY[case](number) for number in range(200)) + END
-    plain = b"".join(member(b"%d" % number) for number in range(200)) + END
+    tar = b"".join(COSTLY[case](number) for number in range(300)) + END
+    plain = b"".join(member(b"%d" % number) for number in range(300)) + END
 
     def accepted(data: bytes, room: int) -> bool:
         try:
@@ -443,7 +463,7 @@ def test_whatever_an_index_notes_takes_room(case: str) -> None:
 # --- time and memory of the large rows ---------------------------------------------------------------------------
 
 MEASURED = """
-import resource, sys
+import resource, sys, time
 from pathlib import Path
 from gate.errors import Unavailable
 from gate.oci.descriptor import Descriptor, Digest
@@ -458,66 +478,56 @@ class Stored:
     def open(self):
         return self.path.open("rb")
 
-layers = [Stored(*pair.split("=")) for pair in sys.argv[1:]]
+def peak():
+    status = Path("/proc/self/status")  # what getrusage gives includes the process that started this one
+    if status.exists():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20  # bytes, on macOS
+
+layer = Stored(*sys.argv[1:])
 try:
     reading = Reading(keep=frozenset({b"var/lib/dpkg/status"}), credentials=True)
-    tree = Filesystem([index_layer(layer, reading) for layer in layers], [str(layer.diff_id) for layer in layers])
+    Filesystem([index_layer(layer, reading)], [str(layer.diff_id)]).total_size
     result = "accepted"
-    tree.total_size
 except Unavailable as error:
     result = type(error).__name__
-print(result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, time.process_time())
+print(result, peak(), time.process_time())
 """
 
 
-def measured(layers: Iterable[Layer], folder: object) -> tuple[str, int, float]:
-    """What becomes of layers in a process of their own, its peak memory in MiB, and the processor seconds it took."""
-    arguments = []
-    for one in layers:
-        path = f"{folder}/{one.digest.removeprefix('sha256:')}"
-        with open(path, "wb") as stream:
-            stream.write(one.data)
-        arguments.append(f"{path}={one.diff_id}")
-    command = [sys.executable, "-c", "import time" + MEASURED, *arguments]
-    result, peak, seconds = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+def measured(layer: Layer, folder: Path) -> tuple[str, int, float]:
+    """What becomes of a layer in a process of its own, its peak memory in MiB, and the processor seconds it took."""
+    path = folder / layer.digest.removeprefix("sha256:")
+    path.write_bytes(layer.data)
+    command = [sys.executable, "-c", MEASURED, str(path), layer.diff_id]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result, peak, seconds = done.stdout.split()
     return result, int(peak), float(seconds)
 
 
-def with_large_attributes() -> Iterator[bytes]:
-    """A thousand attributes of nearly a MiB each, which compress to one MB."""
-    attribute = extended(pax_record("SCHILY.xattr.user.x", b"x" * 1_000_000))
-    for number in range(1_000):
-        yield attribute + Header(b"f%d" % number).block()
-    yield END
+def repeated(start: bytes, piece: bytes, count: int) -> Layer:
+    """A layer that states `piece` many times, compressed once; its diff ID is wrong, which only shows at its end."""
+    return Layer(gzip.compress(start) + gzip.compress(piece) * count, digest_of(b""))
 
 
-def with_long_names() -> Iterator[bytes]:
-    for number in range(100_000):
-        yield long_name(b"%d/" % number + b"n" * 4_000) + Header(b"f").block()
-    yield END
-
-
-def deep_and_opaque() -> Iterator[bytes]:
-    """Entries at the greatest depth, each behind a mark that makes all that is known of directories stale."""
-    for number in range(30_000):
-        yield long_name(b"d/" * 250 + b"%d" % number) + Header(b"f").block()
-        yield long_name(b"d/" * (249 - number % 10) + b".wh..wh..opq") + Header(b"f").block()
-    yield END
-
-
-LARGE = {
-    "T24-record-of-512-mib": (lambda: next(hostile_tar.t24_huge_record()).layers, "MalformedImage"),
-    "T25-300000-entries": (lambda: next(hostile_tar.t25_many_entries()).layers, "accepted"),
-    "T25-500001-entries": (lambda: next(hostile_tar.t25_many_entries(500_001)).layers, "MalformedImage"),
-    "C6-status-of-1-gib": (lambda: next(hostile_compression.c6_bomb()).layers, "MalformedImage"),
-    "attributes": (lambda: (streamed_layer(with_large_attributes()),), "MalformedImage"),
-    "names": (lambda: (streamed_layer(with_long_names()),), "MalformedImage"),
-    "deep-and-opaque": (lambda: (streamed_layer(deep_and_opaque()),), "MalformedImage"),
+ZEROS = bytes(64 << 20)
+LARGE: dict[str, tuple[Callable[[], Layer], str]] = {
+    "T24-record-of-512-mib": (
+        lambda: repeated(Header(b"x", b"x", 512 << 20).block(), ZEROS, 8),
+        "MalformedImage",
+    ),
+    "T25-300000-entries": (lambda: next(hostile_tar.t25_many_entries()).layers[0], "accepted"),
+    "C6-status-of-1-gib": (
+        lambda: repeated(Header(b"var/lib/dpkg/status", size=1 << 30).block(), ZEROS, 16),
+        "MalformedImage",
+    ),
+    "attributes-of-1-gib": (lambda: repeated(b"", ATTRIBUTE * 1_000, 17), "MalformedImage"),
+    "names-of-1-gib": (lambda: repeated(b"", COSTLY["names"](1) * 10_000, 20), "MalformedImage"),
 }
 
 
 @pytest.mark.parametrize("case", LARGE)
-def test_large_rows_end_within_time_and_memory(case: str, tmp_path: object) -> None:
+def test_large_rows_end_within_time_and_memory(case: str, tmp_path: Path) -> None:
     make, expected = LARGE[case]
     result, peak, seconds = measured(make(), tmp_path)
     assert result == expected
@@ -526,10 +536,12 @@ def test_large_rows_end_within_time_and_memory(case: str, tmp_path: object) -> N
 
 
 @pytest.mark.parametrize("row", ["T16", "T17", "T26"])
-def test_rows_that_took_other_readers_long(row: str) -> None:
+def test_rows_on_which_other_readers_hang(row: str) -> None:
+    start = time.process_time()
     for case in (case for case in CASES if case.row == row):
         with pytest.raises(MalformedImage):
             tree(case)
+    assert time.process_time() - start < 1
 
 
 def test_a_layer_listed_many_times_is_one_index() -> None:

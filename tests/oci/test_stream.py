@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import random
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,10 +22,15 @@ from gate.limits import LIMITS
 from gate.oci import stream
 from gate.oci.descriptor import Descriptor, Digest
 from gate.oci.stream import read_verified, tar_stream
-from samples.images.layers import Compression, Layer, compress, digest_of, zstd
+from samples.images.layers import Compression, Layer, compress, digest_of
 from tests.kit import hostile_compression
 from tests.kit.hostile import Expected, HostileLayers
 from tests.kit.trees import StoredLayer, stored
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 NONE, GZIP, ZSTD = Compression.NONE, Compression.GZIP, Compression.ZSTD
 CONTENT = random.Random(1).randbytes(3000) + b"compressible " * 2000
@@ -173,7 +179,9 @@ def test_the_source_is_closed_whatever_happens() -> None:
 
 
 @pytest.mark.parametrize("compression", [GZIP, ZSTD])
-def test_the_ratio_is_limited_above_a_floor(compression: Compression, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ratio_is_limited_above_a_floor(
+    compression: Compression, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = bytes(100_000)
     bomb = layer(compress(content, compression), content)
     limited(monkeypatch, ratio_floor=100_000, layer_ratio=10)
@@ -195,7 +203,10 @@ def test_the_expanded_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_windows_of_zstd_are_limited() -> None:
     """A frame that asks for a window of 128 MiB, as `--long=27` does."""
-    options = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.enable_long_distance_matching: 1}
+    options: dict[int, int] = {
+        zstd.CompressionParameter.window_log: 27,
+        zstd.CompressionParameter.enable_long_distance_matching: 1,
+    }
     compressor = zstd.ZstdCompressor(options=options)
     data = compressor.compress(CONTENT) + compressor.flush()
     with pytest.raises(MalformedImage, match="not a valid compressed stream"):
@@ -212,9 +223,8 @@ def test_hostile_compression(case: HostileLayers) -> None:
             read(stored(each))
     except IntegrityError:
         assert Expected.INTEGRITY in case.expected
-    except Unavailable as error:
+    except Unavailable:
         assert Expected.UNKNOWN in case.expected
-        assert error.hint
     else:
         assert Expected.VIOLATION in case.expected
 

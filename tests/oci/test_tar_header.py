@@ -67,14 +67,27 @@ def test_numbers(field: bytes, value: int) -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        *(b"0o5", b"+7", b"-7", b"1_0", b"1 0", b"0x1", b"8", b"9", b"1\x00junk", b"7\t", b"7\xb2", "7٣".encode()),
+        *(
+            b"0o5",
+            b"+7",
+            b"-7",
+            b"1_0",
+            b"1 0",
+            b"0x1",
+            b"8",
+            b"9",
+            b"1\x00junk",
+            b"7\t",
+            b"7\xb2",
+            "7٣".encode(),
+        ),
         b"\x80\0\0\0\x80" + bytes(7),
         b"\xff\xff\xff\xff\x7f" + b"\xff" * 7,
         b"\xc0" + bytes(11),
     ],
 )
 def test_what_is_no_number_or_beyond_64_bits(field: bytes) -> None:
-    with pytest.raises(MalformedImage, match="octal number belongs|beyond 64 bits"):
+    with pytest.raises(MalformedImage, match=r"octal number belongs|beyond 64 bits"):
         number(field)
 
 
@@ -183,9 +196,10 @@ def test_long_names_replace_fields() -> None:
 )
 def test_several_headers_for_one_entry_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
     extension = Extension()
+    for type_, data in headers[:-1]:
+        extension.add(type_, data)
     with pytest.raises(MalformedImage, match="several"):
-        for type_, data in headers:
-            extension.add(type_, data)
+        extension.add(*headers[-1])
 
 
 def test_an_extension_without_content_changes_nothing() -> None:
@@ -196,7 +210,9 @@ def test_an_extension_without_content_changes_nothing() -> None:
     assert not extension
 
 
-@pytest.mark.parametrize("data", [records(path=b"bin/sh"), records(size=b"0"), records(comment=b"x", uid=b"0")])
+@pytest.mark.parametrize(
+    "data", [records(path=b"bin/sh"), records(size=b"0"), records(comment=b"x", uid=b"0")]
+)
 def test_global_headers_that_change_something_are_refused(data: bytes) -> None:
     with pytest.raises(MalformedImage, match="global"):
         Extension().add(PAX_GLOBAL, data)

@@ -22,7 +22,6 @@ from gate.oci.tar_header import Member
 from gate.oci.tarball import TarReader
 from samples.images.entries import (
     character_device,
-    directory,
     file,
     hard_link,
     symbolic_link,
@@ -60,7 +59,14 @@ def listed(data: bytes, *sizes: int) -> list[Listed]:
     """Every member with the SHA-256 of its content, for comparisons."""
     reader = TarReader(chunks(data, *sizes))
     return [
-        (*found[:2], found.size, *found[2:5], found.mtime, found.link, hashlib.sha256(content(reader)).hexdigest())
+        (
+            *found[:2],
+            found.size,
+            *found[2:5],
+            found.mtime,
+            found.link,
+            hashlib.sha256(content(reader)).hexdigest(),
+        )
         for found in reader
     ]
 
@@ -216,10 +222,12 @@ def test_archives_without_entries(data: bytes) -> None:
     assert members(data, 300) == []
 
 
-@pytest.mark.parametrize("end", [b"x", END + b"x", bytes(BLOCK) + ONE, END + ONE + END, END + bytes(4096) + b"\1"])
+@pytest.mark.parametrize(
+    "end", [b"x", END + b"x", bytes(BLOCK) + ONE, END + ONE + END, END + bytes(4096) + b"\1"]
+)
 @pytest.mark.parametrize("size", [100, BLOCK, 1 << 20])
 def test_ends_that_are_refused(end: bytes, size: int) -> None:
-    with pytest.raises(MalformedImage, match="goes on after its end marker|cut off"):
+    with pytest.raises(MalformedImage, match=r"goes on after its end marker|cut off"):
         members(ONE + end, size)
 
 
@@ -254,7 +262,9 @@ def test_extensions_end_with_their_entry() -> None:
 
 
 def test_old_archives_state_directories_by_a_slash() -> None:
-    data = Header(b"bin/", b"\0", magic=bytes(8)).block() + Header(b"bin/sh", b"\0", 2, magic=bytes(8)).block()
+    data = (
+        Header(b"bin/", b"\0", magic=bytes(8)).block() + Header(b"bin/sh", b"\0", 2, magic=bytes(8)).block()
+    )
     found = members(data + b"#!".ljust(BLOCK, b"\0") + END)
     assert [(one.name, one.type, one.size) for one in found] == [(b"bin/", b"5", 0), (b"bin/sh", b"0", 2)]
 
@@ -279,7 +289,9 @@ def test_negative_sizes_are_refused(type_: bytes) -> None:
         members(Header(b"a", type_, b"\xff" * 12).block() + END)
 
 
-@pytest.mark.parametrize("size", [b"\xff" * 12, b"%011o" % ((1 << 20) + 1), b"\x80" + bytes(7) + b"\x7f\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "size", [b"\xff" * 12, b"%011o" % ((1 << 20) + 1), b"\x80" + bytes(7) + b"\x7f\xff\xff\xff"]
+)
 def test_extended_headers_are_bounded(size: bytes) -> None:
     with pytest.raises(MalformedImage, match="at most 1,048,576"):
         members(Header(b"x", b"x", size).block() + bytes(1 << 20))
@@ -314,7 +326,7 @@ def test_what_git_archive_writes_is_accepted() -> None:
     ids=["of-a-file", "whiteout", "later", "twice", "after-path", "after-long-name", "path"],
 )
 def test_global_headers_that_engines_take_for_more_are_refused(data: bytes) -> None:
-    """containerd removes what the layer has at their name, and Go forgets the extended headers before them."""
+    """Containerd removes what the layer has at their name, and Go forgets the extended headers before them."""
     with pytest.raises(MalformedImage, match="global PAX header"):
         members(data + END)
 
@@ -350,7 +362,18 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tree")
     long_directory = root / ("d" * 90) / ("e" * 90)
     long_directory.mkdir(parents=True)
-    names = ["plain", "with space", "café", "-dash", "new\nline", "x" * 100, "y" * 101, "z" * 200, ".hidden", "back\\slash"]
+    names = [
+        "plain",
+        "with space",
+        "café",
+        "-dash",
+        "new\nline",
+        "x" * 100,
+        "y" * 101,
+        "z" * 200,
+        ".hidden",
+        "back\\slash",
+    ]
     for number, name in enumerate(names):
         (root / name).write_bytes(bytes([number]) * (number * 300))
         os.utime(root / name, (number, number))
@@ -396,9 +419,10 @@ def test_what_python_writes_of_names_that_are_not_utf_8(form: str, raw_names: Pa
     assert {one.name.removesuffix(b"/") for one in found} == {b".", b"./caf\xe9", b"./\xc3"}
 
 
-def written(binary: Path, arguments: Sequence[str], folder: Path) -> bytes:
-    """Run a tar program in a folder and return the archive that it writes of it."""
-    return subprocess.run([binary, *arguments, "-cf", "-", "."], cwd=folder, capture_output=True).stdout
+def written(folder: Path, *command: str | Path) -> bytes:
+    """Run a tar program in a folder and return the archive that it writes of it, without what its format cannot hold."""
+    done = subprocess.run([*command, "-cf", "-", "."], cwd=folder, capture_output=True, check=False)
+    return done.stdout
 
 
 GNU_TAR: Mapping[str, Sequence[str]] = {
@@ -419,23 +443,28 @@ GNU_TAR: Mapping[str, Sequence[str]] = {
 
 @pytest.mark.real
 @pytest.mark.parametrize("case", GNU_TAR)
-def test_what_gnu_tar_writes(case: str, tree: Path, raw_names: Path, gnu_tar_binary: Path, tar_headers: Path) -> None:
+def test_what_gnu_tar_writes(
+    case: str, tree: Path, raw_names: Path, gnu_tar_binary: Path, tar_headers: Path
+) -> None:
     for folder in (tree, raw_names):
-        assert_as_go_lists(written(gnu_tar_binary, GNU_TAR[case], folder), tar_headers)
+        assert_as_go_lists(written(folder, gnu_tar_binary, *GNU_TAR[case]), tar_headers)
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("form", ["v7", "ustar", "gnutar", "pax", "rpax"])
-def test_what_bsdtar_writes(form: str, tree: Path, raw_names: Path, bsdtar_binary: Path, tar_headers: Path) -> None:
+def test_what_bsdtar_writes(
+    form: str, tree: Path, raw_names: Path, bsdtar_binary: Path, tar_headers: Path
+) -> None:
     for folder in (tree, raw_names):
-        assert_as_go_lists(written(bsdtar_binary, [f"--format={form}", "--xattrs"], folder), tar_headers)
+        assert_as_go_lists(written(folder, bsdtar_binary, f"--format={form}", "--xattrs"), tar_headers)
 
 
 @pytest.mark.real
-def test_what_busybox_writes(tree: Path, raw_names: Path, debian_programs: Mapping[str, Path], tar_headers: Path) -> None:
+def test_what_busybox_writes(
+    tree: Path, raw_names: Path, debian_programs: Mapping[str, Path], tar_headers: Path
+) -> None:
     for folder in (tree, raw_names):
-        done = subprocess.run([debian_programs["busybox"], "tar", "-cf", "-", "."], cwd=folder, capture_output=True)
-        assert_as_go_lists(done.stdout, tar_headers)
+        assert_as_go_lists(written(folder, debian_programs["busybox"], "tar"), tar_headers)
 
 
 @pytest.mark.real
@@ -460,7 +489,17 @@ def as_listed(found: GoMember) -> Listed:
     """A member of Go's list in the form of ours; Go keeps sizes and targets that mean nothing."""
     size = found.size if found.type == b"0" else 0
     link = found.link if found.type in b"12" else b""
-    return (found.name, found.type, size, found.mode, found.user, found.group, found.time, link, found.content)
+    return (
+        found.name,
+        found.type,
+        size,
+        found.mode,
+        found.user,
+        found.group,
+        found.time,
+        link,
+        found.content,
+    )
 
 
 def assert_as_go_lists(data: bytes, program: Path) -> None:
@@ -486,7 +525,9 @@ def never_less_than(listing: Listing, data: bytes) -> str:
 @pytest.mark.real
 def test_nothing_that_go_lists_is_overlooked(tar_headers: Path) -> None:
     archives = [mutated(number) for number in range(8_000)]
-    results = [never_less_than(*pair) for pair in zip(listed_by_go(tar_headers, archives), archives, strict=True)]
+    results = [
+        never_less_than(*pair) for pair in zip(listed_by_go(tar_headers, archives), archives, strict=True)
+    ]
     counts: dict[str, Any] = {result: results.count(result) for result in set(results)}
     assert counts["equal"] > 2_000, counts
     assert counts["refused"] > 2_000, counts

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gate.errors import Unavailable
+from gate.evidence import Database, Evidence, ScanRun, ScanRuns, Secrets, Vulnerabilities
+from gate.facts import facts_of
+from gate.oci.image import Image
+from gate.packages.inventory import Inventory
+from gate.sources.locate import locate
+from gate.sources.open import open_source
+from samples.images import debian
+from samples.images.entries import file
+from samples.images.layout import oci_layout, write_directory
+from tests.kit.hostile_images import CLEAN, CLEAN_IMAGE
+from tests.kit.trees import filesystem, inventory
+
+NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+RUN = ScanRun(
+    scanner="trivy", version="0.76.0", binary="/usr/bin/trivy", binary_digest="0" * 64, image_id="",
+    database=Database("2", NOW, "sha256:1", ("debian", "nvd")), os_family="debian", os_version="12", end_of_life=False,
+    packages=(), warnings=("w",), seconds=1.23456,
+)  # fmt: skip
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    path = write_directory(oci_layout({"": CLEAN_IMAGE}), tmp_path / "image")
+    with open_source(locate(str(path)), None) as opened:
+        return opened.images[0]
+
+
+def facts(image: Image, **values: Any) -> dict[str, Any]:
+    """The facts of an image of which this evidence was collected; all of them are JSON."""
+    kinds = {kind.__name__: kind for kind in (Inventory, ScanRuns, Secrets, Vulnerabilities)}
+    found = facts_of(Evidence({kinds[name]: value for name, value in values.items()}), image)
+    assert json.loads(json.dumps(found)) == found
+    return found
+
+
+def test_what_is_known_of_every_image(image: Image) -> None:
+    assert facts(image) == {
+        "created": "2026-11-01T00:00:00Z",
+        "size": len(CLEAN.data),
+        "layers": [{"digest": CLEAN.digest, "diff_id": CLEAN.diff_id, "size": len(CLEAN.data)}],
+    }
+
+
+def test_what_its_packages_say(image: Image) -> None:
+    tree = filesystem({**debian.release_files(), **debian.status_file(debian.RELEASE_12_0)})
+    found = facts(image, Inventory=inventory(tree))
+    assert found["distribution"].startswith("Debian GNU/Linux 12")
+    assert found["packages"] == len(debian.RELEASE_12_0)
+    assert found["package_databases"] == [
+        {"format": "dpkg-status", "path": "/var/lib/dpkg/status", "packages": len(debian.RELEASE_12_0)}
+    ]
+
+
+def test_an_image_without_a_distribution(image: Image) -> None:
+    found = facts(image, Inventory=inventory(filesystem({"app": file()})))
+    assert (found["distribution"], found["packages"], found["package_databases"]) == ("", 0, [])
+
+
+def test_what_scanners_ran_and_on_which_data(image: Image) -> None:
+    runs = ScanRuns(
+        {"trivy": RUN, "grype": Unavailable("grype is not installed", hint="install it")}, {"trivy": ("p",)}
+    )
+    assert facts(image, ScanRuns=runs)["scanners"] == {
+        "grype": {"unavailable": "grype is not installed"},
+        "trivy": {
+            "version": "0.76.0",
+            "path": "/usr/bin/trivy",
+            "sha256": "0" * 64,
+            "database": {
+                "schema": "2",
+                "built": "2026-11-23T06:00:00+00:00",
+                "digest": "sha256:1",
+                "providers": ["debian", "nvd"],
+            },
+            "distribution": "debian 12",
+            "end_of_life": False,
+            "packages": 0,
+            "problems": ["p"],
+            "warnings": ["w"],
+            "seconds": 1.235,
+        },
+    }
+
+
+def test_what_could_not_be_had_is_named(image: Image) -> None:
+    found = facts(image, Secrets=Unavailable("b"), Inventory=Unavailable("a"), ScanRuns=ScanRuns({}))
+    assert found["unavailable"] == {"Inventory": "a", "Secrets": "b"}
+    assert "packages" not in found
+    assert found["scanners"] == {}
+    assert "unavailable" not in facts(image, Vulnerabilities=Vulnerabilities(()))

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+from gate import limits
+from gate.limits import GIB, KIB, LIMITS, MIB, Limits
+
+ROOT = Path(__file__).parent.parent
+NAMES = Limits.__struct_fields__
+
+STATED = {
+    "document": 4_194_304,
+    "documents": 33_554_432,
+    "json_depth": 64,
+    "json_digits": 32,
+    "manifests": 1_000,
+    "index_depth": 4,
+    "layers": 500,
+    "chunk": 1_048_576,
+    "layer_expanded": 68_719_476_736,
+    "layer_ratio": 200,
+    "ratio_floor": 1_073_741_824,
+    "tar_record": 1_048_576,
+    "path": 4_096,
+    "path_components": 255,
+    "layer_entries": 500_000,
+    "image_entries": 1_000_000,
+    "index_total": 134_217_728,
+    "links": 40,
+    "link_steps": 10_000_000,
+    "kept_file": 67_108_864,
+    "kept_total": 100_663_296,
+    "archive_members": 10_000,
+    "references": 10_000,
+    "run_seconds": 900.0,
+    "scanner_seconds": 600.0,
+    "scanner_output": 268_435_456,
+    "scanner_log": 8_388_608,
+}
+"""Promise 6: what passes is stated, so a change here is one of what users can rely on."""
+
+
+def test_the_limits_are_the_stated_ones() -> None:
+    assert {name: getattr(LIMITS, name) for name in NAMES} == STATED
+    assert (KIB, MIB, GIB) == (1_024, 1_048_576, 1_073_741_824)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_limit_is_enforced_somewhere(name: str) -> None:
+    """A limit that nothing asks for is a promise that nothing keeps."""
+    users = [
+        path
+        for path in (ROOT / "gate").rglob("*.py")
+        if path.name != "limits.py" and f"LIMITS.{name}" in path.read_text()
+    ]
+    assert users
+
+
+def test_every_limit_gives_its_reason() -> None:
+    body = ast.parse(inspect.getsource(limits)).body
+    (definition,) = (node for node in body if isinstance(node, ast.ClassDef))
+    nodes = definition.body[1:]
+    fields, reasons = nodes[::2], nodes[1::2]
+    assert [ast.unparse(node.target) for node in fields if isinstance(node, ast.AnnAssign)] == list(NAMES)
+    for reason in reasons:
+        assert isinstance(reason, ast.Expr)
+        assert isinstance(reason.value, ast.Constant)
+        assert len(str(reason.value.value)) > 20
+
+
+def test_nobody_changes_them() -> None:
+    with pytest.raises(AttributeError):
+        LIMITS.layers = 1_000  # type: ignore[misc]
+
+
+def test_they_fit_together() -> None:
+    assert LIMITS.json_depth < 1_000  # where recursive readers break
+    assert LIMITS.layer_entries <= LIMITS.image_entries
+    assert LIMITS.document <= LIMITS.documents
+    assert LIMITS.kept_file <= LIMITS.kept_total
+    assert LIMITS.kept_total + LIMITS.index_total <= 256 * MIB  # what the gate may take
+    assert LIMITS.tar_record >= LIMITS.path
+    assert LIMITS.scanner_seconds <= LIMITS.run_seconds
