@@ -85,7 +85,7 @@ def gnu_tar_binary(tools: Tools) -> Path:
 
 @pytest.fixture(scope="session")
 def bsdtar_binary(tools: Tools) -> Path:
-    """bsdtar of libarchive, another writer of archives."""
+    """The bsdtar of libarchive, another writer of archives."""
     return tools.path("bsdtar")
 
 

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from gate.errors import Fault, ImageGateError, IntegrityError, InvalidInput, MalformedImage, Unavailable, joined
+from gate.errors import (
+    Fault,
+    ImageGateError,
+    IntegrityError,
+    InvalidInput,
+    MalformedImage,
+    Unavailable,
+    joined,
+)
 
 FAULT = Fault("the rule no-shell", KeyError("x"))
 
@@ -55,7 +63,10 @@ def test_several_errors_are_as_bad_as_the_worst(
 
 
 def test_several_errors_give_each_hint_once() -> None:
-    assert joined([Unavailable("a", hint="x"), Unavailable("b", hint="x"), Unavailable("c", hint="y")]).hint == "x; y"
+    assert (
+        joined([Unavailable("a", hint="x"), Unavailable("b", hint="x"), Unavailable("c", hint="y")]).hint
+        == "x; y"
+    )
     assert joined([Unavailable("a")]).hint == ""
     assert not Unavailable.blocks
 

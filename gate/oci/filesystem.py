@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gate.oci.credentials import Credential
 
 _CAPABILITY = "security.capability"
+_MOST_LINKS = 100
+"""Other paths stated of one file: with 100,000 hard links, all paths of each would fill the memory."""
 _NO_FILES = (DIRECTORY, WHITEOUT, OPAQUE)
 
 
@@ -38,7 +40,8 @@ class Entry(Struct, frozen=True):
     `path` starts with a slash; bytes that are not UTF-8 stand as `\xNN`. `mode` is the twelve permission bits, `size`
     in bytes, `mtime` in seconds since the epoch, `layer` the index of the layer that provides the path, 0 at the base.
     `elf` says that the content starts as a program's or library's does, `marks` are the names of the byte signatures
-    found in it, `interpreter` is what a script's first line names, `links` are the other paths of the same file.
+    found in it, `interpreter` is what a script's first line names, `links` are other paths of the same file, the
+    first hundred.
     """
 
     path: str
@@ -73,6 +76,7 @@ class Filesystem:
         self.diff_ids = tuple(diff_ids)
         self._squash = Squash(layers)
         self._added: dict[int, bytes] = {}
+        self._paths: dict[int, Sequence[bytes]] = {}
         self._links: dict[int, list[int]] = {}
         for link, file in self._squash.same_file.items():
             self._links.setdefault(file, []).append(link)
@@ -136,9 +140,10 @@ class Filesystem:
         That is: set-user-ID, set-group-ID, and file capabilities.
         """
         capable = {
-            self._squash.same_file.get(entry, entry)
+            file
             for entry in self._having("xattrs")
             if _CAPABILITY in self._extra("xattrs", entry, {})
+            and entry in (file := self._squash.same_file.get(entry, entry), self._squash.last_link.get(file))
         }
         return self._files(capable | {file for file in self._with_mode(0o6000) if self._mode(file) & 0o6000})
 
@@ -227,16 +232,28 @@ class Filesystem:
 
         A directory that no layer states, only what lies in it, is made by engines as root's, with mode 0755.
         """
-        entry = None if real is None else self._squash.tree.get(real)
-        if real is None or entry is not None or real not in self._squash.directories:
-            return None if real is None or entry is None else self._entry(real, entry)
-        below = [number for path, number in self._squash.tree.items() if path.startswith(real + b"/")]
-        if not below:
+        if real is None:
             return None
-        layer = self._squash.layer_of(min(below))
+        entry = self._squash.tree.get(real)
+        if entry is not None:
+            return self._entry(real, entry)
+        if real not in self._squash.directories or real not in self._implied:
+            return None
+        layer = self._squash.layer_of(self._implied[real])
         return Entry(
             _printable(real), EntryType.DIRECTORY, mode=0o755, uid=0, gid=0, size=0, mtime=0, layer=layer
         )
+
+    @cached_property
+    def _implied(self) -> Mapping[bytes, int]:
+        """The directories that no layer states, with the first entry that lies in them."""
+        first: dict[bytes, int] = {}
+        for path, entry in self._squash.tree.items():
+            parent = path.rpartition(b"/")[0]
+            while parent and parent not in self._squash.tree and first.get(parent, entry + 1) > entry:
+                first[parent] = entry
+                parent = parent.rpartition(b"/")[0]
+        return first
 
     def _resolve(self, path: str, *, follow_last: bool) -> bytes | None:
         """Resolve links inside the image; a path without an entry is its own answer, one that loops has none.
@@ -308,7 +325,7 @@ class Filesystem:
     def _files(self, files: Iterable[int]) -> Iterator[Entry]:
         """Yield one entry for each file that the tree shows, at the first of its paths."""
         regular = (file for file in files if self._squash.kind(file) == FILE)
-        shown = ((min(paths), file) for file in regular if (paths := self._visible_paths(file)))
+        shown = ((paths[0], file) for file in regular if (paths := self._visible_paths(file)))
         return self._yield((path, self._squash.tree[path]) for path, file in shown)
 
     def _with_mode(self, bits: int) -> set[int]:
@@ -330,10 +347,17 @@ class Filesystem:
             for position in getattr(layer, name)
         ]
 
-    def _visible_paths(self, file: int) -> list[bytes]:
-        """Return the paths at which the tree shows a file."""
-        paths = ((self._path(entry), entry) for entry in (file, *self._links.get(file, ())))
-        return [path for path, entry in paths if self._squash.tree.get(path) == entry]
+    def _visible_paths(self, file: int) -> Sequence[bytes]:
+        """Return the paths at which the tree shows a file, in order; remembered where it has hard links."""
+        known = self._paths.get(file)
+        if known is not None:
+            return known
+        links = self._links.get(file, ())
+        paths = ((self._path(entry), entry) for entry in (file, *links))
+        found = sorted(path for path, entry in paths if self._squash.tree.get(path) == entry)
+        if links:
+            self._paths[file] = found
+        return found
 
     def _path(self, entry: int) -> bytes:
         """Return where an entry was put."""
@@ -369,11 +393,8 @@ class Filesystem:
         """Build the value for people and rules."""
         file = self._squash.same_file.get(entry, entry)
         last = self._squash.last_link.get(file, file)
-        others = (
-            sorted(_printable(other) for other in self._visible_paths(file) if other != path)
-            if last != file
-            else []
-        )
+        paths = self._visible_paths(file)[: _MOST_LINKS + 1] if last != file else ()
+        links = sorted(_printable(other) for other in paths if other != path)
         return Entry(
             path=_printable(path),
             type=EntryType(self._squash.kind(entry)),
@@ -387,7 +408,7 @@ class Filesystem:
             xattrs={**self._extra("xattrs", file, {}), **self._extra("xattrs", last, {})},
             marks=self._extra("marks", file, ()),
             interpreter=self._extra("interpreters", file, ""),
-            links=tuple(others),
+            links=tuple(links[:_MOST_LINKS]),
             elf=self._is_elf(file),
         )
 

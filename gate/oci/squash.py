@@ -83,16 +83,17 @@ class Squash:
         """Apply one layer whose first entry has the number `start`."""
         tree, real_paths, directories, followed = self.tree, self._real, self.directories, self._followed
         moved, deleted = self.moved, self._deleted
-        for entry, (path, kind) in enumerate(zip(layer.paths, layer.types, strict=True), start):
+        for entry, (stated, kind) in enumerate(zip(layer.paths, layer.types, strict=True), start):
             if kind == OPAQUE:
-                self._hide_lower(path, start)
+                self._hide_lower(stated, start)
                 continue
-            parent, _, base = path.rpartition(b"/")
+            path = stated
+            parent, _, base = stated.rpartition(b"/")
             real = real_paths.get(parent)
             if real is None:
                 real = self._directory(parent)
             if moved or real != parent:
-                path = self._move(entry, path, _join(real, base), start)
+                path = self._move(entry, stated, _join(real, base), start)
             if kind == DIRECTORY:
                 if path in followed or path in deleted:
                     self._create(path, entry, start)

@@ -130,7 +130,11 @@ def _member(found: Mapping[str, Any]) -> GoMember:
 
 
 def _tree(nodes: Sequence[Mapping[str, Any]]) -> Tree:
-    return {
-        bytes.fromhex(node["path"]): Node(node["type"], node["mode"], bytes.fromhex(node["text"]))
-        for node in nodes
-    }
+    found = {}
+    for node in nodes:
+        type_ = node["type"]
+        mode = (
+            0o777 if type_ == "symlink" else node["mode"]
+        )  # what systems state of links differs and means nothing
+        found[bytes.fromhex(node["path"])] = Node(type_, mode, bytes.fromhex(node["text"]))
+    return found

@@ -150,6 +150,14 @@ def test_an_honest_artifact_is_left_out(config: bytes, open_layout: Open) -> Non
     assert opened.left_out[chart.manifest.digest] == f"not an image, but an artifact of type {OTHER}"
 
 
+def test_what_is_too_large_for_a_document_is_none(open_layout: Open) -> None:
+    """No engine reads as much as a manifest."""
+    blob = Blob(OTHER, DIRTY_IMAGE.manifest.data.ljust(LIMITS.document + 1))
+    opened = open_layout(index_of([CLEAN_AMD64, blob.descriptor()], (*BLOBS, blob.data)))
+    assert opened.left_out == {blob.digest: f"not an image, but {OTHER}"}
+    assert opened.failed == {}
+
+
 def test_an_artifact_for_a_platform_is_an_image_that_is_none(open_layout: Open) -> None:
     """J8: not left out, because someone would try to run it."""
     chart = assemble(Blob(OTHER, b"{}"), [CLEAN])
