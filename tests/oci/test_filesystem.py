@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,9 +53,9 @@ def tree(*layers: Entries | bytes) -> Filesystem:
     )
 
 
-def paths(found: Sequence[Found] | object) -> list[str]:
+def paths(found: Iterable[Found]) -> list[str]:
     """The paths of entries, in order."""
-    return [entry.path for entry in found]  # type: ignore[attr-defined]
+    return [entry.path for entry in found]
 
 
 def limited(monkeypatch: pytest.MonkeyPatch, **bounds: int) -> None:
@@ -353,7 +352,7 @@ def test_only_files_are_executable_or_privileged() -> None:
 
 
 def test_very_many_links_of_one_file_cost_neither_time_nor_memory() -> None:
-    count = 20_000
+    count = 5_000
     links = (Header(b"%d/sh" % number, b"1", linkname=b"sh").block() for number in range(count))
     start = time.process_time()
     found = tree(member(b"sh", b"x") + b"".join(links) + END)
@@ -406,7 +405,7 @@ def test_below_a_linked_directory() -> None:
 def test_sizes_and_times() -> None:
     found = tree(
         {"a": file("123").dated(5), "d": directory(), "l": symbolic_link("a"), "gone": file("4567").dated(9)},
-        {".wh.gone": whiteout(), "d": directory().copy() if hasattr(Entry, "copy") else directory()},
+        {".wh.gone": whiteout(), "d": directory().dated(99)},
     )
     assert found.total_size == 3
     assert found.newest_mtime() == 5
@@ -417,7 +416,8 @@ def test_an_image_without_layers() -> None:
     found = Filesystem([], [])
     assert found.total_size == 0
     assert found.newest_mtime() is None
-    assert list(found.entries()) == list(found.removed()) == list(found.credentials()) == []
+    assert paths(found.entries()) == paths(found.removed()) == []
+    assert list(found.credentials()) == []
     assert found.get("/x") is None
 
 
@@ -530,7 +530,8 @@ def test_a_second_look_brings_what_links_lead_to(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.real
 def test_a_debian_root(debian_root: Path) -> None:
     """A tree that nobody here composed: nothing of it is missing, and links lead where Debian's links lead."""
-    found = tree(debian_root.read_bytes())
+    reading = Reading(keep=frozenset({b"var/lib/dpkg/status"}))
+    found = Filesystem([index(debian_root.read_bytes(), reading)], ["sha256:0"])
     shell = found.lookup("/bin/sh")
     assert shell is not None
     assert shell.path == "/usr/bin/dash"
@@ -540,7 +541,7 @@ def test_a_debian_root(debian_root: Path) -> None:
     content = found.content("/var/lib/dpkg/status")
     assert content is not None
     assert content.startswith(b"Package: ")
-    assert os.path.commonprefix([found.real_path("/lib") or "", "/usr/lib"]) == "/usr/lib"
+    assert found.real_path("/lib") == "/usr/lib"
 
 
 def test_pax_paths_reach_the_tree() -> None:
