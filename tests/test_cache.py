@@ -185,6 +185,20 @@ def test_a_copy_can_be_opened_as_the_same_image(
         assert [layer.diff_id for layer in found.layers] == [layer.diff_id for layer in image.layers]
 
 
+@pytest.mark.real
+@pytest.mark.parametrize("legacy", [False, True])
+def test_strict_readers_take_a_copy(
+    legacy: bool, opened: Callable[..., Image], tmp_path: Path, skopeo_binary: Path
+) -> None:
+    """The manifest that is made for an archive without one has media types that fit together."""
+    store(opened(legacy=legacy), tmp_path / "copy", never)
+    source, target = f"oci:{tmp_path / 'copy'}", f"dir:{tmp_path / 'all'}"
+    subprocess.run(
+        [skopeo_binary, "copy", "--insecure-policy", source, target], check=True, capture_output=True
+    )
+    assert (tmp_path / "all" / CLEAN_IMAGE.config.digest.removeprefix("sha256:")).exists()
+
+
 def with_layer(image: Image, data: bytes, **changes: Any) -> Image:
     """The image with other bytes behind its layer's descriptor."""
     layer = stored(CLEAN)

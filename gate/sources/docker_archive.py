@@ -14,11 +14,11 @@ from gate.errors import InvalidInput, MalformedImage
 from gate.limits import LIMITS
 from gate.oci import strict_json
 from gate.oci.descriptor import (
-    DOCKER_CONFIG,
-    DOCKER_MANIFEST,
     INDEX_TYPES,
+    OCI_CONFIG,
     OCI_INDEX,
     OCI_LAYER,
+    OCI_MANIFEST,
     Descriptor,
     Digest,
     Platform,
@@ -156,8 +156,8 @@ def _image(members: Members, entry: _Entry, documents: Documents) -> Image:
         _MemberLayer(_layer_descriptor(members, path, diff), diff, members, path)
         for path, diff in zip(entry.layers, config.diff_ids, strict=True)
     )
-    config_descriptor = Descriptor(DOCKER_CONFIG, digest, len(config_bytes))
-    manifest = Manifest(DOCKER_MANIFEST, config_descriptor, tuple(layer.descriptor for layer in layers), {})
+    config_descriptor = Descriptor(OCI_CONFIG, digest, len(config_bytes))
+    manifest = Manifest(OCI_MANIFEST, config_descriptor, tuple(layer.descriptor for layer in layers), {})
     return Image(
         None, manifest, config, layers, config.platform, _manifest_bytes(manifest), config_bytes, entry.names
     )
