@@ -80,7 +80,7 @@ def _stored(layer: Layer, name: str, sink: Callable[[bytes], object] | None) -> 
     stored = hashlib.new(descriptor.digest.algorithm)
     size = 0
     with layer.open() as stream:
-        while data := stream.read(_READ):
+        while data := _read(stream, name):
             size += len(data)
             if size > descriptor.size:
                 break
@@ -89,6 +89,16 @@ def _stored(layer: Layer, name: str, sink: Callable[[bytes], object] | None) -> 
                 sink(data)
             yield data
     check_digest(stored, size, descriptor, name)
+
+
+def _read(stream: BinaryIO, name: str) -> bytes:
+    """Read the next stored bytes; a disk that fails says nothing about the image."""
+    try:
+        return stream.read(_READ)
+    except OSError as error:
+        raise Unavailable(
+            f"{name} cannot be read: {error.strerror or error}", hint="look at the disk, or copy the image"
+        ) from None
 
 
 def _expand(stored: Iterator[bytes], name: str) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -271,3 +272,20 @@ def test_other_documents_are_integrity_errors(data: bytes, stated: Descriptor, m
 def test_a_document_has_the_limit_its_reader_sets() -> None:
     with pytest.raises(MalformedImage, match="at most 1 are read"):
         read_verified(io.BytesIO(b"{}"), described(b"{}"), "the signature", limit=1)
+
+
+def test_a_disk_that_fails_leaves_the_layer_unknown() -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:  # noqa: ARG002
+            raise OSError(errno.EIO, "Input/output error")
+
+    class OnFailingDisk:
+        descriptor = layer(b"", CONTENT).descriptor
+        diff_id = layer(b"", CONTENT).diff_id
+
+        def open(self) -> BinaryIO:
+            return Failing()
+
+    with pytest.raises(Unavailable, match="cannot be read: Input/output error") as caught:
+        list(tar_stream(OnFailingDisk()))
+    assert not caught.value.blocks
