@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gate.errors import Fault, Unavailable
+from gate.errors import Fault, MalformedImage, Unavailable
 from gate.evidence import Evidence, ScanRuns, Secret, Secrets, Subject, Vulnerabilities
-from gate.limits import MIB
+from gate.limits import LIMITS, MIB
 from gate.oci.descriptor import Digest
 from gate.oci.filesystem import Filesystem
 from gate.oci.image import Image, Layer
 from gate.oci.layer import LayerIndex, Reading, index_layer, read_contents
 from gate.oci.manifest import ImageConfig
-from gate.packages.inventory import DATABASE_DIRECTORIES, LOOKED_AT, READS, Inventory, read_inventory
+from gate.packages.inventory import (
+    DATABASE_DIRECTORIES,
+    LOOKED_AT,
+    READS,
+    Inventory,
+    format_of,
+    read_inventory,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -188,8 +195,7 @@ class Collector:
 
     def _look_again(self, filesystem: Filesystem, image: Image, reading: Reading) -> None:
         """Read the layers once more that hold a wanted file under another name, which a link leads to."""
-        paths = [f"/{path}" for path in (*READS, *_ACCOUNTS)]
-        paths += [entry.path for directory in DATABASE_DIRECTORIES for entry in filesystem.under(directory)]
+        paths = [*_database_files(filesystem).values(), *(f"/{path}" for path in _ACCOUNTS)]
         for layer, positions in filesystem.not_kept(paths).items():
             self._deadline.check()
             for position, content in read_contents(image.layers[layer], positions).items():
@@ -222,15 +228,35 @@ def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]], stopped: threa
             raise
 
 
-def _inventory(filesystem: Filesystem) -> Inventory:
-    """Read the package databases."""
+def _database_files(filesystem: Filesystem) -> dict[str, str]:
+    """Return where the files are that tell what is installed, by the path under which they are known.
+
+    Links can lead a whole directory of them elsewhere. Raises `MalformedImage` for more than any package manager keeps.
+    """
     places = {path: f"/{path}" for path in READS}
     for directory in DATABASE_DIRECTORIES:
         start = len(filesystem.real_path(directory) or "") + 1
-        places |= {directory + entry.path[start:]: entry.path for entry in filesystem.under(directory)}
+        for entry in filesystem.under(directory):
+            path = directory + entry.path[start:]
+            if format_of(path) is not None:
+                places[path] = entry.path
+            if len(places) > LIMITS.database_files:
+                raise MalformedImage(
+                    f"the image has more than {LIMITS.database_files:,} package database files"
+                )
+    return places
+
+
+def _inventory(filesystem: Filesystem) -> Inventory:
+    """Read the package databases; one that many links lead to is read again and again, but not without end."""
     contents: dict[str, bytes | Unavailable] = {}
-    for path, place in places.items():
+    left = LIMITS.kept_total
+    for path, place in _database_files(filesystem).items():
         content = _kept(lambda place=place: filesystem.content(place))  # type: ignore[misc]
+        if isinstance(content, bytes) and (left := left - len(content)) < 0:
+            raise MalformedImage(
+                f"the package databases have more than {LIMITS.kept_total:,} bytes, with all links to them"
+            )
         if content is not None:
             contents[path] = content
     return read_inventory(contents, filesystem.paths(LOOKED_AT))

@@ -62,6 +62,8 @@ class Limits(Struct, frozen=True):
     """One file whose content is evidence: the largest package databases (sqlite, a full desktop) are near 50 MiB."""
     kept_total: int = 96 * MIB
     """All kept contents of an image together, so that the gate stays within 256 MiB."""
+    database_files: int = 10_000
+    """Files that tell what is installed: pacman keeps one for each package, and nothing else keeps as many."""
     archive_members: int = 10_000
     """Members of an image archive: 500 layers need about a thousand."""
     references: int = 10_000

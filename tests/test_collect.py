@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from gate import collect as module
 from gate.collect import Collector, Deadline, Wanted, in_parallel
-from gate.errors import Fault, IntegrityError, InvalidInput, Unavailable
+from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Unavailable
 from gate.evidence import KINDS, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
 from gate.limits import LIMITS
 from gate.oci.filesystem import Filesystem
@@ -290,6 +290,35 @@ def test_a_second_look_keeps_no_more_than_a_first(
     assert (
         len([problem for problem in problems if "more than the pass may keep" in problem.error.message]) == 2
     )
+
+
+def test_package_database_files_are_bounded(opened: Open, collect: Collect) -> None:
+    """Hundreds of thousands of links to one file took a GiB, and longer than the run may take."""
+    links = {
+        f"var/lib/dpkg/status.d/{number}": symbolic_link("/opt/x")
+        for number in range(LIMITS.database_files + 1)
+    }
+    error = collect(opened({"opt/x": file("Package: a\n"), **links}), {Inventory}).values[Inventory]
+    assert isinstance(error, MalformedImage)
+    assert error.message == "the image has more than 10,000 package database files"
+
+
+def test_other_files_in_their_folders_do_not_count(opened: Open, collect: Collect) -> None:
+    """Beside `desc`, pacman keeps two files and a folder for each package."""
+    other = {
+        f"var/lib/pacman/local/{number}/{name}": file()
+        for number in range(3_400)
+        for name in ("files", "mtree", "x")
+    }
+    assert collect(opened(other), {Inventory}).get(Inventory).problems == ()
+
+
+def test_what_many_links_lead_to_is_read_to_a_limit(opened: Open, collect: Collect) -> None:
+    package = file("Package: a\nVersion: 1\nStatus: install ok installed\nX: " + "y" * 100_000 + "\n")
+    links = {f"var/lib/dpkg/status.d/{number}": symbolic_link("/opt/x") for number in range(1_100)}
+    error = collect(opened({"opt/x": package, **links}), {Inventory}).values[Inventory]
+    assert isinstance(error, MalformedImage)
+    assert "more than 100,663,296 bytes, with all links to them" in error.message
 
 
 def test_credentials_and_marks_are_searched_where_someone_asks(opened: Open, collect: Collect) -> None:

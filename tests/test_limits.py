@@ -35,6 +35,7 @@ STATED = {
     "lookup_steps": 1_024,
     "kept_file": 67_108_864,
     "kept_total": 100_663_296,
+    "database_files": 10_000,
     "archive_members": 10_000,
     "references": 10_000,
     "run_seconds": 900.0,
