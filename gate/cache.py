@@ -56,9 +56,9 @@ def workspace(cache_dir: Path) -> Iterator[Path]:
 @contextmanager
 def _alone(runs: Path) -> Iterator[None]:
     """Keep other runs from sweeping meanwhile: a folder that is made and not locked yet looks abandoned."""
-    descriptor = os.open(runs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(runs.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # of a file: NFS has no such locks on folders
         yield
     finally:
         os.close(descriptor)

@@ -114,7 +114,7 @@ def test_nobody_sweeps_a_workspace_that_is_being_made(tmp_path: Path) -> None:
     runs = tmp_path / "v1/runs"
     runs.mkdir(parents=True)
     (runs / "being-made").mkdir()
-    descriptor = os.open(runs, os.O_RDONLY)
+    descriptor = os.open(tmp_path / "v1/runs.lock", os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # as the run does that makes it
         with subprocess.Popen(
