@@ -13,12 +13,13 @@ export IMAGE_GATE_DEV_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/image-gate
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Only what a lock names by hash is installed, and only wheels: nothing that was downloaded runs while installing.
+# Nothing is resolved again: pip takes `name[extra]` for another project than the locked `name`, and wants its newest release.
 ifneq ($(shell command -v uv),)
   PIP := uv pip install --quiet --python $(PY)
 else
   PIP := $(PY) -m pip install --quiet
 endif
-INSTALL := $(PIP) --require-hashes --only-binary :all:
+INSTALL := $(PIP) --require-hashes --no-deps --only-binary :all:
 
 .PHONY: python help demo dev lint format test test-fast generate bench mutate lock clean
 
@@ -91,7 +92,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.package
 
 $(VENV)/.maintain: requirements/maintain.txt $(VENV)/.dev
 	@echo 'installing the maintenance tools'
-	@$(INSTALL) --no-deps -r requirements/maintain.txt
+	@$(INSTALL) -r requirements/maintain.txt
 	@touch $@
 
 # --- the locks ---------------------------------------------------------------------------------------------------
