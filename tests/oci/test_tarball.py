@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.errors import MalformedImage, Unavailable
+from gate.limits import LIMITS
 from gate.oci import tar_header
 from gate.oci.tar_header import Member
 from gate.oci.tarball import TarReader
@@ -538,3 +539,121 @@ def test_the_hostile_rows_as_go_lists_them(tar_headers: Path) -> None:
     archives = [layer.tar() for case in hostile_tar.cases() for layer in case.layers]
     for listing, data in zip(listed_by_go(tar_headers, archives), archives, strict=True):
         never_less_than(listing, data)
+
+
+# --- every field, to its last byte -------------------------------------------------------------------------------
+
+
+def test_fields_may_be_full() -> None:
+    """Without a NUL or space behind the last digit, as some writers leave it, and names and links of 100 bytes."""
+    full = Header(
+        b"n" * 100, size=b"000000000003", mode=b"00000751", owner=b"10001753", modified=b"017000000001"
+    )
+    link = Header(b"link", b"2", linkname=b"l" * 100)
+    block = bytearray(Header(b"device", b"3", prefix=b"7").block())
+    block[328:345] = b"72000000110000003"  # the last byte of the group's name, and both numbers of the device
+    block[148:156] = b"%06o\0 " % (sum(block[:148]) + 8 * ord(" ") + sum(block[156:]))
+    found = members(full.block() + b"abc".ljust(BLOCK, b"\0") + bytes(block) + link.block() + END)
+    assert found[0][:7] == (b"n" * 100, b"0", 0o751, 0o10001753, 0o10001753, 3, 0o17000000001)
+    assert found[1].device == (0o20000001, 0o10000003)
+    assert found[2].link == b"l" * 100
+    extension = Header(b"x", b"x", b"000000000013").block() + b"11 path=ab\n".ljust(BLOCK, b"\0")
+    assert members(extension + member(b"a") + END)[0].name == b"ab"
+
+
+@pytest.mark.parametrize("typeflag", [b"0", b"\0", b"5", b"2"])
+def test_a_prefix_of_one_byte(typeflag: bytes) -> None:
+    for name in (b"b", b"b-", b"b.", b"b~"):
+        data = Header(name, typeflag, linkname=b"x", prefix=b"a").block() + END
+        assert [found.name for found in members(data)] == [b"a/" + name]
+
+
+def test_a_name_that_is_all_prefix_does_not_end_the_archive() -> None:
+    data = Header(b"", b"5", prefix=b"a").block() + member(b"b") + END
+    assert [found.name for found in members(data)] == [b"a/", b"b"]
+
+
+def test_an_extended_header_may_say_nothing() -> None:
+    assert [found.name for found in members(extended(b"") + member(b"a") + END)] == [b"a"]
+    assert members(member(b"a") + extended(b"") + END) == members(member(b"a") + END)
+
+
+@pytest.mark.parametrize("present", [0, 100, 511])
+def test_an_extended_header_that_is_cut_off(present: int) -> None:
+    with pytest.raises(MalformedImage, match="cut off"):
+        members(member(b"a") + Header(b"x", b"x", BLOCK).block() + bytes(present))
+
+
+def test_an_extended_header_has_at_most_a_mebibyte() -> None:
+    """T24: Go stops there as well."""
+    for size, fits in ((LIMITS.tar_record, True), (LIMITS.tar_record + 1, False)):
+        comment = records(comment=b"x" * (size - len(records(comment=b"")) - 6))
+        comment = records(comment=b"x" * (size - len(records(comment=b"")) - 6 + size - len(comment)))
+        assert len(comment) == size
+        if fits:
+            assert [found.name for found in members(extended(comment) + member(b"a") + END)] == [b"a"]
+        else:
+            with pytest.raises(MalformedImage, match="at most 1,048,576 are read"):
+                members(extended(comment) + member(b"a") + END)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"a", b"pax_global_heade", b"pax_global_header2", b"z", b"pax_global_header".ljust(99, b"\0") + b"x"],
+)
+def test_a_global_header_has_the_name_that_git_gives_it(name: bytes) -> None:
+    with pytest.raises(MalformedImage, match="global PAX header"):
+        members(extended(records(comment=b"x"), b"g", name) + member(b"a") + END)
+
+
+def with_checksum(header: Header, spelling: str, away: int = 0) -> bytes:
+    """The header with its checksum written in some way, or wrong by `away`."""
+    block = header.block()
+    right = sum(block[:148]) + 8 * ord(" ") + sum(block[156:])
+    return block[:148] + (spelling % (right + away)).encode()[:8] + block[156:]
+
+
+SPELLINGS = ("%06o\0 ", "%07o\0", "%08o", "%6o\0 ", "%o\0\0\0\0")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids=ascii)
+def test_a_right_checksum_in_every_spelling(spelling: str) -> None:
+    for name in (b"a", b"b", b"\xff"):
+        assert [found.name for found in members(with_checksum(Header(name), spelling) + END)] == [name]
+
+
+@pytest.mark.parametrize(
+    "header", [Header(b"a"), Header(b"b"), Header(b"a", modified=b"000000000000")], ids=["a", "b", "full"]
+)
+def test_no_other_checksum_is_right(header: Header) -> None:
+    """T12: near the right one in any spelling, and with digits at either end of the field that a reader might not count."""
+    near = [(spelling, away) for spelling in SPELLINGS for away in range(-1_200, 1_200) if away]
+    ends = [spelling for digit in range(1, 8) for spelling in (f"{digit}%07o", f"%07o{digit}")]
+    for spelling, away in [*near, *((spelling, away) for spelling in ends for away in range(-64, 65))]:
+        with pytest.raises(MalformedImage, match="wrong checksum"):
+            members(with_checksum(header, spelling, away) + END)
+
+
+@pytest.mark.parametrize("size", [*range(1, 9), *range(505, 520), 1_024, 1_500])
+def test_the_first_bytes_of_a_content_are_the_same_however_it_comes(size: int) -> None:
+    heads = [found.head for found in members(ARCHIVE)]
+    assert [found.head for found in members(ARCHIVE, size)] == heads
+    assert b"\x7fELF" in heads
+
+
+@pytest.mark.parametrize("size", [512, 1_000, 5_000, 1_000_000])
+def test_passing_over_contents_in_a_file_changes_nothing(size: int) -> None:
+    """Also behind extended headers, whose padding is in the buffer already."""
+    data = (
+        ARCHIVE[: -len(END)]
+        + extended(records(path=b"p" * 300))
+        + member(b"x", b"y" * 3_000)
+        + member(b"z", b"last")
+        + END
+    )
+    file = io.BytesIO(data)
+    chunks_of_file = iter(lambda: file.read(size), b"")
+    reader = TarReader(chunks_of_file, lambda count: file.seek(count, os.SEEK_CUR))
+    places = [(found, data[reader.tell() : reader.tell() + found.size]) for found in reader]
+    plain = TarReader(chunks(data))
+    assert places == [(found, content(plain)) for found in plain]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ IMAGE = build_image([BASE, TOP, BASE], SETTINGS)
 OTHER = build_image([BASE], replace(SETTINGS, platform=builder.Platform("linux", "arm64", "v8")))
 ARCHIVES, LAYOUTS = shapes.archives(IMAGE, OTHER), shapes.layouts(IMAGE, OTHER)
 TWO_PLATFORMS = {"docker-save-containerd", "buildx-oci-two-platforms", "platforms-in-index-json"}
+Write = Callable[[shapes.Files, Path], Path]
 TAGGED = {"skopeo", "umoci", "buildx-oci", "buildx-oci-two-platforms", "buildx-oci-two-names"}
 
 
@@ -61,15 +63,13 @@ def test_archives(shape: str, source: str, open_image: Open, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("shape", LAYOUTS)
-@pytest.mark.parametrize("source", ["oci:", "", "oci-archive:", "archive:"])
-def test_layouts(shape: str, source: str, open_image: Open, tmp_path: Path) -> None:
-    packed = "archive" in source
-    path = (
-        write_archive(LAYOUTS[shape], tmp_path / "image.tar")
-        if packed
-        else write_directory(LAYOUTS[shape], tmp_path / "image")
-    )
-    source = "" if source == "archive:" else source
+@pytest.mark.parametrize(
+    ("source", "write"),
+    [("oci:", write_directory), ("", write_directory), ("oci-archive:", write_archive), ("", write_archive)],
+    ids=["oci", "directory", "oci-archive", "file"],
+)
+def test_layouts(shape: str, source: str, write: Write, open_image: Open, tmp_path: Path) -> None:
+    path = write(LAYOUTS[shape], tmp_path / "image")
     check(open_image(f"{source}{path}"), shape)
     if source and shape in TAGGED:
         check(open_image(f"{source}{path}:{shapes.TAG}"), shape)
