@@ -15,7 +15,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gate.collect import Collector, Deadline, Wanted
+from gate.collect import Collector, Wanted
+from gate.deadline import Deadline
 from gate.evidence import Secrets, Subject
 from gate.oci.filesystem import Filesystem
 from gate.oci.image import Image

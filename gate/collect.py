@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gate.deadline import Deadline
 from gate.errors import Fault, MalformedImage, Unavailable
 from gate.evidence import Evidence, ScanRuns, Secret, Secrets, Subject, Vulnerabilities
 from gate.limits import LIMITS, MIB
@@ -55,24 +55,6 @@ class Wanted(Struct, frozen=True):
     marks: bool
     scanners: tuple[str, ...]
     database_max_age: Mapping[str, timedelta]
-
-
-class Deadline:
-    """The moment at which a run gives up, and the way to stop it before. Shared by all threads of a run."""
-
-    def __init__(self, seconds: float) -> None:
-        self.at = time.monotonic() + seconds
-        self.cancelled = threading.Event()
-        self._seconds = seconds
-
-    def check(self, *_: object) -> None:
-        """Raise `Unavailable` once the time is over or the run was stopped; made to be called between reads."""
-        if self.cancelled.is_set():
-            raise Unavailable("the run was stopped")
-        if time.monotonic() > self.at:
-            raise Unavailable(
-                f"the time limit of {self._seconds:g} s is over", hint="allow more with --timeout"
-            )
 
 
 class Collector:

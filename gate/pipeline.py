@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from gate import __version__
-from gate.collect import Collector, Deadline, Wanted
+from gate.collect import Collector, Wanted
+from gate.deadline import Deadline
 from gate.errors import ImageGateError, InvalidInput, Unavailable
 from gate.evaluate import evaluate
 from gate.evidence import Evidence, ScanRuns, Subject, Vulnerabilities

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +15,8 @@ import pytest
 from msgspec.structs import replace
 
 from gate import collect as module
-from gate.collect import Collector, Deadline, Wanted, in_parallel
+from gate.collect import Collector, Wanted, in_parallel
+from gate.deadline import Deadline
 from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Unavailable
 from gate.evidence import KINDS, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
 from gate.limits import LIMITS
@@ -76,7 +78,9 @@ def collect(tmp_path: Path) -> Collect:
         wanted = Wanted(frozenset(kinds), marks, tuple(scanner.name for scanner in scanners), {})
         known = {scanner.name: scanner for scanner in scanners}
         settings = ScannerSettings(tmp_path / "work", tmp_path, tmp_path)
-        return Collector(wanted, known, settings, deadline or Deadline(60)).collect(image, subject())
+        return Collector(wanted, known, settings, deadline or Deadline(60)).collect(
+            image, subject(checked_at=datetime.now(UTC))
+        )
 
     return run
 
@@ -555,9 +559,3 @@ def test_what_has_not_begun_never_does_after_an_error(threads: int) -> None:
     with pytest.raises(ValueError, match="a"):
         in_parallel(threads, {name: partial(call, name) for name in "abcdefgh"}, stopped)
     assert len(begun) <= threads + 1
-
-
-def test_a_deadline_can_be_asked_by_whoever_reads() -> None:
-    Deadline(60).check(b"data")
-    with pytest.raises(Unavailable, match="the time limit of 0 s is over"):
-        Deadline(0).check()

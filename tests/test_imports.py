@@ -16,13 +16,13 @@ ROOT = Path(__file__).parent.parent
 ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
     tuple(frozenset(stage.split()) for stage in row.split(", then "))
     for row in (
-        "errors, then limits options plugins printable",
+        "errors, then deadline limits options plugins printable",
         "oci, then packages",
         "evidence, then rule, then verdict",
         "rules reporters",
         "policy, then evaluate",
-        "cache, then sources, then scanners signatures",
-        "facts, then collect, then pipeline",
+        "cache registry, then sources, then scanners signatures",
+        "configuration facts lookups, then collect, then pipeline",
         "cli",
         "__init__ __main__",
     )

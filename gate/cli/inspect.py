@@ -12,7 +12,8 @@ from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
 from gate.cli.options import SECONDS, option
 from gate.cli.output import write_stdout
-from gate.collect import Collector, Deadline, Wanted
+from gate.collect import Collector, Wanted
+from gate.deadline import Deadline
 from gate.errors import Unavailable
 from gate.evidence import KINDS, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
 from gate.facts import facts_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from msgspec import Struct
 from gate.errors import Unavailable
 from gate.oci.descriptor import Descriptor, Digest, Platform
 from gate.oci.manifest import ImageConfig, Manifest
+from gate.oci.reference import Reference
 
 
 class Layer(Protocol):
@@ -50,15 +52,45 @@ class Image(Struct, frozen=True):
         return self.descriptor.digest if self.descriptor is not None else self.manifest.config.digest
 
 
+class EngineImage(Struct, frozen=True):
+    """What a container engine says of an image it holds.
+
+    `id` is its image id, `repo_digests` are the names and digests under which registries gave or took it. `store` is
+    `classic`, where an id is the configuration's digest, or `containerd`, where it is that of a manifest or index.
+    """
+
+    id: Digest
+    repo_digests: tuple[Reference, ...]
+    store: str
+    engine: str
+    version: str
+
+
+class Origin(Struct, frozen=True):
+    """Where an image came from, as its source knows it.
+
+    `source` is the word of the reference that names it: `docker` for a registry, `docker-daemon`, `oci`, …. `name` is
+    the name that was asked for, in full, with its tag and digest; None for files. `served_by` is the `host[:port]` that
+    served it, the registry's own or a mirror's, and `modified` when that says it was last changed.
+    """
+
+    source: str
+    name: Reference | None = None
+    served_by: str = ""
+    modified: datetime | None = None
+    engine: EngineImage | None = None
+
+
 class Opened(Struct, frozen=True):
     """What a reference named.
 
     `digest` is what the name resolved to: an index's, a manifest's, or a configuration's digest. `images` are its
     images, one per platform. `left_out` says why an entry is not judged, keyed by its platform or digest, and `failed`
-    why an entry could not be opened.
+    why an entry could not be opened. `origin` is None for files.
     """
 
     digest: Digest
     images: tuple[Image, ...]
     left_out: Mapping[str, str] = {}
     failed: Mapping[str, Unavailable] = {}
+    origin: Origin | None = None

@@ -1,21 +1,92 @@
 """Where images come from: `locate` tells which source a reference names, `open_source` opens it.
 
 A source yields an `Opened`: its images, verified down to the configuration, which can be read until the context ends.
-Layouts and archives are read in place; registries and container engines have their place here.
+Layouts and archives are read in place, layers of a registry cross the network when they are read, and what a container
+engine exports is kept in a private folder.
 """
 
 from __future__ import annotations
 
-from msgspec import Struct
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct, field
+
+from gate.deadline import Deadline
+from gate.limits import LIMITS
+from gate.oci.reference import Reference
+from gate.registry import RegistrySettings
+
+if TYPE_CHECKING:
+    from gate.registry.client import RegistryClient
+
+REGISTRY, ENGINE = "docker", "docker-daemon"
+"""The sources that are no files; the words are those of the references that name them."""
 
 
 class Location(Struct, frozen=True):
-    """A reference as a source needs it: the path, and the tag, name or digest that chooses among several images.
+    """A reference as a source needs it.
 
-    `source` is `oci`, `oci-archive`, `docker-archive`, or `archive` for a file whose content decides.
+    `source` is `oci`, `oci-archive`, `docker-archive`, `archive` for a file whose content decides, `docker` for a
+    registry, `docker-daemon` for the container engine, or `name` for a plain name, which is looked for in the engine and
+    then in its registry. `path` is of a file, or what the engine is asked for: a name or an id. `choice` is the tag, name
+    or digest that chooses among the images of a file. `name` is the image name where the reference is one.
     """
 
     text: str
     source: str
     path: str
     choice: str = ""
+    name: Reference | None = None
+
+
+class SourceSettings(Struct, frozen=True):
+    """What the caller and the policy say about sources.
+
+    `prefer` is `docker-daemon` or `docker` where a plain name is looked for there alone. `fallback` says whether a plain name
+    that the engine does not have may be asked of its registry. `engine` is the engine's address; empty: what the
+    environment and the Docker contexts say.
+    """
+
+    registry: RegistrySettings = field(default_factory=RegistrySettings)
+    prefer: str = ""
+    fallback: bool = True
+    engine: str = ""
+
+
+class Access:
+    """What opening images may use in one run: the settings, the deadline, a private folder, and one registry client.
+
+    `work_dir` is None in runs that only read files. The client is made when it is first needed, because what it imports
+    takes longer than reading a small image.
+    """
+
+    def __init__(self, settings: SourceSettings, deadline: Deadline, work_dir: Path | None = None) -> None:
+        self.settings = settings
+        self.deadline = deadline
+        self.work_dir = work_dir
+        self._client: RegistryClient | None = None
+
+    @classmethod
+    def to_files(cls) -> Access:
+        """Return access for reading layouts and archives."""
+        return cls(SourceSettings(), Deadline(LIMITS.run_seconds))
+
+    @property
+    def registry(self) -> RegistryClient:
+        """The registry client of the run."""
+        if self._client is None:
+            from gate.registry.client import RegistryClient
+
+            self._client = RegistryClient(self.settings.registry, self.deadline)
+        return self._client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            self._client.close()

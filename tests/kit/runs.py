@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gate.collect import Collector, Deadline, Wanted
+from gate.collect import Collector, Wanted
+from gate.deadline import Deadline
 from gate.evidence import Database, ScannedPackage, ScanRun
 from gate.packages.inventory import Inventory
 from gate.pipeline import RunSettings
