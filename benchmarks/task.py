@@ -22,6 +22,7 @@ from gate.oci.filesystem import Filesystem
 from gate.oci.image import Image
 from gate.packages.inventory import Inventory
 from gate.scanners import ScannerSettings
+from gate.sources import Access
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 
@@ -64,7 +65,7 @@ def python_tarfile(image: Image) -> int:
 def _collect(image: Image, kinds: frozenset[type], *, marks: bool) -> int:
     """Collect evidence as a check does, without scanners."""
     settings = ScannerSettings(Path("unused"), Path("unused"), Path("unused"))
-    collector = Collector(Wanted(kinds, marks, (), {}), {}, settings, Deadline(_DAY))
+    collector = Collector(Wanted(kinds, marks, (), {}), {}, settings, Access.to_files(Deadline(_DAY)))
     now = datetime.now(UTC)
     subject = Subject("benchmark", "oci", image.digest, image.manifest.config.digest, image.platform, (), now)
     evidence = collector.collect(image, subject)

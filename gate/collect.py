@@ -1,51 +1,28 @@
-"""Collect the evidence that rules need: the layer pass and both scanners side by side, under one deadline."""
+"""Collect the evidence that rules need: the inspection and both scanners side by side, under one deadline."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gate.deadline import Deadline
-from gate.errors import Fault, MalformedImage, Unavailable
-from gate.evidence import Evidence, ScanRuns, Secret, Secrets, Subject, Vulnerabilities
-from gate.limits import LIMITS, MIB
-from gate.oci.descriptor import Digest
+from gate.errors import Fault, Unavailable, kept
+from gate.evidence import Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
+from gate.inspection import Inspection, reading
 from gate.oci.filesystem import Filesystem
-from gate.oci.image import Image, Layer
-from gate.oci.layer import LayerIndex, Reading, index_layer, read_contents
+from gate.oci.image import Image
 from gate.oci.manifest import ImageConfig
-from gate.packages.inventory import (
-    DATABASE_DIRECTORIES,
-    LOOKED_AT,
-    READS,
-    Inventory,
-    format_of,
-    read_inventory,
-)
+from gate.packages.inventory import Inventory
+from gate.sources import Access
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from gate.scanners import Scanner, ScannerReport, ScannerSettings
-
-T = TypeVar("T")
-K = TypeVar("K")
-
-_ACCOUNTS = ("etc/passwd", "etc/group")
-_KEPT = frozenset(path.encode() for path in (*READS, *_ACCOUNTS))
-_KEPT_BELOW = tuple(directory.encode() for directory in DATABASE_DIRECTORIES)
-_LAYER_THREADS = 4
-"""Layers read at a time, at most: each holds a few MiB, and more threads than cores gain nothing."""
-
-_WORTH_THREADS = 4 * MIB
-"""Stored bytes below which one thread is faster than starting several."""
 
 
 class Wanted(Struct, frozen=True):
@@ -65,12 +42,13 @@ class Collector:
         wanted: Wanted,
         scanners: Mapping[str, Scanner],
         settings: ScannerSettings | None,
-        deadline: Deadline,
+        access: Access,
     ) -> None:
         self._wanted = wanted
         self._scanners = {name: scanners[name] for name in wanted.scanners}
         self._settings = settings
-        self._deadline = deadline
+        self._access = access
+        self._deadline = access.deadline
 
     def collect(self, image: Image, subject: Subject) -> Evidence:
         """Collect everything that was wanted; never raises on account of the image."""
@@ -79,32 +57,49 @@ class Collector:
         if self._scanners and self._settings is not None:
             known.update(self._with_scans(image, subject, self._settings))
         elif kinds - known.keys():
-            known.update(self._inspected(image))
+            known.update(self._inspection(image).evidence())
             known[ScanRuns] = ScanRuns({})
             known[Vulnerabilities] = Unavailable(
                 "no scanner was asked", hint="name one in the policy: scanners: {required: [trivy]}"
             )
         return Evidence({kind: value for kind, value in known.items() if kind in kinds})
 
+    def _inspection(self, image: Image, *, verified: bool = False) -> Inspection:
+        """Prepare the inspection of an image."""
+        look = reading(
+            marks=self._wanted.marks or bool(self._scanners), credentials=Secrets in self._wanted.kinds
+        )
+        return Inspection(image, look, self._deadline, self._access.cache, verified=verified)
+
     def _with_scans(self, image: Image, subject: Subject, settings: ScannerSettings) -> dict[type, object]:
         """Collect everything in a private folder; raises `InvalidInput` where none can be made."""
-        from gate.cache import workspace
+        from tempfile import TemporaryDirectory
 
-        with workspace(settings.work_dir) as folder:
-            found = _kept(lambda: self._scanned(image, subject, replace(settings, work_dir=folder)))
+        with TemporaryDirectory(dir=self._access.work_dir) as folder:
+            own = replace(settings, work_dir=Path(folder))
+            found = kept(lambda: self._scanned(image, subject, own))
         if isinstance(found, Unavailable):
             return dict.fromkeys((Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities), found)
         return found
 
     def _scanned(self, image: Image, subject: Subject, settings: ScannerSettings) -> dict[type, object]:
-        """Copy the image, verified, to a private layout; then read it and let the scanners read it, at the same time."""
+        """Have the image, verified, in a private layout, and let the gate and the scanners read it at the same time.
+
+        What has to be fetched is inspected while it arrives. What lies in files is copied first, so that the scanners,
+        which take longer, need not wait for the inspection.
+        """
         from concurrent.futures import ThreadPoolExecutor
 
-        from gate.cache import store, stored_manifest
+        from gate.cache.layout import store, stored_manifest
         from gate.scanners import ScanTarget
 
         layout = settings.work_dir / "image"
-        copy = store(image, layout, self._deadline.check)
+        inspection = self._inspection(image)
+        if inspection.remote:
+            inspection.read()
+        copy = store(inspection.image, layout, self._deadline.check)
+        if not inspection.remote:
+            inspection = self._inspection(copy, verified=True)
         target = ScanTarget(layout, str(stored_manifest(image)), str(image.manifest.config.digest))
         with ThreadPoolExecutor(len(self._scanners)) as pool:
             try:
@@ -112,7 +107,7 @@ class Collector:
                     name: pool.submit(scanner.scan, target, settings, self._deadline.at)
                     for name, scanner in self._scanners.items()
                 }
-                inspected = self._inspected(copy)
+                inspected = inspection.evidence()
                 reports = {name: _outcome(scan) for name, scan in scans.items()}
             except BaseException:
                 self._deadline.cancelled.set()
@@ -132,142 +127,15 @@ class Collector:
         filesystem, inventory = inspected[Filesystem], inspected[Inventory]
         seen = look(filesystem, inventory, subject.checked_at)  # type: ignore[arg-type]  # of its kind, or Unavailable
         runs = scan_runs(reports, seen, self._wanted.database_max_age)
-        found = _kept(lambda: vulnerabilities(reports, runs, self._wanted.scanners, seen))
+        found = kept(lambda: vulnerabilities(reports, runs, self._wanted.scanners, seen))
         return {ScanRuns: runs, Vulnerabilities: found}
-
-    def _inspected(self, image: Image) -> dict[type, object]:
-        """Read the layers and make the evidence that comes from files."""
-        filesystem = _kept(lambda: self._filesystem(image))
-        if not isinstance(filesystem, Filesystem):
-            return dict.fromkeys((Filesystem, Inventory, Secrets), filesystem)
-        return {
-            Filesystem: filesystem,
-            Inventory: _kept(lambda: _inventory(filesystem)),
-            Secrets: _kept(lambda: _secrets(filesystem)),
-        }
-
-    def _filesystem(self, image: Image) -> Filesystem:
-        """Index the layers in parallel, each blob once, and squash them."""
-        reading = Reading(
-            keep=_KEPT,
-            keep_below=_KEPT_BELOW,
-            marks=self._wanted.marks or bool(self._scanners),
-            credentials=Secrets in self._wanted.kinds,
-        )
-        unique = {_blob(layer): layer for layer in image.layers}
-        size = sum(layer.descriptor.size for layer in unique.values())
-        threads = 1 if size < _WORTH_THREADS else min(os.cpu_count() or 1, _LAYER_THREADS, len(unique))
-        stopped = threading.Event()
-        calls = {key: partial(self._index, layer, reading, stopped) for key, layer in unique.items()}
-        indexes = in_parallel(threads, calls, stopped)
-        layers = [indexes[_blob(layer)] for layer in image.layers]
-        filesystem = Filesystem(layers, [str(layer.diff_id) for layer in image.layers])
-        self._look_again(filesystem, image, reading)
-        return filesystem
-
-    def _index(self, layer: Layer, reading: Reading, stopped: threading.Event) -> LayerIndex:
-        """Index one layer; once the run is over, or another layer failed, it stops at its next read."""
-
-        def check(_: bytes) -> None:
-            if stopped.is_set():
-                raise Unavailable("another layer could not be read")
-            self._deadline.check()
-
-        return index_layer(layer, reading, sink=check)
-
-    def _look_again(self, filesystem: Filesystem, image: Image, reading: Reading) -> None:
-        """Read the layers once more that hold a wanted file under another name, which a link leads to."""
-        paths = [*_database_files(filesystem).values(), *(f"/{path}" for path in _ACCOUNTS)]
-        for layer, positions in filesystem.not_kept(paths).items():
-            self._deadline.check()
-            for position, content in read_contents(image.layers[layer], positions).items():
-                if reading.allowance.take(len(content)):
-                    filesystem.add_content(layer, position, content)
-
-
-def _blob(layer: Layer) -> tuple[Digest, Digest, int, str]:
-    """Return what is claimed of a layer's bytes: layers of which all that is the same are read once."""
-    descriptor = layer.descriptor
-    return descriptor.digest, layer.diff_id, descriptor.size, descriptor.media_type
-
-
-def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]], stopped: threading.Event) -> dict[K, T]:
-    """Return what calls return, several at a time.
-
-    The first error in their order is raised. By then what has not begun never does, and what runs finds `stopped` set.
-    """
-    if threads == 1:
-        return {key: call() for key, call in calls.items()}
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            started = {key: pool.submit(call) for key, call in calls.items()}
-            return {key: future.result() for key, future in started.items()}
-        except BaseException:
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _database_files(filesystem: Filesystem) -> dict[str, str]:
-    """Return where the files are that tell what is installed, by the path under which they are known.
-
-    Links can lead a whole directory of them elsewhere. Raises `MalformedImage` for more than any package manager keeps.
-    """
-    places = {path: f"/{path}" for path in READS}
-    for directory in DATABASE_DIRECTORIES:
-        start = len(filesystem.real_path(directory) or "") + 1
-        for entry in filesystem.under(directory):
-            path = directory + entry.path[start:]
-            if format_of(path) is not None:
-                places[path] = entry.path
-            if len(places) > LIMITS.database_files:
-                raise MalformedImage(
-                    f"the image has more than {LIMITS.database_files:,} package database files"
-                )
-    return places
-
-
-def _inventory(filesystem: Filesystem) -> Inventory:
-    """Read the package databases; one that many links lead to is read again and again, but not without end."""
-    contents: dict[str, bytes | Unavailable] = {}
-    left = LIMITS.kept_total
-    for path, place in _database_files(filesystem).items():
-        content = _kept(lambda place=place: filesystem.content(place))  # type: ignore[misc]
-        if isinstance(content, bytes) and (left := left - len(content)) < 0:
-            raise MalformedImage(
-                f"the package databases have more than {LIMITS.kept_total:,} bytes, with all links to them"
-            )
-        if content is not None:
-            contents[path] = content
-    return read_inventory(contents, filesystem.paths(LOOKED_AT))
-
-
-def _secrets(filesystem: Filesystem) -> Secrets:
-    """Gather the credentials that the pass found."""
-    found = [
-        Secret(credential.kind, entry.layer, entry.path, "", credential.redacted, removed)
-        for entry, credential, removed in filesystem.credentials()
-    ]
-    return Secrets(tuple(found))
 
 
 def _outcome(scan: Future[ScannerReport]) -> ScannerReport | Unavailable:
     """Return what a scan came to; what is no report must not read as one without findings."""
     from gate.scanners import ScannerReport
 
-    report: object = _kept(scan.result)
+    report: object = kept(scan.result)
     if isinstance(report, ScannerReport | Unavailable):
         return report
     return Fault("a scanner", TypeError(f"it returned a {type(report).__name__}"))
-
-
-def _kept(call: Callable[[], T]) -> T | Unavailable:
-    """Return what a call returns, or the error that says why it is not available; a bug is one that cannot be excused."""
-    try:
-        return call()
-    except Unavailable as error:
-        return error
-    except Exception as error:  # noqa: BLE001 -- of whatever kind, what it should have established is unknown
-        return Fault("the collection of evidence", error)

@@ -12,7 +12,10 @@ Any other exception is a bug: a `Fault`, and so unknown, where a rule or collect
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class ImageGateError(Exception):
@@ -76,3 +79,13 @@ class Fault(Unavailable):
             f"a fault of image-gate in {where}: {type(error).__name__}: {error}",
             hint="this is not about the image; please report it",
         )
+
+
+def kept(call: Callable[[], T]) -> T | Unavailable:
+    """Return what a call returns, or the error that says why it is not available; a bug is one that cannot be excused."""
+    try:
+        return call()
+    except Unavailable as error:
+        return error
+    except Exception as error:  # noqa: BLE001 -- of whatever kind, what it should have established is unknown
+        return Fault("the collection of evidence", error)

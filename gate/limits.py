@@ -68,6 +68,10 @@ class Limits(Struct, frozen=True):
     """Members of an image archive: 500 layers need about a thousand."""
     references: int = 10_000
     """References of one run."""
+    cache_bytes: int = 20 * GIB
+    """Blobs and indexes that the cache folder keeps, unless `cache prune` is told otherwise: some fifty large images."""
+    cached_index: int = 256 * MIB
+    """One kept index: `index_total` and `kept_total` of one layer, with what the encoding adds."""
     run_seconds: float = 900.0
     """One run, unless `--timeout` says otherwise."""
     scanner_seconds: float = 600.0

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from gate import __version__
+from gate.cache import open_cache
 from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import ImageGateError, InvalidInput, Unavailable
@@ -25,7 +28,7 @@ from gate.oci.descriptor import Platform
 from gate.oci.image import Image, Opened
 from gate.oci.reference import Reference
 from gate.policy.policy import Policy
-from gate.sources import Location
+from gate.sources import Access, Location, SourceSettings
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 from gate.verdict import Report, Undecided, Verdict
@@ -46,7 +49,8 @@ class RunSettings(Struct, frozen=True):
 
     `scanners` may be None for a policy that asks none.
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
-    in seconds. `progress` is told what is being done, in words for people.
+    in seconds. `progress` is told what is being done, in words for people. `cache_dir` keeps verified layers and their
+    indexes; without it, and without scanners, nothing is kept.
     """
 
     scanners: ScannerSettings | None = None
@@ -54,6 +58,7 @@ class RunSettings(Struct, frozen=True):
     name: str = ""
     timeout: float = LIMITS.run_seconds
     progress: Callable[[str], object] = _silent
+    cache_dir: Path | None = None
 
 
 def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> Report:
@@ -62,27 +67,31 @@ def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> R
     Every reference is parsed before any work: raises `InvalidInput` if one cannot be used. What goes wrong later is in
     the report, and keeps its status from being a pass.
     """
-    run = _Run(policy, settings)
     if not references:
         raise InvalidInput("no image was named", hint="give at least one reference")
     if len(references) > LIMITS.references:
         raise InvalidInput(
             f"{len(references):,} references; at most {LIMITS.references:,} are judged in one run"
         )
-    for location in [locate(reference) for reference in references]:
-        run.judge(location)
-    return run.report()
+    locations = [locate(reference) for reference in references]
+    with ExitStack() as stack:
+        run = _Run(policy, settings, stack)
+        for location in locations:
+            run.judge(location)
+        return run.report()
 
 
 class _Run:
     """The state of one run: what was judged so far."""
 
-    def __init__(self, policy: Policy, settings: RunSettings) -> None:
+    def __init__(self, policy: Policy, settings: RunSettings, stack: ExitStack) -> None:
         self._policy = policy
         self._settings = settings
         self._wanted = None if settings.platform == "all" else _platform(settings.platform)
         self._names = (Reference.parse(settings.name),) if settings.name else ()
-        self._deadline = Deadline(settings.timeout)
+        folder = settings.cache_dir or (settings.scanners.work_dir if settings.scanners else None)
+        cache = stack.enter_context(open_cache(folder)) if folder else None
+        self._access = stack.enter_context(Access(SourceSettings(), Deadline(settings.timeout), cache))
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
         self._verdicts: list[Verdict] = []
@@ -93,7 +102,7 @@ class _Run:
         """Judge every image that one reference names."""
         self._settings.progress(f"opening {location.text}")
         try:
-            with open_source(location, self._wanted) as opened:
+            with open_source(location, self._wanted, self._access) as opened:
                 self._left_out[location.text] = dict(opened.left_out)
                 for label, error in opened.failed.items():
                     self._undecided.append(Undecided(location.text, label, error.message, error.hint))
@@ -138,9 +147,8 @@ class _Run:
             scanners=policy.scanners_required if scanned else (),
             database_max_age=policy.database_max_age,
         )
-        return Collector(
-            wanted, _scanners() if scanned else {}, self._settings.scanners, self._deadline
-        ).collect(image, subject)
+        scanners = _scanners() if scanned else {}
+        return Collector(wanted, scanners, self._settings.scanners, self._access).collect(image, subject)
 
     def _check_any(self, location: Location, opened: Opened) -> None:
         """Nothing to judge is not a pass."""

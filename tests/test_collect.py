@@ -14,8 +14,9 @@ from typing import Any, BinaryIO
 import pytest
 from msgspec.structs import replace
 
-from gate import collect as module
-from gate.collect import Collector, Wanted, in_parallel
+from gate import inspection as module
+from gate.cache import open_cache
+from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Unavailable
 from gate.evidence import KINDS, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
@@ -26,6 +27,7 @@ from gate.oci.layer import Allowance, Reading, index_layer
 from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import Inventory
 from gate.scanners import ScannerReport, ScannerSettings, ScanTarget
+from gate.sources import Access
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 from samples.images import debian
@@ -78,9 +80,11 @@ def collect(tmp_path: Path) -> Collect:
         wanted = Wanted(frozenset(kinds), marks, tuple(scanner.name for scanner in scanners), {})
         known = {scanner.name: scanner for scanner in scanners}
         settings = ScannerSettings(tmp_path / "work", tmp_path, tmp_path)
-        return Collector(wanted, known, settings, deadline or Deadline(60)).collect(
-            image, subject(checked_at=datetime.now(UTC))
-        )
+        with open_cache(tmp_path / "work") as cache:
+            access = Access.to_files(deadline or Deadline(60), cache)
+            return Collector(wanted, known, settings, access).collect(
+                image, subject(checked_at=datetime.now(UTC))
+            )
 
     return run
 
@@ -532,30 +536,3 @@ def test_an_interrupt_while_layers_are_read_does_not_wait_for_them(opened: Open,
     with pytest.raises(KeyboardInterrupt):
         collect(with_layers(opened(CLEAN_IMAGE), *layers), {Filesystem})
     assert len(reads) < 15  # of ninety
-
-
-def test_calls_in_parallel_give_results_by_name() -> None:
-    for threads in (1, 3):
-        calls = {name: partial(str.upper, name) for name in "abc"}
-        assert in_parallel(threads, calls, threading.Event()) == {"a": "A", "b": "B", "c": "C"}
-
-
-def test_calls_in_parallel_are_at_the_same_time() -> None:
-    both = threading.Barrier(2, timeout=10)
-    assert len(in_parallel(2, dict.fromkeys("ab", both.wait), threading.Event())) == 2
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_what_has_not_begun_never_does_after_an_error(threads: int) -> None:
-    begun: list[str] = []
-    stopped = threading.Event()
-
-    def call(name: str) -> None:
-        begun.append(name)
-        if name == "a":
-            raise ValueError(name)
-        stopped.wait(10)
-
-    with pytest.raises(ValueError, match="a"):
-        in_parallel(threads, {name: partial(call, name) for name in "abcdefgh"}, stopped)
-    assert len(begun) <= threads + 1

@@ -39,7 +39,7 @@ ERRORS: tuple[Exception, ...] = (
 STAGES = (
     "locate", "open_layout", "open_files", "resolve", "open_image", "workspace", "store", "stored_manifest",
     "_Run._judge_image", "_Run._collect", "_Run.report", "Collector.collect", "Collector._scanned", "Collector._judged",
-    "Collector._inspected", "Collector._filesystem", "Collector._index", "Collector._look_again", "index_layer", "tar_stream",
+    "Inspection.evidence", "Inspection.read", "Inspection._filesystem", "Inspection._index", "Inspection._look_again", "index_layer", "tar_stream",
     "Filesystem.__init__", "_inventory", "read_inventory", "_secrets", "look", "scan_runs", "vulnerabilities", "evaluate", "_ask",
     "_result", "facts_of",
 )  # fmt: skip

@@ -137,7 +137,14 @@ def _prepared(request: Request) -> Callable[[Callable[[str], object]], Report]:
     scanners = _scanners(request) if policy.asks_scanners else None
 
     def judge(tell: Callable[[str], object]) -> Report:
-        settings = pipeline.RunSettings(scanners, request.platform, request.name or "", request.timeout, tell)
+        settings = pipeline.RunSettings(
+            scanners,
+            request.platform,
+            request.name or "",
+            request.timeout,
+            tell,
+            cache_folder(request.cache_dir),
+        )
         return pipeline.check(request.references, policy, settings)
 
     return judge

@@ -25,6 +25,7 @@ from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import Inventory
 from gate.printable import redacted
 from gate.reporters.json import json_text
+from gate.sources import Access
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 
@@ -42,7 +43,7 @@ def COMMAND(reference: str, files: bool, timeout: float) -> Exit:  # noqa: N802 
     Exits 0 if all evidence could be established, and 3 if some could not; the JSON says which and why.
     """
     location = locate(reference)
-    collector = Collector(Wanted(INSPECTED, True, (), {}), {}, None, Deadline(timeout))
+    collector = Collector(Wanted(INSPECTED, True, (), {}), {}, None, Access.to_files(Deadline(timeout)))
     now = datetime.now(UTC)
     images: list[dict[str, Any]] = []
     problems: dict[str, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -27,6 +27,14 @@ class Layer(Protocol):
 
     def open(self) -> BinaryIO:
         """Open the stored bytes, from the start, not yet verified. The caller closes it."""
+
+
+@runtime_checkable
+class RemoteLayer(Layer, Protocol):
+    """A layer whose bytes cross a network when it is read; the store keeps them, so that they do it once."""
+
+    def open_at(self, start: int) -> BinaryIO:
+        """Open the stored bytes from byte `start` on, not yet verified. The caller closes it."""
 
 
 class Image(Struct, frozen=True):

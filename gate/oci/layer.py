@@ -89,7 +89,8 @@ class LayerIndex(Struct):
     """Every entry of one layer in order, in packed columns: a million entries as objects would take 320 MiB.
 
     Position `i` of every column is entry `i`; what few entries have is kept by position in the mappings. `elf` are the
-    positions of the files that start as ELF programs and libraries do.
+    positions of the files that start as ELF programs and libraries do. `complete` says that every wanted content was kept
+    that is not too large in itself: what other layers leave no room for can be kept when the layer is read for another image.
     """
 
     paths: list[bytes] = []
@@ -106,6 +107,7 @@ class LayerIndex(Struct):
     interpreters: dict[int, str] = {}
     credentials: dict[int, tuple[Credential, ...]] = {}
     kept: dict[int, bytes] = {}
+    complete: bool = True
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -166,6 +168,27 @@ def index_layer(  # noqa: C901, PLR0915 -- one loop, because a call per entry is
     if len(index) > LIMITS.layer_entries:
         raise MalformedImage(f"a layer has more than {LIMITS.layer_entries:,} entries")
     return index
+
+
+def take_room(index: LayerIndex, reading: Reading) -> bool:
+    """Take what an index that was made before needs of what the layers of an image share; whether its contents fit.
+
+    Raises `MalformedImage` where the indexes of the image take too much, as making it anew would.
+    """
+    if not reading.allowance.take(sum(map(len, index.kept.values()))):
+        return False
+    noted = (
+        len(index.interpreters)
+        + len(index.marks)
+        + sum(1 + len(found) for found in index.credentials.values())
+    )
+    size = sum(map(len, index.paths)) + _ENTRY * len(index) + _NOTE * noted
+    size += sum(map(len, index.links.values()))
+    size += sum(
+        _NOTE + len(name) + len(value) for found in index.xattrs.values() for name, value in found.items()
+    )
+    _more_room(reading, size)
+    return True
 
 
 def _more_room(reading: Reading, missing: int) -> int:
@@ -258,8 +281,10 @@ def _read_content(
     path, size = index.paths[position], index.sizes[position]
     feeds: list[Callable[[bytes, int, int], object]] = []
     kept = None
-    wanted = path in reading.keep or path.startswith(reading.keep_below)
-    if wanted and size <= LIMITS.kept_file and reading.allowance.take(size):
+    wanted = size <= LIMITS.kept_file and (path in reading.keep or path.startswith(reading.keep_below))
+    if wanted and not reading.allowance.take(size):
+        index.complete = wanted = False
+    if wanted:
         kept = bytearray()
         feeds.append(lambda buffer, start, end: kept.extend(memoryview(buffer)[start:end]))
     program = ContentScan(size) if reading.marks and head == _ELF else None

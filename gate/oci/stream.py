@@ -74,6 +74,12 @@ def tar_stream(layer: Layer, *, sink: Callable[[bytes], object] | None = None) -
     _check_sum(diff, layer.diff_id, f"the tar stream of {name}")
 
 
+def drain(layer: Layer, *, sink: Callable[[bytes], object] | None = None) -> None:
+    """Read the stored bytes of a layer to their end, and check size and digest; raises `IntegrityError`."""
+    for _ in _stored(layer, f"layer {layer.descriptor.digest.short}", sink):
+        pass
+
+
 def _stored(layer: Layer, name: str, sink: Callable[[bytes], object] | None) -> Iterator[bytes]:
     """Yield the stored bytes; checks their size and digest at the end."""
     descriptor = layer.descriptor

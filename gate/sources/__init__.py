@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct, field
 
+from gate.cache import Cache
 from gate.deadline import Deadline
+from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.oci.reference import Reference
 from gate.registry import RegistrySettings
@@ -56,22 +58,29 @@ class SourceSettings(Struct, frozen=True):
 
 
 class Access:
-    """What opening images may use in one run: the settings, the deadline, a private folder, and one registry client.
+    """What reading images may use in one run: the settings, the deadline, the cache, and one registry client.
 
-    `work_dir` is None in runs that only read files. The client is made when it is first needed, because what it imports
-    takes longer than reading a small image.
+    `cache` is None in runs that keep nothing and need no private folder. The client is made when it is first needed,
+    because what it imports takes longer than reading a small image.
     """
 
-    def __init__(self, settings: SourceSettings, deadline: Deadline, work_dir: Path | None = None) -> None:
+    def __init__(self, settings: SourceSettings, deadline: Deadline, cache: Cache | None = None) -> None:
         self.settings = settings
         self.deadline = deadline
-        self.work_dir = work_dir
+        self.cache = cache
         self._client: RegistryClient | None = None
 
     @classmethod
-    def to_files(cls) -> Access:
+    def to_files(cls, deadline: Deadline | None = None, cache: Cache | None = None) -> Access:
         """Return access for reading layouts and archives."""
-        return cls(SourceSettings(), Deadline(LIMITS.run_seconds))
+        return cls(SourceSettings(), deadline or Deadline(LIMITS.run_seconds), cache)
+
+    @property
+    def work_dir(self) -> Path:
+        """The private folder of the run; raises `InvalidInput` where none can be made."""
+        if self.cache is None:
+            raise InvalidInput("this needs a folder to work in", hint="name one with --cache-dir")
+        return self.cache.work_dir
 
     @property
     def registry(self) -> RegistryClient:

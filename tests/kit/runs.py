@@ -16,7 +16,7 @@ from gate.packages.inventory import Inventory
 from gate.pipeline import RunSettings
 from gate.policy.policy import Policy
 from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget
-from gate.sources import Location
+from gate.sources import Access, Location
 from gate.sources.open import open_source
 from samples.images.catalogue import good
 from samples.images.layout import oci_layout, write_directory
@@ -61,7 +61,9 @@ def _report(name: str, target: ScanTarget) -> ScannerReport:
     """What an honest scanner says of an image without vulnerabilities: what the gate's own inventory says."""
     wanted = Wanted(frozenset({Inventory}), False, (), {})
     with open_source(Location("", "oci", str(target.layout)), None) as opened:
-        evidence = Collector(wanted, {}, None, Deadline(60)).collect(opened.images[0], subject())
+        evidence = Collector(wanted, {}, None, Access.to_files(Deadline(60))).collect(
+            opened.images[0], subject()
+        )
     inventory = evidence.get(Inventory)
     release = inventory.os_release
     run = ScanRun(

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 import pytest
 from msgspec.structs import replace
 
-from gate.cache import store, stored_manifest, workspace
+from gate.cache.layout import store, stored_manifest
+from gate.cache.workspace import workspace
 from gate.errors import IntegrityError, InvalidInput, Unavailable
 from gate.oci.image import Image
 from gate.sources.locate import locate
@@ -74,7 +75,7 @@ def test_it_goes_away_whatever_happens(error: type[BaseException], tmp_path: Pat
 CHILD = """
 import sys, time
 from pathlib import Path
-from gate.cache import workspace
+from gate.cache.workspace import workspace
 with workspace(Path(sys.argv[1])) as folder:
     (folder / "content").write_text("x")
     print(folder, flush=True)
@@ -133,7 +134,7 @@ def test_nobody_sweeps_a_workspace_that_is_being_made(tmp_path: Path) -> None:
 
 def test_many_runs_at_once(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom gate.cache import workspace\n"
+        "import sys\nfrom pathlib import Path\nfrom gate.cache.workspace import workspace\n"
         "for number in range(60):\n"
         "    with workspace(Path(sys.argv[1])) as folder:\n"
         "        (folder / 'x').touch()\n        assert (folder / 'x').exists()\n"

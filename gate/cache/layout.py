@@ -1,0 +1,96 @@
+"""One image as an OCI layout of its own, verified, which scanners read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gate.cache.layers import StoredLayer
+from gate.errors import Unavailable
+from gate.oci.descriptor import Descriptor, Digest
+from gate.oci.image import Image, Layer
+from gate.oci.stream import drain
+
+
+class _CopiedLayer(Struct, frozen=True):
+    """A layer in the private copy."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+    path: Path
+
+    def open(self) -> BinaryIO:
+        """Open the stored bytes."""
+        try:
+            return self.path.open("rb", buffering=0)
+        except OSError as error:
+            raise Unavailable(f"the copy in the cache folder cannot be read: {error.strerror}") from None
+
+
+def store(image: Image, folder: Path, check: Callable[[], None]) -> Image:
+    """Make an OCI layout at `folder` that holds one image, verified on the way, and return the image as read from there.
+
+    Whoever changes the original afterwards changes neither what the scanners nor what the gate reads. Layers that the
+    store has are linked. `check` is called between reads and may raise. Raises `IntegrityError`, or `Unavailable` where the disk
+    does not take it.
+    """
+    blobs = folder / "blobs" / "sha256"
+    try:
+        blobs.mkdir(parents=True)
+        layers = tuple(_store_layer(layer, folder, check) for layer in image.layers)
+        digest = stored_manifest(image)
+        size = len(image.manifest_bytes)
+        _path(folder, digest).write_bytes(image.manifest_bytes)
+        _path(folder, image.manifest.config.digest).write_bytes(image.config_bytes)
+        entry = {"mediaType": image.manifest.media_type, "digest": str(digest), "size": size}
+        index = {"schemaVersion": 2, "manifests": [entry]}
+        (folder / "index.json").write_text(json.dumps(index), encoding="ascii")
+        (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}', encoding="ascii")
+    except OSError as error:
+        raise Unavailable(
+            f"the image could not be copied to the cache folder: {error.strerror}",
+            hint="free some space, or name another folder with --cache-dir",
+        ) from None
+    return replace(image, layers=layers)
+
+
+def stored_manifest(image: Image) -> Digest:
+    """Return the digest of the manifest under which `store` keeps an image; an archive may state none."""
+    if image.descriptor is not None:
+        return image.descriptor.digest
+    return Digest("sha256", hashlib.sha256(image.manifest_bytes).hexdigest())
+
+
+def _store_layer(layer: Layer, folder: Path, check: Callable[[], None]) -> _CopiedLayer:
+    """Link or copy the stored bytes of one layer; a layer that occurs twice is there once."""
+    path = _path(folder, layer.descriptor.digest)
+    if not path.exists() and not (isinstance(layer, StoredLayer) and layer.link(path)):
+        with path.open("xb", buffering=0) as target:
+
+            def sink(data: bytes) -> None:
+                check()
+                _write_all(target, data)
+
+            drain(layer, sink=sink)
+    return _CopiedLayer(layer.descriptor, layer.diff_id, path)
+
+
+def _write_all(target: io.FileIO, data: bytes) -> None:
+    """Write all of `data`; a full disk may take a part first."""
+    view = memoryview(data)
+    while view:
+        view = view[target.write(view) :]
+
+
+def _path(folder: Path, digest: Digest) -> Path:
+    """Return where a blob is."""
+    path = folder / "blobs" / digest.algorithm / digest.encoded
+    path.parent.mkdir(exist_ok=True)
+    return path
