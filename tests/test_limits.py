@@ -38,6 +38,8 @@ STATED = {
     "database_files": 10_000,
     "archive_members": 10_000,
     "references": 10_000,
+    "cache_bytes": 21_474_836_480,
+    "cached_index": 268_435_456,
     "run_seconds": 900.0,
     "scanner_seconds": 600.0,
     "scanner_output": 268_435_456,

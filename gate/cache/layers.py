@@ -99,8 +99,10 @@ class _Resumed:
 
     def open(self) -> BinaryIO:
         """Open the bytes that are there, followed by those that are not."""
-        rest = partial(self._layer.open_at, self._arrival.present)
-        return cast("BinaryIO", _Joined(self._arrival.open_present(), rest))
+        first = self._arrival.open_present()
+        if self._arrival.present == self.descriptor.size:
+            return first
+        return cast("BinaryIO", _Joined(first, partial(self._layer.open_at, self._arrival.present)))
 
 
 class _Joined(io.RawIOBase):
