@@ -85,3 +85,12 @@ def _redact_word(word: str) -> str:
 def shown(text: str, limit: int = 0) -> str:
     """Return `text` as it may be shown to people: without credentials, then printable."""
     return printable(redacted(text), limit)
+
+
+def byte_size(number: int) -> str:
+    """Return a size in bytes for people: `142 MB`."""
+    amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 999.5 and len(units) > 1:
+        amount /= 1000
+        units.pop(0)
+    return f"{amount:.1f} {units[0]}" if amount < 10 and units[0] != "B" else f"{amount:.0f} {units[0]}"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.printable import printable, redacted, shown
+from gate.printable import byte_size, printable, redacted, shown
 
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text(
     "\x1b\u202e\n:#[]aerox/ @\udc80", max_size=60
@@ -109,3 +109,18 @@ def test_hostile_texts_take_no_time(piece: str, end: str) -> None:
     started = time.process_time()
     shown(text)
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (9_940, "9.9 kB"),
+        (142_100_000, "142 MB"),
+        (10**15, "1000 TB"),
+    ],
+)
+def test_a_size_in_bytes_for_people(number: int, expected: str) -> None:
+    assert byte_size(number) == expected

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from gate.limits import GIB, KIB, MIB
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,6 +44,22 @@ class Seconds(click.ParamType[float]):
 
 
 SECONDS = Seconds()
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes, or one with a unit: `500MiB`, `20GiB`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it; raises click's usage error."""
+        found = re.fullmatch("([0-9]{1,12})(|KiB|MiB|GiB)", str(value), re.ASCII)
+        if found is None:
+            self.fail(f"{str(value)!r} is no size; write bytes, or 500MiB, 20GiB.", param, ctx)
+        return int(found[1]) * {"": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB}[found[2]]
+
+
+SIZE = Size()
 
 
 def cache_folder(chosen: Path | None) -> Path:

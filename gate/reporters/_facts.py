@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gate import __version__
-from gate.printable import shown
+from gate.printable import byte_size, shown
 from gate.rule import Location, Severity
 from gate.verdict import Outcome, Report, Status, Verdict
 
@@ -38,15 +38,6 @@ def place(location: Location) -> str:
     if location.path:
         return f"{shown(location.path)} ({layer})" if layer else shown(location.path)
     return layer or shown((location.package or "").partition("?")[0])
-
-
-def size(number: int) -> str:
-    """Return a size in bytes for people: `142 MB`."""
-    amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 999.5 and len(units) > 1:
-        amount /= 1000
-        units.pop(0)
-    return f"{amount:.1f} {units[0]}" if amount < 10 and units[0] != "B" else f"{amount:.0f} {units[0]}"
 
 
 def age(since: object, now: datetime) -> str:
@@ -90,7 +81,7 @@ def facts_of_image(verdict: Verdict) -> tuple[str, str]:
     what = [
         shown(str(verdict.subject.platform)),
         _word(evidence, "distribution"),
-        size(bytes_) if isinstance(bytes_, int) else "",
+        byte_size(bytes_) if isinstance(bytes_, int) else "",
         f"built {built} ago" if built else "",
     ]
     return " · ".join(

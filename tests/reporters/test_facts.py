@@ -6,24 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from gate.reporters._facts import age, count, facts_of_scanners, place, rule_counts, size
+from gate.reporters._facts import age, count, facts_of_scanners, place, rule_counts
 from gate.rule import Location
 from tests.kit.reports import BASE, NOW, failing_report, result, verdict
-
-
-@pytest.mark.parametrize(
-    ("number", "expected"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (9_940, "9.9 kB"),
-        (142_100_000, "142 MB"),
-        (10**15, "1000 TB"),
-    ],
-)
-def test_size(number: int, expected: str) -> None:
-    assert size(number) == expected
 
 
 @pytest.mark.parametrize(
