@@ -70,8 +70,8 @@ class Limits(Struct, frozen=True):
     """References of one run."""
     cache_bytes: int = 20 * GIB
     """Blobs and indexes that the cache folder keeps, unless `cache prune` is told otherwise: some fifty large images."""
-    cached_index: int = 256 * MIB
-    """One kept index: `index_total` and `kept_total` of one layer, with what the encoding adds."""
+    cached_index: int = 32 * MIB
+    """One kept index: 300,000 entries. Writing one takes its size in memory a second time."""
     run_seconds: float = 900.0
     """One run, unless `--timeout` says otherwise."""
     scanner_seconds: float = 600.0

@@ -39,7 +39,7 @@ STATED = {
     "archive_members": 10_000,
     "references": 10_000,
     "cache_bytes": 21_474_836_480,
-    "cached_index": 268_435_456,
+    "cached_index": 33_554_432,
     "run_seconds": 900.0,
     "scanner_seconds": 600.0,
     "scanner_output": 268_435_456,

@@ -15,7 +15,7 @@ from gate import __version__
 from gate.limits import LIMITS
 from gate.oci.credentials import Credential
 from gate.oci.image import Layer
-from gate.oci.layer import LayerIndex, Reading, take_room
+from gate.oci.layer import LayerIndex, Reading, room_of, take_room
 
 _CODE = 32
 """Bytes of the code in front of each index (HMAC-SHA256)."""
@@ -54,7 +54,7 @@ class IndexStore:
         path = self._folder / name
         try:
             with path.open("rb") as file:
-                data = file.read(LIMITS.cached_index + 1)
+                data = file.read(2 * LIMITS.cached_index)
             os.utime(path)  # what was used last is removed last
         except OSError:
             return None
@@ -66,12 +66,11 @@ class IndexStore:
 
     def put(self, layer: Layer, reading: Reading, index: LayerIndex) -> None:
         """Keep an index, if the disk takes it; one that lacks what it had no room for would be wrong for other images."""
-        if not index.complete:
+        size = room_of(index) + sum(map(len, index.kept.values()))
+        if not index.complete or size > LIMITS.cached_index:
             return
         name = _name(layer, reading)
         body = msgspec.msgpack.encode(_encoded(index))
-        if len(body) > LIMITS.cached_index - _CODE:
-            return
         temporary = self._folder / f".{name[:64]}-{os.urandom(8).hex()}"
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -177,18 +177,20 @@ def take_room(index: LayerIndex, reading: Reading) -> bool:
     """
     if not reading.allowance.take(sum(map(len, index.kept.values()))):
         return False
-    noted = (
-        len(index.interpreters)
-        + len(index.marks)
-        + sum(1 + len(found) for found in index.credentials.values())
-    )
+    _more_room(reading, room_of(index))
+    return True
+
+
+def room_of(index: LayerIndex) -> int:
+    """Return about how many bytes an index takes, kept contents apart."""
+    credentials = sum(1 + len(found) for found in index.credentials.values())
+    noted = len(index.interpreters) + len(index.marks) + credentials
     size = sum(map(len, index.paths)) + _ENTRY * len(index) + _NOTE * noted
     size += sum(map(len, index.links.values()))
     size += sum(
         _NOTE + len(name) + len(value) for found in index.xattrs.values() for name, value in found.items()
     )
-    _more_room(reading, size)
-    return True
+    return size
 
 
 def _more_room(reading: Reading, missing: int) -> int:
