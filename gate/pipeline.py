@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gate.scanners import Scanner, ScannerSettings
 
 
-_PLATFORM = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){1,2}", re.ASCII)
+_PLATFORM = r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){1,2}"
 
 
 def _silent(message: str) -> None:
@@ -194,7 +194,7 @@ def _scanners() -> Mapping[str, Scanner]:
 
 def _platform(text: str) -> Platform:
     """Parse `OS/ARCHITECTURE[/VARIANT]`."""
-    if not _PLATFORM.fullmatch(text):
+    if not re.fullmatch(_PLATFORM, text):
         raise InvalidInput(
             f"{text[:100]!r} is not a platform", hint="write all, or OS/ARCHITECTURE such as linux/arm64"
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-_LOG_COMMAND = re.compile(r":(?=:[A-Za-z][\w-]{0,40}(?:::| ))|(?<=#)#(?=[A-Za-z]{0,40}\[)", re.ASCII)
+_LOG_COMMAND = r"(?a):(?=:[A-Za-z][\w-]{0,40}(?:::| ))|(?<=#)#(?=[A-Za-z]{0,40}\[)"
 """The first character to escape so that a build system no longer reads a command.
 
 GitHub Actions: `::error file=a::text` at the start of a line, `##[error]` anywhere in it; Azure Pipelines: `##vso[…]`
@@ -17,8 +17,8 @@ anywhere; TeamCity: `##teamcity[…]`. The first is escaped wherever it stands, 
 start of a line.
 """
 
-_WORD = re.compile(r"""[^\s'"`]+""")
-_AT_HOST = re.compile(r"@(?!sha(?:256|512):)")
+_WORD = r"""[^\s'"`]+"""
+_AT_HOST = r"@(?!sha(?:256|512):)"
 _NOT_USERS = frozenset({"oci", "oci-archive", "docker-archive", "pkg"})
 """What stands before a colon in references to files and in package URLs."""
 _HIDDEN = "***"
@@ -35,7 +35,7 @@ def printable(text: str, limit: int = 0) -> str:
     if not text.isprintable():
         text = "".join(character if character.isprintable() else _escape(character) for character in text)
     if "::" in text or "##" in text:
-        text = _LOG_COMMAND.sub(lambda match: _escape(match[0]), text)
+        text = re.sub(_LOG_COMMAND, lambda match: _escape(match[0]), text)
     return text
 
 
@@ -55,7 +55,7 @@ def redacted(text: str) -> str:
 
     A name with a tag and a digest (`api:1.4@sha256:…`) has the same shape and is kept.
     """
-    return _WORD.sub(lambda match: _redact_word(match[0]), text) if "@" in text else text
+    return re.sub(_WORD, lambda match: _redact_word(match[0]), text) if "@" in text else text
 
 
 def _redact_word(word: str) -> str:
@@ -76,7 +76,7 @@ def _redact_word(word: str) -> str:
             return word
         return f"{scheme}://{_HIDDEN}{rest[end:]}"
     user, colon, rest = word.partition(":")
-    ends = [match.start() for match in _AT_HOST.finditer(rest)]
+    ends = [match.start() for match in re.finditer(_AT_HOST, rest)]
     if not colon or not ends or "/" in user or "@" in user or user in _NOT_USERS:
         return word
     return f"{user}:{_HIDDEN}{rest[ends[-1] :]}"

@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from samples.images import catalogue, layout
 
 ROOT = Path(__file__).parent.parent
 
@@ -112,17 +115,73 @@ def test_a_module_outside_the_table_is_refused() -> None:
         visible_from("utils")
 
 
-def test_starting_the_program_imports_nothing_heavy() -> None:
+def modules_after(*arguments: str) -> frozenset[str]:
+    """Run the program in a process of its own and return the modules that it has imported in the end."""
     code = (
-        "import sys; sys.argv = ['image-gate', '--version']\n"
+        f"import sys; sys.argv = ['image-gate', *{arguments!r}]\n"
         "from gate.cli import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "sys.stderr.write(' '.join(['modules:', *sys.modules]))\n"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert HEAVY.isdisjoint(done.stdout.split()), done.stdout
+    return frozenset(done.stderr.rpartition("modules:")[2].split())
+
+
+def test_starting_the_program_imports_nothing_heavy() -> None:
+    found = modules_after("--version")
+    assert HEAVY.isdisjoint(name.partition(".")[0] for name in found), sorted(found)
+    assert {name for name in found if name.startswith("gate.")} == {
+        *("gate.cli", "gate.cli.commands", "gate.cli.exits", "gate.errors", "gate.printable")
+    }
+
+
+@pytest.fixture(scope="module")
+def tiny_check(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
+    """What a check without scanners imports, of a layout under a policy file of three rules."""
+    folder = tmp_path_factory.mktemp("tiny")
+    image = catalogue.good(datetime.now(UTC))
+    layout.write_directory(layout.oci_layout({"registry.example.com/tiny:1": image}), folder / "image")
+    (folder / "policy.yaml").write_text("schema: 1\nrules: {non-root: {}, no-setuid: {}, max-age: {}}\n")
+    policy = str(folder / "policy.yaml")
+    return modules_after("check", f"oci:{folder / 'image'}", "--policy", policy, "--format", "json")
+
+
+NEEDED = {
+    "gate.cache": "",
+    "gate.cli": "check commands exits options output progress",
+    "gate.packages": "dpkg formats identity inventory os_release",
+    "gate.registry": "",
+    "gate.reporters": "_document json",
+    "gate.rules": "_programs _users max_age no_setuid non_root",
+    "gate.sources": "file layout locate open resolve",
+}
+"""What a tiny check needs of the packages with many modules, of which a run uses few."""
+
+
+@pytest.mark.parametrize("package", NEEDED)
+def test_a_check_imports_only_what_it_uses(tiny_check: frozenset[str], package: str) -> None:
+    found = {name.removeprefix(f"{package}.") for name in tiny_check if name.startswith(f"{package}.")}
+    assert found == set(NEEDED[package].split())
+
+
+NOT_NEEDED = frozenset(
+    {
+        *("gate.scanners", "gate.signatures"),
+        *("gate.oci.config_credentials", "gate.oci.credentials", "gate.oci.marks"),
+        *("gate.policy.exceptions", "gate.policy.render"),
+        *("ahocorasick_rs", "backports.zstd", "compression", "packageurl", "packaging", "platformdirs"),
+        *("concurrent.futures", "dataclasses", "difflib", "ipaddress", "logging", "pathlib", "pkgutil"),
+        *("shutil", "socket", "ssl", "subprocess", "tempfile", "traceback", "urllib.parse"),
+    }
+)
+"""What must stay out of it: each takes from half a millisecond (`pkgutil`) to three (`pathlib`) or far more."""
+
+
+def test_a_check_imports_nothing_that_few_checks_need(tiny_check: frozenset[str]) -> None:
+    assert sorted(NOT_NEEDED & tiny_check) == []
+    assert (HEAVY - {"ruamel"}).isdisjoint(tiny_check)

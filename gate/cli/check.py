@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +19,8 @@ from gate.reporters import formats, reporter
 from gate.verdict import Report, Status
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gate.scanners import ScannerSettings
 
 EXITS = {Status.PASS: Exit.PASS, Status.FAIL: Exit.FAIL, Status.UNKNOWN: Exit.NO_VERDICT}

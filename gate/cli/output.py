@@ -7,7 +7,6 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 
@@ -23,7 +22,7 @@ class Output(msgspec.Struct, frozen=True):
     """One report file: its format and where it goes."""
 
     format: str
-    path: Path
+    path: str
 
     @classmethod
     def parse(cls, text: str) -> Output:
@@ -34,7 +33,7 @@ class Output(msgspec.Struct, frozen=True):
                 f"--output {text!r} is not FORMAT=PATH",
                 hint=f"formats: {', '.join(formats())}; such as json=report.json",
             )
-        return cls(name, Path(path))
+        return cls(name, path)
 
 
 def prepare(outputs: Sequence[Output]) -> None:

@@ -13,13 +13,13 @@ from gate.errors import MalformedImage
 from gate.limits import LIMITS
 from gate.oci import tar_header
 from gate.oci.image import Layer
-from gate.oci.marks import ContentScan, script_interpreter
 from gate.oci.stream import tar_stream
 from gate.oci.tar_header import Member
 from gate.oci.tarball import TarReader
 
 if TYPE_CHECKING:
     from gate.oci.credentials import Credential, CredentialScan
+    from gate.oci.marks import ContentScan
 
     ScanOf = Callable[[bytes, int], CredentialScan | None]
 
@@ -272,6 +272,20 @@ def _credential_scan() -> ScanOf:
     return lambda path, size: CredentialScan(size) if searched(path, size) else None
 
 
+def _program_scan(size: int) -> ContentScan:
+    """Return a search for byte signatures in a program of `size` bytes."""
+    from gate.oci.marks import ContentScan  # here: a millisecond to load, and few rules look at programs
+
+    return ContentScan(size)
+
+
+def _interpreter(line: bytes) -> str:
+    """Return what a script's first line names, empty where Linux would not run it."""
+    from gate.oci.marks import script_interpreter  # here as well
+
+    return (script_interpreter(line) or b"").decode("utf-8", "backslashreplace")
+
+
 def _read_content(
     index: LayerIndex, reader: TarReader, reading: Reading, head: bytes, scan: ScanOf | None
 ) -> int:
@@ -289,7 +303,7 @@ def _read_content(
     if wanted:
         kept = bytearray()
         feeds.append(lambda buffer, start, end: kept.extend(memoryview(buffer)[start:end]))
-    program = ContentScan(size) if reading.marks and head == _ELF else None
+    program = _program_scan(size) if reading.marks and head == _ELF else None
     if program:
         feeds.append(program.feed)
     secrets = scan(path, size) if scan and head != _ELF else None
@@ -299,7 +313,7 @@ def _read_content(
     if head[:2] == _SCRIPT:
         noted += _NOTE + _SCRIPT_LINE
         line = reader.peek(_SCRIPT_LINE)
-        index.interpreters[position] = (script_interpreter(line) or b"").decode("utf-8", "backslashreplace")
+        index.interpreters[position] = _interpreter(line)
     if feeds:
         for buffer, start, end in reader.content():
             for feed in feeds:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from gate.packages import DatabaseFile, DatabaseFormat, Entries, Package
+from gate.packages import DatabaseFile, Entries, Package
 
 _ONCE = frozenset(b"CPVATUSILDpiokmtcrqsfg")
 """Letters that describe the package; the others (F, R, a, M, Z) describe its files and repeat."""
@@ -70,19 +70,3 @@ def parse(file: DatabaseFile) -> Entries:
                 raise file.malformed(f"line {number} gives {chr(letter)!r} a second time")
             block[letter] = line[2:]
     return Entries(tuple(packages))
-
-
-FORMAT = DatabaseFormat(
-    "apk",
-    "apk",
-    parse,
-    # Wolfi and Chainguard have merged /lib into /usr; db-uvol is OpenWrt's second layer of the same database.
-    paths=frozenset(
-        {
-            "lib/apk/db/installed",
-            "usr/lib/apk/db/installed",
-            "lib/apk/db-uvol/installed",
-            "usr/lib/apk/db-uvol/installed",
-        }
-    ),
-)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gate.packages import DatabaseFile, DatabaseFormat, Entries, Package
+from gate.packages import DatabaseFile, Entries, Package
 
 _WANTED = frozenset({b"package", b"status", b"architecture", b"source", b"version", b"installed-time"})
 _FIELD_NAME = re.compile(rb"[!\"$-,.-9;-~][!-9;-~]*")  # printable, without a colon; no "#" or "-" in front
@@ -136,23 +136,3 @@ def parse_status_d(file: DatabaseFile) -> Entries:
 def parse_opkg(file: DatabaseFile) -> Entries:
     """Read opkg's status file (OpenWrt, Yocto)."""
     return _parse(file, "opkg")
-
-
-STATUS = DatabaseFormat(
-    "dpkg-status",
-    "deb",
-    parse_status,
-    # The journal: what an interrupted dpkg run did and has not merged yet; dpkg reads it with the status file.
-    paths=frozenset({"var/lib/dpkg/status", "usr/lib/dpkg/status"}),
-    directories=("var/lib/dpkg/updates/",),
-    member=re.compile(r"[0-9]+"),
-)
-STATUS_D = DatabaseFormat(
-    "dpkg-status.d",
-    "deb",
-    parse_status_d,
-    directories=("var/lib/dpkg/status.d/", "usr/lib/dpkg/status.d/"),
-)
-OPKG = DatabaseFormat(
-    "opkg-status", "opkg", parse_opkg, paths=frozenset({"var/lib/opkg/status", "usr/lib/opkg/status"})
-)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from gate.errors import Unavailable
 from gate.oci.filesystem import Entry, EntryType, Filesystem
 from gate.packages import DatabaseFile
-from gate.packages.dpkg import STATUS, STATUS_D
+from gate.packages.formats import DPKG_STATUS, DPKG_STATUS_D
 from gate.packages.inventory import DATABASE_DIRECTORIES, DATABASE_PATHS, Inventory, format_of
 
 _METADATA = frozenset({"METADATA", "PKG-INFO", "package.json"})
@@ -96,7 +96,7 @@ def _is_lost(path: str, inventory: Inventory) -> bool:
     same_kind = any(
         database.packages for database in inventory.databases if database.package_type == kind.package_type
     )
-    return current is not None or kind is STATUS_D or not same_kind
+    return current is not None or kind is DPKG_STATUS_D or not same_kind
 
 
 def _dropped_packages(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
@@ -107,7 +107,7 @@ def _dropped_packages(inventory: Inventory, filesystem: Filesystem) -> Iterator[
     current = {
         package.name
         for database in inventory.databases
-        if database.package_type == STATUS.package_type
+        if database.package_type == DPKG_STATUS.package_type
         for package in (*database.packages, *database.inactive)
     }
     if not current or inventory.problems:
@@ -115,10 +115,10 @@ def _dropped_packages(inventory: Inventory, filesystem: Filesystem) -> Iterator[
     explained: set[str] | None = None
     for entry, content in filesystem.removed_contents():
         path = entry.path.lstrip("/")
-        if path not in STATUS.paths:
+        if path not in DPKG_STATUS.paths:
             continue
         try:
-            packages = STATUS.parse(DatabaseFile(path, content)).packages
+            packages = DPKG_STATUS.parse(DatabaseFile(path, content)).packages
         except Unavailable:
             continue  # what cannot be read now was not read by anyone before
         gone = {package.name for package in packages} - current
@@ -145,7 +145,7 @@ def _linked_databases(filesystem: Filesystem) -> Iterator[Trace]:
         kind = format_of(path)
         # rpm and apk have moved their databases and left links to folders; dpkg has not.
         linked_folder = (
-            entry.path != f"/{path}" and kind is not None and kind.package_type == STATUS.package_type
+            entry.path != f"/{path}" and kind is not None and kind.package_type == DPKG_STATUS.package_type
         )
         if entry.type is not EntryType.FILE or entry.links or linked_folder:
             how = f"is reached over a linked folder, at {entry.path}" if linked_folder else _how(entry)

@@ -7,33 +7,10 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from gate.errors import Unavailable
-from gate.packages import (
-    DatabaseFile,
-    DatabaseFormat,
-    Package,
-    PackageDatabase,
-    apk,
-    dpkg,
-    pacman,
-    rpm_bdb,
-    rpm_manifest,
-    rpm_ndb,
-    rpm_sqlite,
-)
+from gate.packages import DatabaseFile, DatabaseFormat, Package, PackageDatabase
+from gate.packages.formats import FORMATS
 from gate.packages.identity import contradictions
 from gate.packages.os_release import OS_RELEASE_PATHS, OsRelease
-
-FORMATS: tuple[DatabaseFormat, ...] = (
-    dpkg.STATUS,
-    dpkg.STATUS_D,
-    dpkg.OPKG,
-    apk.FORMAT,
-    rpm_sqlite.FORMAT,
-    rpm_ndb.FORMAT,
-    rpm_bdb.FORMAT,
-    rpm_manifest.FORMAT,
-    pacman.FORMAT,
-)
 
 DATABASE_PATHS: frozenset[str] = frozenset(
     path + suffix for kind in FORMATS for path in kind.paths for suffix in ("", *kind.beside)

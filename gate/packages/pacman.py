@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from gate.packages import DatabaseFile, DatabaseFormat, Entries, Package
+from gate.packages import DatabaseFile, Entries, Package
 
 _FIELD = re.compile(rb"%[A-Z0-9]+%")
 _TIME = re.compile(rb"[0-9]{1,11}")
@@ -56,8 +56,3 @@ def parse(file: DatabaseFile) -> Entries:
         time(b"%INSTALLDATE%"),
     )
     return Entries((package,))
-
-
-FORMAT = DatabaseFormat(
-    "pacman", "alpm", parse, directories=("var/lib/pacman/local/",), member=re.compile(r"[^/]+/desc")
-)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from gate.packages import DatabaseFile, DatabaseFormat, Entries
-from gate.packages.rpm_header import parse_headers, paths
+from gate.packages import DatabaseFile, Entries
+from gate.packages.rpm_header import parse_headers
 
 _HASH_MAGIC = 0x00061561
 _VERSIONS = (8, 9, 10)
@@ -124,6 +124,3 @@ def _blobs(file: DatabaseFile) -> Iterator[bytes]:
 def parse(file: DatabaseFile) -> Entries:
     """Read a Berkeley DB `Packages`."""
     return parse_headers(file, _blobs(file))
-
-
-FORMAT = DatabaseFormat("rpm-bdb", "rpm", parse, paths=paths("Packages"))

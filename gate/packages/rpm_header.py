@@ -129,13 +129,3 @@ def parse_headers(file: DatabaseFile, blobs: Iterable[bytes]) -> Entries:
         (keys if is_key else packages).append(package)
         file.bounded(packages)
     return Entries(tuple(packages), tuple(keys))
-
-
-def paths(file_name: str) -> frozenset[str]:
-    """Return where distributions keep an rpm database file.
-
-    `var/lib/rpm` everywhere once, `usr/lib/sysimage/rpm` in Fedora 36+, RHEL 10, SUSE and Photon, `usr/share/rpm` in ostree.
-    """
-    return frozenset(
-        f"{home}/{file_name}" for home in ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from gate.packages import DatabaseFile, DatabaseFormat, Entries, Package
+from gate.packages import DatabaseFile, Entries, Package
 from gate.packages.rpm_header import source_of
 
 _COLUMNS = 10
@@ -38,8 +38,3 @@ def parse(file: DatabaseFile) -> Entries:
         )  # fmt: skip
         file.bounded(packages)
     return Entries(tuple(packages))
-
-
-FORMAT = DatabaseFormat(
-    "rpm-manifest", "rpm", parse, paths=frozenset({"var/lib/rpmmanifest/container-manifest-2"})
-)

@@ -9,8 +9,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from gate.packages import DatabaseFile, DatabaseFormat, Entries
-from gate.packages.rpm_header import parse_headers, paths
+from gate.packages import DatabaseFile, Entries
+from gate.packages.rpm_header import parse_headers
 
 _HEADER = struct.Struct("<4sIIII12x")
 _SLOT = struct.Struct("<4sIII")
@@ -67,6 +67,3 @@ def _blobs(file: DatabaseFile) -> Iterator[bytes]:
 def parse(file: DatabaseFile) -> Entries:
     """Read an ndb `Packages.db`."""
     return parse_headers(file, _blobs(file))
-
-
-FORMAT = DatabaseFormat("rpm-ndb", "rpm", parse, paths=paths("Packages.db"))

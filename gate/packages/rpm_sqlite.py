@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gate.errors import Unavailable
-from gate.packages import PACKAGE_LIMIT, DatabaseFile, DatabaseFormat, Entries
-from gate.packages.rpm_header import parse_headers, paths
+from gate.packages import PACKAGE_LIMIT, DatabaseFile, Entries
+from gate.packages.rpm_header import parse_headers
 from gate.packages.write_ahead_log import apply
 
 if TYPE_CHECKING:
@@ -129,6 +129,3 @@ def parse(file: DatabaseFile) -> Entries:
     finally:
         if connection is not None:
             connection.close()
-
-
-FORMAT = DatabaseFormat("rpm-sqlite", "rpm", parse, paths=paths("rpmdb.sqlite"), beside=("-wal", "-journal"))

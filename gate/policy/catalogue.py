@@ -7,11 +7,11 @@ imports three modules.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Iterator, Mapping
 
 from gate import rules
 from gate.errors import InvalidInput
+from gate.plugins import module_names
 from gate.rule import Rule
 
 
@@ -19,8 +19,7 @@ class Catalogue(Mapping[str, Rule]):
     """The built-in rules; iteration gives their ids, sorted, and imports nothing."""
 
     def __init__(self) -> None:
-        names = (module.name for module in pkgutil.iter_modules(rules.__path__))
-        self._ids = tuple(sorted(name.replace("_", "-") for name in names if not name.startswith("_")))
+        self._ids = tuple(sorted(name.replace("_", "-") for name in module_names(rules.__path__)))
 
     def __getitem__(self, identifier: str) -> Rule:
         if identifier not in self._ids:

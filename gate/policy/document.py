@@ -8,6 +8,7 @@ documents and duplicate keys are refused, and so are plain scalars that two vers
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -76,8 +77,9 @@ def _text(data: bytes, file: str) -> str:
     """Decode a document within its limit."""
     if len(data) > DOCUMENT_LIMIT:
         raise InvalidInput(f"{Mark(file, 1, 1)}: the document has more than {DOCUMENT_LIMIT:,} bytes")
+    data = data.removeprefix(BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         lines = data[: error.start].split(b"\n")
         place = Mark(file, len(lines), len(lines[-1]) + 1)
@@ -87,8 +89,8 @@ def _text(data: bytes, file: str) -> str:
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LINE_LIMIT:
             raise InvalidInput(f"{Mark(file, number, 1)}: the line has more than {LINE_LIMIT:,} characters")
-    found = re.search(_MISLEADING, text)
-    if found:
+    suspicious = "\r" in text or not text.isascii()  # saves compiling the expression for most policies
+    if suspicious and (found := re.search(_MISLEADING, text)):
         raise _forbidden(text, found.start(), file)
     return text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,9 +12,13 @@ from gate.errors import InvalidInput
 from gate.evidence import ScanRuns, Subject, Vulnerabilities
 from gate.oci.reference import Pattern, Reference
 from gate.options import Mark, Node, Options, decode, misspelt
-from gate.policy.exceptions import PolicyException
 from gate.policy.schema import CONTROL_KEYS, RuleControl
 from gate.rule import Action, Finding, Rule, Severity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gate.policy.exceptions import PolicyException
 
 
 class RuleSetting(msgspec.Struct, frozen=True):

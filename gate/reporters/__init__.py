@@ -8,12 +8,12 @@ image is hostile, and it encodes every string for the place that its text is mad
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable
 
 import msgspec
 
 from gate.errors import InvalidInput
+from gate.plugins import module_names
 from gate.verdict import Report
 
 
@@ -39,9 +39,7 @@ class Reporter(msgspec.Struct, frozen=True):
 
 def formats() -> tuple[str, ...]:
     """Return the names of all formats, sorted, without importing any of them."""
-    return tuple(
-        sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-    )
+    return module_names(__path__)
 
 
 def reporter(name: str) -> Reporter:

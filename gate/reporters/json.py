@@ -18,7 +18,7 @@ from gate.reporters._document import report_document
 from gate.verdict import Report
 
 _NOT_ASCII = re.compile(r"[^\n -~]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SURROGATE = r"[\ud800-\udfff]"
 
 
 def render(report: Report, options: RenderOptions) -> str:  # noqa: ARG001 -- machines get everything, always
@@ -56,7 +56,7 @@ def _escape(match: re.Match[str]) -> str:
 def _visible_surrogates(value: Any) -> Any:
     """Replace lone surrogates in every string by visible text."""
     if isinstance(value, str):
-        return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
+        return re.sub(_SURROGATE, lambda match: f"\\u{ord(match[0]):04x}", value)
     if isinstance(value, list | tuple):
         return [_visible_surrogates(item) for item in value]
     if isinstance(value, dict):

@@ -8,8 +8,9 @@ from gate.errors import Unavailable, joined
 from gate.evidence import ScanRun, ScanRuns
 from gate.oci.filesystem import Filesystem
 from gate.options import NoOptions
+from gate.packages.formats import FORMATS
 from gate.packages.hiding import traces
-from gate.packages.inventory import FORMATS, Inventory
+from gate.packages.inventory import Inventory
 from gate.rule import Finding, Location, Remark, Rule, Severity
 
 _SYSTEM_TYPES = frozenset(kind.package_type for kind in FORMATS)

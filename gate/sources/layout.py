@@ -22,7 +22,7 @@ from gate.sources.resolve import Documents, resolve
 
 _REFERENCE = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
-_DIGEST = re.compile(r"sha(?:256|512):[0-9a-f]+", re.ASCII)
+_DIGEST = r"sha(?:256|512):[0-9a-f]+"
 
 
 class LayoutFiles(Protocol):
@@ -159,7 +159,7 @@ def _choose(index: Index, location: Location) -> tuple[Descriptor, ...]:
 
 def _is(entry: Descriptor, choice: str) -> bool:
     """Whether an entry is the chosen one; a digest is never taken for a name, which anyone can give to anything."""
-    return str(entry.digest) == choice if _DIGEST.fullmatch(choice) else choice in names_of(entry)
+    return str(entry.digest) == choice if re.fullmatch(_DIGEST, choice) else choice in names_of(entry)
 
 
 def _content(entry: Descriptor) -> tuple[Digest, str, int, Platform | None]:

@@ -10,7 +10,7 @@ from gate.sources import Location
 
 _SOURCES = ("oci", "oci-archive", "docker-archive")
 _FOLLOWING = ("docker", "docker-daemon", "registry")
-_DIGEST_CHOICE = re.compile(r"(?P<path>.+)@(?P<digest>[a-z0-9+._-]+:[A-Za-z0-9]+)", re.DOTALL)
+_DIGEST_CHOICE = r"(?s)(?P<path>.+)@(?P<digest>[a-z0-9+._-]+:[A-Za-z0-9]+)"
 _SYNTAX = "write oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], or the path of a layout or archive"
 
 
@@ -41,7 +41,7 @@ def _split(rest: str, text: str) -> tuple[str, str]:
     """Split path and choice. Both may hold colons, as long as only one reading exists on disk."""
     colons = [position for position, character in enumerate(rest) if character == ":"]
     readings = [(rest[:position], rest[position + 1 :]) for position in colons]
-    if found := _DIGEST_CHOICE.fullmatch(rest):
+    if "@" in rest and (found := re.fullmatch(_DIGEST_CHOICE, rest)):
         readings.insert(0, (found["path"], found["digest"]))
     readings.append((rest, ""))
     existing = [reading for reading in readings if os.path.exists(reading[0])]

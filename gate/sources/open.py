@@ -1,4 +1,4 @@
-"""Open a location with the source that it names."""
+"""Open a location with the source that it names; each source is imported when it is needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from gate.oci.descriptor import Platform
 from gate.oci.image import Opened
 from gate.sources import ENGINE, REGISTRY, Access, Location
-from gate.sources.archive import open_archive
 from gate.sources.layout import open_layout
 
 
@@ -19,10 +18,10 @@ def open_source(
     Without `access` only files can be opened.
     """
     access = access or Access.to_files()
+    if location.source == "oci":
+        return open_layout(location, wanted)
     if location.source == REGISTRY:
-        from gate.sources.registry import (
-            open_registry,
-        )  # here and below: what they import costs runs that read files
+        from gate.sources.registry import open_registry
 
         return open_registry(location, wanted, access)
     if location.source == ENGINE:
@@ -33,4 +32,6 @@ def open_source(
         from gate.sources.name import open_name
 
         return open_name(location, wanted, access)
-    return open_layout(location, wanted) if location.source == "oci" else open_archive(location, wanted)
+    from gate.sources.archive import open_archive
+
+    return open_archive(location, wanted)

@@ -114,14 +114,6 @@ def test_the_same_package_twice_is_not_two_readings() -> None:
     assert len(packages(apk_installed([BUSYBOX, BUSYBOX]))) == 2
 
 
-@pytest.mark.parametrize(
-    "path", ["lib/apk/db/installed", "usr/lib/apk/db/installed", "lib/apk/db-uvol/installed"]
-)
-def test_paths(path: str) -> None:
-    assert apk.FORMAT.reads(path)
-    assert not apk.FORMAT.reads(path + ".new")
-
-
 NAMES = st.from_regex(r"[A-Za-z0-9.][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 VERSIONS = st.from_regex(
     r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}(_(alpha|git)[0-9]{1,4})?-r[0-9]{1,2}", fullmatch=True

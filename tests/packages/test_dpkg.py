@@ -202,20 +202,6 @@ def test_opkg() -> None:
     assert dpkg.parse_opkg(database(content)).packages == (expected,)
 
 
-@pytest.mark.parametrize(
-    ("path", "reads"),
-    [
-        ("var/lib/dpkg/status", True),
-        ("var/lib/dpkg/status-old", False),
-        ("var/lib/dpkg/updates/0001", True),
-        ("var/lib/dpkg/updates/tmp.i", False),
-        ("opt/var/lib/dpkg/status", False),
-    ],
-)
-def test_paths(path: str, reads: bool) -> None:
-    assert dpkg.STATUS.reads(path) is reads
-
-
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
 VERSIONS = st.from_regex(r"([0-9]:)?[0-9][A-Za-z0-9.+~]{0,20}(-[0-9a-z.~]{1,8})?", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=("C", "Z")), max_size=40)

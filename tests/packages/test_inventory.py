@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gate.errors import IntegrityError, Unavailable
+from gate.packages.formats import FORMATS
 from gate.packages.inventory import (
     DATABASE_DIRECTORIES,
     DATABASE_PATHS,
-    FORMATS,
     READS,
     Inventory,
     format_of,

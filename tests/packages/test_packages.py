@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gate.errors import MalformedImage
-from gate.packages import DatabaseFormat, Entries, Package
+from gate.packages import DatabaseFormat, Package
 from tests.packages.databases import database
 
 
@@ -38,7 +38,7 @@ def test_purl_without_distribution() -> None:
 
 def test_format_reads_below_its_directories_what_matches() -> None:
     kind = DatabaseFormat(
-        "x", "deb", lambda _: Entries(()), frozenset({"a/status"}), ("a/d/", "b/d/"), re.compile("[0-9]+")
+        "x", "deb", "x.parse", frozenset({"a/status"}), ("a/d/", "b/d/"), re.compile("[0-9]+")
     )
     assert [kind.reads(path) for path in ("a/status", "a/d/1", "b/d/22")] == [True] * 3
     assert [kind.reads(path) for path in ("a/status2", "a/d/x", "a/d/1/2", "a/d/", "c/d/1")] == [False] * 5

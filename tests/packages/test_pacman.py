@@ -58,15 +58,3 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     except MalformedImage:
         return
     assert len(found) == 1
-
-
-@pytest.mark.parametrize(
-    ("path", "reads"),
-    [
-        ("var/lib/pacman/local/bash-5.2.026-2/desc", True),
-        ("var/lib/pacman/local/bash-5.2.026-2/files", False),
-        ("var/lib/pacman/local/ALPM_DB_VERSION", False),
-    ],
-)
-def test_paths(path: str, reads: bool) -> None:
-    assert pacman.FORMAT.reads(path) is reads

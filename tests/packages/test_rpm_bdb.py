@@ -111,7 +111,3 @@ def test_damaged_files_are_read_or_refused(data: bytes, position: int) -> None:
         names(put(content, position, data)[: len(content)])
     except MalformedImage:
         return
-
-
-def test_paths() -> None:
-    assert rpm_bdb.FORMAT.reads("var/lib/rpm/Packages")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gate.errors import MalformedImage
 from gate.packages import Package
-from gate.packages.rpm_header import parse_header, parse_headers, paths, source_of
+from gate.packages.rpm_header import parse_header, parse_headers, source_of
 from tests.packages.databases import (
     ARCH,
     BASENAMES,
@@ -168,7 +168,3 @@ def test_damaged_headers_are_read_or_refused(data: st.DataObject) -> None:
         parse_header(FILE, bytes(blob))
     except MalformedImage:
         return
-
-
-def test_paths() -> None:
-    assert paths("rpmdb.sqlite") >= {"var/lib/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/rpmdb.sqlite"}

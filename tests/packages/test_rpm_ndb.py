@@ -97,7 +97,3 @@ def test_damaged_files_are_read_or_refused(data: bytes, position: int) -> None:
     except MalformedImage:
         return
     assert found == [f"package{number}" for number in range(3)]
-
-
-def test_paths() -> None:
-    assert rpm_ndb.FORMAT.reads("usr/lib/sysimage/rpm/Packages.db")

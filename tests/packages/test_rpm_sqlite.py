@@ -230,7 +230,3 @@ def test_damaged_files_are_read_or_refused(damages: list[tuple[int, bytes]]) -> 
         names(bytes(content[:12_288]))
     except MalformedImage:
         return
-
-
-def test_paths() -> None:
-    assert rpm_sqlite.FORMAT.reads("var/lib/rpm/rpmdb.sqlite")

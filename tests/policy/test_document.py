@@ -114,6 +114,7 @@ def test_numbers_that_versions_of_yaml_read_differently_are_refused(number: str)
     ("data", "place"),
     [
         (b"a: \xff", "1:4"),
+        (b"\xef\xbb\xbfa: \xff", "1:4"),
         (b"a: 1\n\xc3(", "2:1"),
         (b"\xed\xa0\x80", "1:1"),
         ("a: 1".encode("utf-16"), "1:1"),
@@ -139,6 +140,7 @@ def test_size_is_bounded() -> None:
     assert len(fitting) == document.DOCUMENT_LIMIT
     assert parse(fitting, "p").plain() == {"a": 1}
     assert "more than 1,048,576 bytes" in refused(fitting + b"\n").message
+    assert "more than 1,048,576 bytes" in refused(b"\xef\xbb\xbf" + fitting).message
 
 
 def test_lines_are_bounded() -> None:

@@ -35,7 +35,7 @@ def test_without_a_file_the_baseline_counts_and_says_so(checkout: Path) -> None:
 def test_a_file_is_found_upward_to_the_root_of_the_repository(checkout: Path) -> None:
     root = checkout.parent.parent
     (root / ".image-gate.yml").write_text(TEXT)
-    assert find(checkout) == root / ".image-gate.yml"
+    assert find(checkout) == str(root / ".image-gate.yml")
     policy = Policy.load(directory=checkout, environment={})
     assert (policy.name, policy.origin) == (".image-gate.yml", "../../.image-gate.yml")
     (checkout / ".image-gate.yaml").write_text("schema: 1\nextends: audit\n")
@@ -53,7 +53,7 @@ def test_outside_a_repository_only_the_folder_itself_counts(tmp_path: Path) -> N
     inner.mkdir()
     (tmp_path / ".image-gate.yaml").write_text(TEXT)
     assert find(inner) is None
-    assert find(tmp_path) == tmp_path / ".image-gate.yaml"
+    assert find(tmp_path) == str(tmp_path / ".image-gate.yaml")
 
 
 def test_both_spellings_side_by_side_are_refused(checkout: Path) -> None:
@@ -136,7 +136,7 @@ def test_the_digest_is_that_of_the_file_and_then_the_profile(tmp_path: Path) -> 
     own.write_text("schema: 1\nrules: {no-shell: {}}\n")
     extending = tmp_path / "p.yaml"
     extending.write_text(TEXT)
-    strict = (PROFILE_FOLDER / "strict.yaml").read_bytes()
+    strict = Path(PROFILE_FOLDER, "strict.yaml").read_bytes()
     assert Policy.load(str(own)).digest == "sha256:" + hashlib.sha256(own.read_bytes()).hexdigest()
     assert (
         Policy.load(str(extending)).digest == "sha256:" + hashlib.sha256(TEXT.encode() + strict).hexdigest()
@@ -163,11 +163,11 @@ def test_only_the_named_digest_passes() -> None:
 
 
 def test_a_stale_parsed_profile_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forged = json.loads(PARSED_PROFILES.read_bytes())
+    forged = json.loads(Path(PARSED_PROFILES).read_bytes())
     for entry in forged.values():
         entry["document"]["rules"] = {"pinned-tag": {"action": "warn"}}
     (tmp_path / "parsed.json").write_text(json.dumps(forged))
-    monkeypatch.setattr(loading, "PARSED_PROFILES", tmp_path / "parsed.json")
+    monkeypatch.setattr(loading, "PARSED_PROFILES", str(tmp_path / "parsed.json"))
     assert len(Policy.load("strict").settings) == 1  # the digest fits, so this is the form that is used
     forged["strict"]["sha256"] = "0" * 64
     (tmp_path / "parsed.json").write_text(json.dumps(forged))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gate.policy.catalogue import Catalogue
@@ -20,7 +22,7 @@ def settings(name: str) -> dict[str, RuleSetting]:
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_rule_is_listed_or_its_absence_explained(name: str) -> None:
-    text = (PROFILE_FOLDER / f"{name}.yaml").read_text()
+    text = Path(PROFILE_FOLDER, f"{name}.yaml").read_text()
     for rule in set(Catalogue()) - set(settings(name)):
         assert f"{rule}" in text.rpartition("# Not listed:")[2]
         assert LEFT_OUT[rule] in " ".join(text.split())
@@ -33,7 +35,7 @@ def test_every_profile_requires_both_scanners_and_explains_itself(name: str) -> 
     assert set(policy.database_max_age) == {"grype", "trivy"}
     assert not policy.scopes
     assert not policy.exceptions
-    text = (PROFILE_FOLDER / f"{name}.yaml").read_text()
+    text = Path(PROFILE_FOLDER, f"{name}.yaml").read_text()
     assert text.startswith(f"# The profile `{name}`: ")
     assert text.count("#") >= 4
 

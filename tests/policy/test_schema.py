@@ -37,7 +37,7 @@ def accepts(schema: Draft202012Validator, text: str | bytes) -> bool:
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_profiles_templates_and_what_is_shown_fit_the_schema(schema: Draft202012Validator, name: str) -> None:
-    assert accepts(schema, (PROFILE_FOLDER / f"{name}.yaml").read_bytes())
+    assert accepts(schema, Path(PROFILE_FOLDER, f"{name}.yaml").read_bytes())
     assert accepts(schema, template(name))
     assert accepts(schema, render_policy(Policy.load(name)))
 
