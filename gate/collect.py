@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -76,6 +75,8 @@ class Collector:
         from tempfile import TemporaryDirectory
 
         with TemporaryDirectory(dir=self._access.work_dir) as folder:
+            from pathlib import Path
+
             own = replace(settings, work_dir=Path(folder))
             found = kept(lambda: self._scanned(image, subject, own))
         if isinstance(found, Unavailable):

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -34,6 +33,8 @@ from gate.sources.open import open_source
 from gate.verdict import Report, Undecided, Verdict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gate.scanners import Scanner, ScannerSettings
 
 
@@ -58,7 +59,7 @@ class RunSettings(Struct, frozen=True):
     name: str = ""
     timeout: float = LIMITS.run_seconds
     progress: Callable[[str], object] = _silent
-    cache_dir: Path | None = None
+    cache_dir: Path | Callable[[], Path] | None = None
 
 
 def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> Report:

@@ -12,15 +12,16 @@ and an index is taken only if this machine made it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gate.limits import LIMITS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gate.cache.blobs import BlobStore
     from gate.cache.indexes import IndexStore
 
@@ -34,10 +35,17 @@ class Cache:
     `stack` removes the private folder at the end of the run, and what is too much in the store.
     """
 
-    def __init__(self, folder: Path, stack: ExitStack, bound: int = LIMITS.cache_bytes) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path | Callable[[], Path], stack: ExitStack, bound: int = LIMITS.cache_bytes
+    ) -> None:
+        self._folder = folder
         self._stack = stack
         self._bound = bound
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder itself; it may be given as a function, because finding the user's takes 8 ms and few runs need it."""
+        return self._folder() if callable(self._folder) else self._folder
 
     @cached_property
     def work_dir(self) -> Path:
@@ -71,7 +79,7 @@ class Cache:
 
 
 @contextmanager
-def open_cache(folder: Path) -> Iterator[Cache]:
+def open_cache(folder: Path | Callable[[], Path]) -> Iterator[Cache]:
     """Give the cache at `folder` to one run."""
     with ExitStack() as stack:
         yield Cache(folder, stack)

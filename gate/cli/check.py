@@ -144,7 +144,7 @@ def _prepared(request: Request) -> Callable[[Callable[[str], object]], Report]:
             request.name or "",
             request.timeout,
             tell,
-            cache_folder(request.cache_dir),
+            lambda: cache_folder(request.cache_dir),
         )
         return pipeline.check(request.references, policy, settings)
 

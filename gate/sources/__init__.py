@@ -7,7 +7,6 @@ engine exports is kept in a private folder.
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +20,8 @@ from gate.oci.reference import Reference
 from gate.registry import RegistrySettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gate.registry.client import RegistryClient
 
 REGISTRY, ENGINE = "docker", "docker-daemon"
