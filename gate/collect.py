@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from gate.deadline import Deadline
 from gate.errors import Fault, MalformedImage, Unavailable
-from gate.evidence import Evidence, ScanRuns, Secret, Secrets, Subject, Vulnerabilities
+from gate.evidence import Bases, Evidence, ScanRuns, Secret, Secrets, Subject, Vulnerabilities
 from gate.limits import LIMITS, MIB
 from gate.oci.descriptor import Digest
 from gate.oci.filesystem import Filesystem
-from gate.oci.image import Image, Layer
+from gate.oci.image import Image, Layer, Origin
 from gate.oci.layer import LayerIndex, Reading, index_layer, read_contents
 from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import (
@@ -72,9 +72,11 @@ class Collector:
         self._settings = settings
         self._deadline = deadline
 
-    def collect(self, image: Image, subject: Subject) -> Evidence:
-        """Collect everything that was wanted; never raises on account of the image."""
-        known: dict[type, object] = {Subject: subject, ImageConfig: image.config}
+    def collect(self, image: Image, subject: Subject, found: Mapping[type, object] | None = None) -> Evidence:
+        """Collect everything that was wanted beside what was `found` before; never raises on account of the image."""
+        known: dict[type, object] = {
+            Subject: subject, ImageConfig: image.config, Origin: Origin(subject.source), **(found or {}),
+        }  # fmt: skip
         kinds = self._wanted.kinds
         if self._scanners and self._settings is not None:
             known.update(self._with_scans(image, subject, self._settings))
@@ -84,6 +86,9 @@ class Collector:
             known[Vulnerabilities] = Unavailable(
                 "no scanner was asked", hint="name one in the policy: scanners: {required: [trivy]}"
             )
+        bases, filesystem = known.get(Bases), known.get(Filesystem)
+        if isinstance(bases, Bases) and isinstance(filesystem, Filesystem):
+            known[Bases] = _with_packages(bases, filesystem)
         return Evidence({kind: value for kind, value in known.items() if kind in kinds})
 
     def _with_scans(self, image: Image, subject: Subject, settings: ScannerSettings) -> dict[type, object]:
@@ -242,6 +247,18 @@ def _inventory(filesystem: Filesystem) -> Inventory:
         if content is not None:
             contents[path] = content
     return read_inventory(contents, filesystem.paths(LOOKED_AT))
+
+
+def _with_packages(bases: Bases, filesystem: Filesystem) -> Bases:
+    """Add what the package databases of the recognised base list, read from its layers alone."""
+    under = bases.under(filesystem.diff_ids)
+    if not under:
+        return bases
+    inventory = _kept(lambda: _inventory(filesystem.lower(len(under[0].diff_ids))).complete())
+    if isinstance(inventory, Unavailable):
+        return bases
+    found = ((one.type, one.name, one.version.removeprefix("0:")) for one in inventory.packages)
+    return replace(bases, packages=frozenset(found))
 
 
 def _secrets(filesystem: Filesystem) -> Secrets:

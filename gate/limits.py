@@ -68,6 +68,11 @@ class Limits(Struct, frozen=True):
     """Members of an image archive: 500 layers need about a thousand."""
     references: int = 10_000
     """References of one run."""
+    bases: int = 1_000
+    """Bases that an option or a file lists: each image is compared with every one of them, and a team has dozens."""
+    lookups: int = 20_000
+    """Questions to registries in one run beside its images: one for the tag of each reference, and one for each listed
+    base and platform. Images can claim to be for any platform."""
     run_seconds: float = 900.0
     """One run, unless `--timeout` says otherwise."""
     scanner_seconds: float = 600.0

@@ -21,11 +21,12 @@ from gate.evaluate import evaluate
 from gate.evidence import Evidence, ScanRuns, Subject, Vulnerabilities
 from gate.facts import facts_of
 from gate.limits import LIMITS
+from gate.lookups import Lookups, listed_bases
 from gate.oci.descriptor import Platform
-from gate.oci.image import Image, Opened
+from gate.oci.image import Image, Opened, Origin
 from gate.oci.reference import Reference
 from gate.policy.policy import Policy
-from gate.sources import Location
+from gate.sources import Access, Location, SourceSettings
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 from gate.verdict import Report, Undecided, Verdict
@@ -85,6 +86,7 @@ class _Run:
         self._deadline = Deadline(settings.timeout)
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
+        self._lookups = Lookups(Access(SourceSettings(), self._deadline))
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
         self._left_out: dict[str, dict[str, str]] = {}
@@ -98,12 +100,12 @@ class _Run:
                 for label, error in opened.failed.items():
                     self._undecided.append(Undecided(location.text, label, error.message, error.hint))
                 for image in opened.images:
-                    self._judge_image(location, image)
+                    self._judge_image(location, image, opened.origin or Origin(location.source))
                 self._check_any(location, opened)
         except Unavailable as error:
             self._undecided.append(Undecided(location.text, "", error.message, error.hint))
 
-    def _judge_image(self, location: Location, image: Image) -> None:
+    def _judge_image(self, location: Location, image: Image, origin: Origin) -> None:
         """Judge one image."""
         if image.platform.os.lower() == "windows":
             reason = "no rule can judge Windows images; leave this platform out with --platform"
@@ -120,10 +122,10 @@ class _Run:
         )
         policy = self._policy.for_subject(subject.names)
         self._settings.progress(f"checking {location.text} ({image.platform})")
-        evidence = self._collect(policy, image, subject)
+        evidence = self._collect(policy, image, subject, origin)
         self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image)))
 
-    def _collect(self, policy: Policy, image: Image, subject: Subject) -> Evidence:
+    def _collect(self, policy: Policy, image: Image, subject: Subject, origin: Origin) -> Evidence:
         """Collect what the selected rules need, and nothing else."""
         rules = [setting.rule for setting in policy.settings]
         kinds = frozenset(kind for rule in rules for kind in rule.evidence)
@@ -138,9 +140,9 @@ class _Run:
             scanners=policy.scanners_required if scanned else (),
             database_max_age=policy.database_max_age,
         )
-        return Collector(
-            wanted, _scanners() if scanned else {}, self._settings.scanners, self._deadline
-        ).collect(image, subject)
+        collector = Collector(wanted, _scanners() if scanned else {}, self._settings.scanners, self._deadline)
+        found = self._lookups.collect(kinds, image, origin, listed_bases(policy))
+        return collector.collect(image, subject, {Origin: origin, **found})
 
     def _check_any(self, location: Location, opened: Opened) -> None:
         """Nothing to judge is not a pass."""

@@ -18,6 +18,7 @@ MODULES: Mapping[str, str] = {
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
     "policy": "gate.cli.policy",
+    "base": "gate.cli.base",
     "completion": "gate.cli.completion",
 }
 """Command to module; each holds a constant `COMMAND`."""

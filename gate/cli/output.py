@@ -80,6 +80,14 @@ def write_files(report: Report, outputs: Iterable[Output], *, verbose: bool) -> 
         raise failed
 
 
+def write_file(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all; raises `InvalidInput` where it cannot be written."""
+    try:
+        _write(os.path.realpath(path), text.encode("utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from None
+
+
 def write_stdout(text: str) -> None:
     """Write to standard output, now; what its encoding lacks is escaped. Raises `Unavailable`, or `BrokenPipeError`."""
     if sys.stdout is None:

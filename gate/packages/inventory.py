@@ -35,6 +35,9 @@ FORMATS: tuple[DatabaseFormat, ...] = (
     pacman.FORMAT,
 )
 
+SYSTEM_TYPES: frozenset[str] = frozenset(kind.package_type for kind in FORMATS)
+"""Packages of distributions: an image has one, so its name tells nothing, and scanners spell it differently."""
+
 DATABASE_PATHS: frozenset[str] = frozenset(
     path + suffix for kind in FORMATS for path in kind.paths for suffix in ("", *kind.beside)
 )

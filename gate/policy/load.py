@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
 from gate.errors import InvalidInput
+from gate.limits import LIMITS
 from gate.oci.reference import Pattern
 from gate.options import Mark, Node, decode, encode, suggestion
 from gate.policy import document
@@ -29,12 +30,13 @@ PARSED_PROFILES = PROFILE_FOLDER / "parsed.json"
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where a policy comes from: what to call it, and its bytes."""
+    """Where a policy comes from: what to call it, its bytes, and the folder where paths in it start."""
 
     name: str
     origin: str
     in_checkout: bool
     data: bytes
+    folder: Path = Path()
 
 
 def load(
@@ -57,9 +59,18 @@ def load(
     shown = os.path.relpath(found, directory) if found else str(path_or_profile)
     path = directory / shown
     data = _read(path, shown)
-    inside = _in_checkout(path, directory, os.environ if environment is None else environment)
+    environment = os.environ if environment is None else environment
+    inside = _in_checkout(path, directory, environment)
     origin = f"{shown} (from the checkout under test)" if inside else shown
-    return _policy(Source(path.name, origin, inside, data), document.parse(data, shown), rules)
+    source = Source(path.name, origin, inside, data, path.parent)
+    policy = _policy(source, document.parse(data, shown), rules)
+    editable = [
+        file for file in policy.recorded_bases if _in_checkout(path.parent / file, directory, environment)
+    ]
+    if inside or not editable:
+        return policy
+    origin = f"{shown} ({', '.join(editable)} from the checkout under test)"
+    return msgspec.structs.replace(policy, origin=origin, in_checkout=True)
 
 
 def find(directory: Path) -> Path | None:
@@ -181,9 +192,37 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         entries=entries,
         rules=rules,
     )
-    for scope in policy.scopes:
-        policy.scoped([scope])
-    return policy
+    variants = [policy, *(policy.scoped([scope]) for scope in policy.scopes)]
+    return _with_files(policy, variants, source.folder, digest)
+
+
+def _with_files(policy: Policy, variants: Iterable[Policy], folder: Path, digest: hashlib._Hash) -> Policy:
+    """Read the files that options name in any scope, and let the digest cover them: they are part of the policy."""
+    options = [setting.options for variant in variants for setting in variant.settings]
+    names = sorted({file for one in options if (file := getattr(one, "file", ""))})
+    if not names:
+        return policy
+    from gate.policy.bases import read_bases  # here, because few policies name a file
+
+    found = {}
+    for name in names:
+        data = _bases_bytes(folder / name, name)
+        digest.update(data)
+        found[name] = read_bases(data, name)
+    return msgspec.structs.replace(policy, digest=f"sha256:{digest.hexdigest()}", recorded_bases=found)
+
+
+def _bases_bytes(path: Path, shown: str) -> bytes:
+    """Read a file of bases, no further than the limit."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LIMITS.document + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(
+            f"the file of bases {shown!r} cannot be read: {reason}",
+            hint="its path starts from the policy's folder; `image-gate base record` writes one",
+        ) from None
 
 
 def _scanners(sections: Mapping[str, Node], below: Mapping[str, Node]) -> ScannerSettings:
