@@ -107,16 +107,19 @@ class Lookups:
             stated = {_tag_of(named(claim.name)) for claim in bases.claims if claim.name is not None}
             tags = stated & {base.name for base in bases.listed}
         now: dict[Reference, BaseNow | Unavailable] = {}
-        for tag in sorted(tags, key=str):
-            if tag.tag:
-                same = [base for base in under if base.name == tag]
-                now[tag] = _kept(lambda tag=tag, same=same: self._base_now(tag, same, image.platform))  # type: ignore[misc]
+        for tag in sorted((tag for tag in tags if tag.tag), key=str):
+            same = [base for base in bases.listed if base.name == tag]
+            now[tag] = _kept(lambda tag=tag, same=same: self._base_now(tag, same, image.platform))  # type: ignore[misc]
         return BaseTags(now)
 
     def _base_now(self, tag: Reference, known: list[Base], platform: Platform) -> BaseNow:
         """Return what the tag of a base names now; what is known already is not fetched."""
         now = self._now(tag)
-        found = [base for base in known if now in (base.digest, base.manifest)]
+        found = [
+            base
+            for base in known
+            if now in (base.digest, base.manifest) and _machine(base.platform) == _machine(platform)
+        ]
         if not found:
             found = list(self._base(replace(tag, digest=now), platform))
         return BaseNow(now, tuple(base.manifest for base in found), tuple(base.diff_ids for base in found))
@@ -211,6 +214,12 @@ def _digest(text: str) -> Digest | None:
         return Digest.parse(text)
     except ImageGateError:
         return None
+
+
+def _machine(platform: Platform) -> tuple[str, str]:
+    """Return the operating system and processor of a platform, spelt one way."""
+    found = platform.normalised()
+    return found.os, found.architecture
 
 
 def _tag_of(name: Reference) -> Reference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from gate.oci.image import Origin
 from gate.oci.reference import Pattern, Reference
 from gate.options import Options, describe
 from gate.rule import Finding, Rule, Severity
+
+_WORD = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 
 
 class RegistryPattern(str):
@@ -33,7 +36,9 @@ class Host(str):
 
     @classmethod
     def parse(cls, value: str) -> Host:
-        """Parse a host; raises `InvalidInput`."""
+        """Parse a host, which for a mirror may be a single word; raises `InvalidInput`."""
+        if re.fullmatch(_WORD, value):
+            return cls(value.lower())
         pattern = Pattern.parse(value)
         if pattern.segments or pattern.registry.startswith("*."):
             raise InvalidInput(f"{value[:300]!r} is not a host", hint="write it without a path or wildcard")

@@ -147,6 +147,7 @@ PINNED = f"nginx:1@sha256:{'a' * 64}"
         ("registry.example.com:5000/a:1", "registry.example.com:5000", ["registry.example.com:5000/a"], []),
         ("nginx:1", "mirror.example.com", ["docker.io"], ["mirror.example.com"]),
         ("nginx:1", "mirror.example.com:5000", ["docker.io"], ["MIRROR.example.com:5000"]),
+        ("nginx:1", "mirror", ["docker.io"], ["Mirror"]),
         ("nginx:1", "mirror.example.com", ["docker.io/library", "mirror.example.com"], []),
         ("nginx:1", "mirror.example.com", ["docker.io/library", "*.example.com"], []),
         (PINNED, "mirror.example.com", ["docker.io"], []),
@@ -183,7 +184,7 @@ def test_a_mirror_does_not_make_a_name_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "mirror", "*.example.com", "mirror.example.com/cache", "https://x.test"]
+    "wrong", ["", "-mirror", "*.example.com", "mirror.example.com/cache", "https://x.test"]
 )
 def test_a_mirror_is_a_host(wrong: str) -> None:
     given = {"registries": ["docker.io"], "mirrors": [wrong]}
