@@ -249,14 +249,20 @@ def _inventory(filesystem: Filesystem) -> Inventory:
     return read_inventory(contents, filesystem.paths(LOOKED_AT))
 
 
-def _with_packages(bases: Bases, filesystem: Filesystem) -> Bases:
-    """Add what the package databases of the recognised base list, read from its layers alone."""
+def _with_packages(bases: Bases, filesystem: Filesystem) -> Bases | Unavailable:
+    """Add what the package databases of the recognised base list, read from its layers alone.
+
+    Databases that cannot be read there leave open which packages are its own, and nothing else.
+    """
     under = bases.under(filesystem.diff_ids)
     if not under:
         return bases
-    inventory = _kept(lambda: _inventory(filesystem.lower(len(under[0].diff_ids))).complete())
+    lower = _kept(lambda: filesystem.lower(len(under[0].diff_ids)))
+    if isinstance(lower, Unavailable):
+        return lower
+    inventory = _kept(lambda: _inventory(lower).complete())
     if isinstance(inventory, Unavailable):
-        return bases
+        return inventory if isinstance(inventory, Fault) else bases
     found = ((one.type, one.name, one.version.removeprefix("0:")) for one in inventory.packages)
     return replace(bases, packages=frozenset(found))
 

@@ -20,8 +20,9 @@ from gate.deadline import Deadline
 from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Unavailable
 from gate.evidence import KINDS, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
 from gate.limits import LIMITS
+from gate.lookups import LOOKED_UP
 from gate.oci.filesystem import Filesystem
-from gate.oci.image import Image
+from gate.oci.image import Image, Origin
 from gate.oci.layer import Allowance, Reading, index_layer
 from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import Inventory
@@ -133,7 +134,15 @@ def with_layers(image: Image, *layers: Any) -> Image:
 
 @pytest.mark.parametrize(
     "kinds",
-    [set(), {Subject}, {Subject, ImageConfig}, {Filesystem}, {Inventory, Secrets}, set(KINDS)],
+    [
+        set(),
+        {Subject},
+        {Subject, ImageConfig},
+        {Origin},
+        {Filesystem},
+        {Inventory, Secrets},
+        KINDS - LOOKED_UP,
+    ],
     ids=len,
 )
 def test_only_what_is_wanted_is_collected(kinds: set[type], opened: Open, collect: Collect) -> None:

@@ -35,13 +35,15 @@ def COMMAND() -> None:  # noqa: N802 -- a constant: the command
 
 @COMMAND.command(epilog=EXIT_CODES, short_help="Write a file of bases for base-image and base-outdated.")
 @click.argument("references", nargs=-1, required=True, metavar="REF...")
-@option(
-    "as", field="name", metavar="NAME", help="What the one REF is called, if it is a file without a name."
+@click.option(
+    "--as", "name", metavar="NAME", help="What the one REF is called, if it is a file without a name."
 )
-@option(
-    "output", type=click.Path(path_type=Path, dir_okay=False), help="The file, instead of standard output."
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file, instead of standard output."
 )
-@option("add", is_flag=True, help="Keep the bases that the file lists already: images may be built on them.")
+@click.option(
+    "--add", is_flag=True, help="Keep the bases that the file lists already: images may be built on them."
+)
 @option("timeout", type=SECONDS, default=f"{LIMITS.run_seconds / 60:g}m", help="Limit for the whole run.")
 def record(
     references: tuple[str, ...], name: str | None, output: Path | None, add: bool, timeout: float

@@ -46,7 +46,9 @@ def read_bases(data: bytes, file: str) -> tuple[Base, ...]:
         plain = strict_json.parse(data, file)
     except MalformedImage as error:
         raise InvalidInput(error.message, hint="`image-gate base record` writes such files") from None
-    document = decode(Node.of(plain, Mark(file, 1, 1)), BasesFile, "")
+    node = Node.of(plain, Mark(file, 1, 1))
+    node.mapping("the file")
+    document = decode(node, BasesFile, "")
     return tuple(_base(entry, f"{file}: bases[{number}]") for number, entry in enumerate(document.bases))
 
 

@@ -27,7 +27,7 @@ class AskedRegistry:
     def __init__(self, held: Mapping[str, Image | Index]) -> None:
         self.asked: list[str] = []
         self.failing: dict[str, Exception] = {}
-        self._tags: dict[str, Digest] = {}
+        self.tags: dict[str, Digest] = {}
         self._blobs: dict[str, bytes] = {}
         self._types: dict[str, str] = {}
         for name, image in held.items():
@@ -38,8 +38,8 @@ class AskedRegistry:
         for one in (image, *(image.images if isinstance(image, Index) else ())):
             self._types[one.manifest.digest] = one.manifest.media_type
         self._blobs |= {digest_of(blob): blob for blob in image.blobs()}
-        self._tags[str(Reference.parse(name))] = Digest.parse(image.manifest.digest)
-        return self._tags[str(Reference.parse(name))]
+        self.tags[str(Reference.parse(name))] = Digest.parse(image.manifest.digest)
+        return self.tags[str(Reference.parse(name))]
 
     def tag_digest(self, name: Reference) -> Digest:
         """As `RegistryClient.tag_digest`."""
@@ -67,9 +67,9 @@ class AskedRegistry:
             raise self.failing[name]
 
     def _named(self, name: Reference) -> Digest:
-        if str(name) not in self._tags:
+        if str(name) not in self.tags:
             raise Unavailable(f"{name} is not there")
-        return self._tags[str(name)]
+        return self.tags[str(name)]
 
     @contextmanager
     def open_source(self, location: Location, wanted: Platform | None, _: Access) -> Iterator[Opened]:
