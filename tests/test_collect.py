@@ -18,13 +18,14 @@ from gate import collect as module
 from gate.collect import Collector, Wanted, in_parallel
 from gate.deadline import Deadline
 from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Unavailable
-from gate.evidence import KINDS, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
+from gate.evidence import KINDS, Base, Bases, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
 from gate.limits import LIMITS
 from gate.lookups import LOOKED_UP
 from gate.oci.filesystem import Filesystem
 from gate.oci.image import Image, Origin
 from gate.oci.layer import Allowance, Reading, index_layer
 from gate.oci.manifest import ImageConfig
+from gate.oci.reference import Reference
 from gate.packages.inventory import Inventory
 from gate.scanners import ScannerReport, ScannerSettings, ScanTarget
 from gate.sources.locate import locate
@@ -568,3 +569,69 @@ def test_what_has_not_begun_never_does_after_an_error(threads: int) -> None:
     with pytest.raises(ValueError, match="a"):
         in_parallel(threads, {name: partial(call, name) for name in "abcdefgh"}, stopped)
     assert len(begun) <= threads + 1
+
+
+def known_bases(image: Image, *layers: int) -> Bases:
+    """Bases of as many of the image's lowest layers."""
+    diff_ids = tuple(str(layer.diff_id) for layer in image.layers)
+    names = (Reference.parse(f"x.test/base{count}:1") for count in layers)
+    return Bases(
+        tuple(
+            Base(name, image.digest, image.digest, image.platform, diff_ids[:count])
+            for name, count in zip(names, layers, strict=True)
+        )
+    )
+
+
+def with_bases(tmp_path: Path, image: Image, *layers: int) -> Any:
+    """The evidence of bases, after the layers were read."""
+    wanted = Wanted(frozenset({Bases, Filesystem}), False, (), {})
+    collector = Collector(wanted, {}, ScannerSettings(tmp_path, tmp_path, tmp_path), Deadline(60))
+    return collector.collect(image, subject(), {Bases: known_bases(image, *layers)}).values[Bases]
+
+
+PACKAGES = debian.RELEASE_12_0
+
+
+def test_the_packages_of_the_recognised_base_are_read_from_its_layers(tmp_path: Path, opened: Open) -> None:
+    image = opened(
+        {**debian.release_files(), **debian.status_file(PACKAGES[:3])},
+        debian.status_file(PACKAGES),
+        {"app": file()},
+    )
+    for count, packages in ((1, PACKAGES[:3]), (2, PACKAGES), (3, PACKAGES)):
+        found = with_bases(tmp_path, image, count)
+        assert found.packages == {("deb", package.name, package.version) for package in packages}
+    assert with_bases(tmp_path, image, 1, 2).packages == with_bases(tmp_path, image, 2).packages
+
+
+def test_packages_are_read_only_of_a_base_that_is_recognised(tmp_path: Path, opened: Open) -> None:
+    image = opened({**debian.release_files(), **debian.status_file(PACKAGES)})
+    assert with_bases(tmp_path, image).packages is None
+    assert with_bases(tmp_path, image, 0).packages is None
+
+
+def test_a_base_without_packages_lists_none(tmp_path: Path, opened: Open) -> None:
+    assert with_bases(tmp_path, opened({"app": file()}), 1).packages == frozenset()
+
+
+def test_databases_of_the_base_that_cannot_be_read_leave_its_packages_open(
+    tmp_path: Path, opened: Open
+) -> None:
+    image = opened({"var/lib/dpkg/status": file("no database")}, debian.status_file(PACKAGES))
+    assert with_bases(tmp_path, image, 1).packages is None
+
+
+@pytest.mark.parametrize("function", ["_inventory", "Filesystem.lower"])
+def test_a_bug_while_they_are_read_is_no_base(
+    function: str, tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("x")
+
+    monkeypatch.setattr(f"gate.collect.{function}", broken)
+    assert isinstance(with_bases(tmp_path, opened({"app": file()}), 1), Fault)
+
+
+def test_where_an_image_came_from_is_known_also_without_being_told(opened: Open, collect: Collect) -> None:
+    assert collect(opened(CLEAN_IMAGE), {Origin}).get(Origin) == Origin(subject().source)
