@@ -38,6 +38,8 @@ STATED = {
     "database_files": 10_000,
     "archive_members": 10_000,
     "references": 10_000,
+    "bases": 1_000,
+    "lookups": 20_000,
     "run_seconds": 900.0,
     "scanner_seconds": 600.0,
     "scanner_output": 268_435_456,

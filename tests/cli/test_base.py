@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from gate.cli.base import _bases
+from gate.oci.descriptor import Digest
+from gate.oci.image import EngineImage, Origin
+from gate.oci.reference import Reference
 from gate.policy.bases import read_bases
+from gate.sources import Location
+from gate.sources.locate import locate
+from gate.sources.open import open_source
 from samples.images.builder import Settings, build_image
 from samples.images.catalogue import good, multi_platform
 from samples.images.layers import layer_of
@@ -109,6 +117,8 @@ def test_a_policy_recognises_what_was_recorded(images: Path, program: Program) -
         (["named", "--add"], "--add needs the file"),
         (["named", "--as", "NOT A NAME"], "is not an image name"),
         (["nowhere"], "there is no image at 'nowhere'"),
+        (["named", "--output", "named/blobs/sha256/x/y", "--add"], "cannot be written"),
+        (["named", "--output", "garbage.json/x", "--add"], "garbage.json/x cannot be read"),
         (["named", "--output", "no/such/folder.json"], "cannot be written"),
         (["named", "--output", "garbage.json", "--add"], "garbage.json is not valid JSON"),
         (["empty", "--as", "x.test/a:1"], "has no layers"),
@@ -141,3 +151,42 @@ def test_variables_of_check_do_not_reach_it(images: Path, program: Program) -> N
     done = program("base", "record", "named", variables=variables)
     assert recorded(done.stdout)[0]["name"] == NAME
     assert not list(images.glob("*.json"))
+
+
+ANY = Digest("sha256", "0" * 64)
+
+
+def names_and_digests(layout: Path, origin: Origin | None) -> list[tuple[str, str]]:
+    """What is recorded of an image that came from there."""
+    with open_source(locate(str(layout)), None) as opened:
+        told = replace(opened, origin=origin)
+        found = list(_bases(Location("REF", "x", ""), told, opened.images[0], None))
+    return [(str(base.name), str(base.digest)) for base in found]
+
+
+def pulled(name: str, *repo_digests: str) -> Origin:
+    digests = tuple(Reference.parse(text) for text in repo_digests)
+    return Origin(
+        "docker-daemon", Reference.parse(name), engine=EngineImage(ANY, digests, "classic", "Docker", "28")
+    )
+
+
+@pytest.mark.parametrize(
+    ("origin", "name", "digest"),
+    [
+        (None, NAME, GOOD.manifest.digest),
+        (
+            Origin("docker", Reference.parse("debian")),
+            "docker.io/library/debian:latest",
+            GOOD.manifest.digest,
+        ),
+        (Origin("docker", Reference.parse(f"debian:12@{ANY}")), "docker.io/library/debian:12", str(ANY)),
+        (pulled("debian:12", f"debian@{ANY}"), "docker.io/library/debian:12", str(ANY)),
+        (pulled("debian:12", f"x.test/debian@{ANY}"), "docker.io/library/debian:12", GOOD.manifest.digest),
+    ],
+    ids=["a file", "a registry", "a digest", "pulled", "pulled under another name"],
+)
+def test_name_and_digest_are_those_that_a_registry_knows(
+    origin: Origin | None, name: str, digest: str, images: Path
+) -> None:
+    assert names_and_digests(images / "named", origin) == [(name, digest)]
