@@ -11,6 +11,7 @@ from pathlib import Path
 
 from docs.cli_reference import cli_reference, readme
 from gate.options import option_table
+from gate.policy.bases import bases_schema
 from gate.policy.catalogue import Catalogue
 from gate.policy.load import parsed_profiles
 from gate.policy.policy import Policy
@@ -56,6 +57,11 @@ def report_schema_text() -> str:
     return json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def bases_schema_text() -> str:
+    """Return gate/schemas/bases.json."""
+    return json.dumps(bases_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def parsed_profiles_text() -> str:
     """Return gate/policy/profiles/parsed.json, on one line because nobody reads it."""
     return json.dumps(parsed_profiles(), separators=(",", ":")) + "\n"
@@ -66,6 +72,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/cli.md": cli_reference,
     "docs/rules.md": rule_reference,
     "gate/policy/profiles/parsed.json": parsed_profiles_text,
+    "gate/schemas/bases.json": bases_schema_text,
     "gate/schemas/policy.json": policy_schema_text,
     "gate/schemas/report.json": report_schema_text,
 }

@@ -10,10 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gate.errors import Fault, Unavailable, kept
-from gate.evidence import Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
-from gate.inspection import Inspection, reading
+from gate.evidence import Bases, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
+from gate.inspection import Inspection, reading, with_packages
 from gate.oci.filesystem import Filesystem
-from gate.oci.image import Image
+from gate.oci.image import Image, Origin
 from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import Inventory
 from gate.sources import Access
@@ -49,9 +49,11 @@ class Collector:
         self._access = access
         self._deadline = access.deadline
 
-    def collect(self, image: Image, subject: Subject) -> Evidence:
-        """Collect everything that was wanted; never raises on account of the image."""
-        known: dict[type, object] = {Subject: subject, ImageConfig: image.config}
+    def collect(self, image: Image, subject: Subject, found: Mapping[type, object] | None = None) -> Evidence:
+        """Collect everything that was wanted beside what was `found` before; never raises on account of the image."""
+        known: dict[type, object] = {
+            Subject: subject, ImageConfig: image.config, Origin: Origin(subject.source), **(found or {}),
+        }  # fmt: skip
         kinds = self._wanted.kinds
         if self._scanners and self._settings is not None:
             known.update(self._with_scans(image, subject, self._settings))
@@ -61,6 +63,9 @@ class Collector:
             known[Vulnerabilities] = Unavailable(
                 "no scanner was asked", hint="name one in the policy: scanners: {required: [trivy]}"
             )
+        bases, filesystem = known.get(Bases), known.get(Filesystem)
+        if isinstance(bases, Bases) and isinstance(filesystem, Filesystem):
+            known[Bases] = with_packages(bases, filesystem)
         return Evidence({kind: value for kind, value in known.items() if kind in kinds})
 
     def _inspection(self, image: Image, *, verified: bool = False) -> Inspection:

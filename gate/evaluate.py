@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from datetime import date
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.errors import Fault, Unavailable
-from gate.evidence import Evidence, Subject
+from gate.evidence import Base, Bases, Evidence, Subject
+from gate.oci.filesystem import Filesystem
+from gate.packages.formats import SYSTEM_TYPES
 from gate.policy.policy import Policy, RuleSetting
 from gate.rule import Action, Finding, Remark
 from gate.verdict import Excepted, Outcome, RuleResult, Verdict
+
+_Packages = frozenset[tuple[str, str, str]]
 
 
 class _Said(Struct):
@@ -28,16 +33,23 @@ def evaluate(
 ) -> Verdict:
     """Ask every selected rule and return the verdict; `facts` is what the report tells of the evidence.
 
-    Exceptions are applied as of the day of the check, in UTC.
+    Exceptions are applied as of the day of the check, in UTC. Where the image's base is recognised by its layers, each
+    finding says whether it comes from there.
     """
+    results = tuple(_result(setting, _ask(setting, policy, evidence, subject)) for setting in policy.settings)
+    known, filesystem = evidence.values.get(Bases), evidence.values.get(Filesystem)
+    found: tuple[Base, ...] = ()
+    if isinstance(known, Bases) and isinstance(filesystem, Filesystem):
+        found = known.under(filesystem.diff_ids)
+        if found:
+            results = tuple(_traced(result, len(found[0].diff_ids), known.packages) for result in results)
     return Verdict(
         subject=subject,
         selected=tuple(setting.rule.id for setting in policy.settings),
-        results=tuple(
-            _result(setting, _ask(setting, policy, evidence, subject)) for setting in policy.settings
-        ),
+        results=results,
         not_run=policy.not_selected,
         evidence=facts or {},
+        bases=found,
     )
 
 
@@ -104,3 +116,31 @@ def _strongest(setting: RuleSetting, findings: list[Finding]) -> Action | None:
         return None
     asked = {finding.action or setting.action for finding in findings}
     return Action.DENY if setting.action is Action.DENY and Action.DENY in asked else Action.WARN
+
+
+def _traced(result: RuleResult, layers: int, packages: _Packages | None) -> RuleResult:
+    """Return a result whose findings say whether they come from the lowest `layers`, which are the base's."""
+
+    def traced(finding: Finding) -> Finding:
+        base = _from_base(finding, layers, packages)
+        return replace(finding, location=replace(finding.location, base=base))
+
+    return replace(
+        result,
+        findings=tuple(map(traced, result.findings)),
+        excepted=tuple(replace(item, finding=traced(item.finding)) for item in result.excepted),
+    )
+
+
+def _from_base(finding: Finding, layers: int, packages: _Packages | None) -> bool | None:
+    """Whether a finding comes from the base; None where that cannot be told.
+
+    A package of the distribution comes from there if it is in the base's own database. Its layer does not tell: scanners
+    name the layer that holds the database, which is written anew with every package that is installed.
+    """
+    details = finding.details
+    if details.get("type") in SYSTEM_TYPES and "package" in details:
+        version = str(details.get("version", "")).removeprefix("0:")
+        return None if packages is None else (details["type"], details["package"], version) in packages
+    index = finding.location.layer_index
+    return None if index is None else index < layers

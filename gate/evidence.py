@@ -6,8 +6,8 @@ One difference carries the design: a kind that is *empty* was looked at and ther
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import TypeVar
 
 from msgspec import Struct
@@ -15,6 +15,7 @@ from msgspec import Struct
 from gate.errors import Fault, Unavailable
 from gate.oci.descriptor import Digest, Platform
 from gate.oci.filesystem import Filesystem
+from gate.oci.image import Origin
 from gate.oci.manifest import ImageConfig
 from gate.oci.reference import Reference
 from gate.packages.inventory import Inventory
@@ -163,10 +164,90 @@ class Vulnerabilities(Struct, frozen=True):
     found: tuple[Vulnerability, ...]
 
 
+class TagDigest(Struct, frozen=True):
+    """What the tag by which an image was asked for names in its registry now.
+
+    `pinned` are the digests to compare with: the one that the image was asked for with, or those under which its engine
+    pulled it. Without a tag or without any of them nothing was asked, and `now` is None. `members` are the manifests of
+    the index that the tag names.
+    """
+
+    name: Reference | None = None
+    pinned: tuple[Digest, ...] = ()
+    now: Digest | None = None
+    members: tuple[Digest, ...] = ()
+
+
+class Base(Struct, frozen=True):
+    """An image for one platform on which others are built.
+
+    `name` has the tag, if there is one, and no digest; `digest` is what the name stood for, an index's or a manifest's.
+    `diff_ids` are its layers, as `Filesystem.diff_ids` has them. `recorded` is the day on which it was, where it was.
+    """
+
+    name: Reference
+    digest: Digest
+    manifest: Digest
+    platform: Platform
+    diff_ids: tuple[str, ...]
+    recorded: date | None = None
+
+
+class BaseClaim(Struct, frozen=True):
+    """What an image says of its base, which anyone can write: as written, and as far as it can be read."""
+
+    text: str
+    name: Reference | None
+    digest: Digest | None
+    place: str
+
+
+class Bases(Struct, frozen=True):
+    """The bases that the policy lists, and what is known of an image's own.
+
+    `missing` says why a listed base is not among them. `packages` are type, name and version of what the package
+    databases of the recognised base list; None where there is none or they cannot be told.
+    """
+
+    listed: tuple[Base, ...]
+    missing: Mapping[Reference, Unavailable] = {}
+    claims: tuple[BaseClaim, ...] = ()
+    packages: frozenset[tuple[str, str, str]] | None = None
+
+    def under(self, diff_ids: Sequence[str]) -> tuple[Base, ...]:
+        """Return the listed bases whose layers an image has at its bottom: the longest, under each of its names."""
+        layers = tuple(diff_ids)
+        found = [
+            base for base in self.listed if base.diff_ids and layers[: len(base.diff_ids)] == base.diff_ids
+        ]
+        longest = max((len(base.diff_ids) for base in found), default=0)
+        return tuple(base for base in found if len(base.diff_ids) == longest)
+
+
+class BaseNow(Struct, frozen=True):
+    """What the tag of a base names now: its digest, and for one platform its manifests and each one's diff IDs."""
+
+    digest: Digest
+    manifests: tuple[Digest, ...] = ()
+    layers: tuple[tuple[str, ...], ...] = ()
+
+
+class BaseTags(Struct, frozen=True):
+    """What the tags of an image's base name now, by name with tag; asked of those alone that the policy lists."""
+
+    now: Mapping[Reference, BaseNow | Unavailable]
+
+
 KINDS: frozenset[type] = frozenset(
-    {Subject, ImageConfig, Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities}
-)
+    {
+        Subject, Origin, ImageConfig, Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities,
+        TagDigest, Bases, BaseTags,
+    }
+)  # fmt: skip
 """All kinds of evidence there are."""
+
+LOOKED_UP: frozenset[type] = frozenset({TagDigest, Bases, BaseTags})
+"""The kinds that registries are asked for beside the image itself."""
 
 
 class Evidence(Struct, frozen=True):

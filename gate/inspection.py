@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from msgspec.structs import replace
+
 from gate.cache import Cache
 from gate.deadline import Deadline
-from gate.errors import MalformedImage, Unavailable, kept
-from gate.evidence import Secret, Secrets
+from gate.errors import Fault, MalformedImage, Unavailable, kept
+from gate.evidence import Bases, Secret, Secrets
 from gate.limits import LIMITS, MIB
 from gate.oci.descriptor import Digest
 from gate.oci.filesystem import Filesystem
@@ -219,6 +221,24 @@ def _inventory(filesystem: Filesystem) -> Inventory:
         if content is not None:
             contents[path] = content
     return read_inventory(contents, filesystem.paths(LOOKED_AT))
+
+
+def with_packages(bases: Bases, filesystem: Filesystem) -> Bases | Unavailable:
+    """Add what the package databases of the recognised base list, read from its layers alone.
+
+    Databases that cannot be read there leave open which packages are its own, and nothing else.
+    """
+    under = bases.under(filesystem.diff_ids)
+    if not under:
+        return bases
+    lower = kept(lambda: filesystem.lower(len(under[0].diff_ids)))
+    if isinstance(lower, Unavailable):
+        return lower
+    inventory = kept(lambda: _inventory(lower).complete())
+    if isinstance(inventory, Unavailable):
+        return inventory if isinstance(inventory, Fault) else bases
+    found = ((one.type, one.name, one.version.removeprefix("0:")) for one in inventory.packages)
+    return replace(bases, packages=frozenset(found))
 
 
 def _secrets(filesystem: Filesystem) -> Secrets:

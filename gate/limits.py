@@ -72,6 +72,11 @@ class Limits(Struct, frozen=True):
     """Blobs and indexes that the cache folder keeps, unless `cache prune` is told otherwise: some fifty large images."""
     cached_index: int = 32 * MIB
     """One kept index: 300,000 entries. Writing one takes its size in memory a second time."""
+    bases: int = 1_000
+    """Bases that an option or a file lists: each image is compared with every one of them, and a team has dozens."""
+    lookups: int = 20_000
+    """Questions to registries in one run beside its images: one for the tag of each reference, and one for each listed
+    base and platform. Images can claim to be for any platform."""
     run_seconds: float = 900.0
     """One run, unless `--timeout` says otherwise."""
     scanner_seconds: float = 600.0

@@ -20,14 +20,14 @@ from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import ImageGateError, InvalidInput, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import Evidence, ScanRuns, Subject, Vulnerabilities
+from gate.evidence import LOOKED_UP, Evidence, ScanRuns, Subject, Vulnerabilities
 from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
-from gate.oci.image import Image, Opened
+from gate.oci.image import Image, Opened, Origin
 from gate.oci.reference import Reference
 from gate.policy.policy import Policy
-from gate.sources import Access, Location, SourceSettings
+from gate.sources import REGISTRY, Access, Location, SourceSettings
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 from gate.verdict import Report, Undecided, Verdict
@@ -35,6 +35,7 @@ from gate.verdict import Report, Undecided, Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gate.lookups import Lookups
     from gate.scanners import Scanner, ScannerSettings
 
 
@@ -95,6 +96,7 @@ class _Run:
         self._access = stack.enter_context(Access(SourceSettings(), Deadline(settings.timeout), cache))
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
+        self._lookups: Lookups | None = None
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
         self._left_out: dict[str, dict[str, str]] = {}
@@ -108,12 +110,12 @@ class _Run:
                 for label, error in opened.failed.items():
                     self._undecided.append(Undecided(location.text, label, error.message, error.hint))
                 for image in opened.images:
-                    self._judge_image(location, image)
+                    self._judge_image(location, image, opened.origin or Origin(location.source))
                 self._check_any(location, opened)
         except Unavailable as error:
             self._undecided.append(Undecided(location.text, "", error.message, error.hint))
 
-    def _judge_image(self, location: Location, image: Image) -> None:
+    def _judge_image(self, location: Location, image: Image, origin: Origin) -> None:
         """Judge one image."""
         if image.platform.os.lower() == "windows":
             reason = "no rule can judge Windows images; leave this platform out with --platform"
@@ -121,19 +123,19 @@ class _Run:
             return
         subject = Subject(
             reference=location.text,
-            source=location.source,
+            source=origin.source,
             digest=image.digest,
             config_digest=image.manifest.config.digest,
             platform=image.platform,
-            names=self._names or _names(image),
+            names=self._names_of(image, origin),
             checked_at=self._started,
         )
         policy = self._policy.for_subject(subject.names)
         self._settings.progress(f"checking {location.text} ({image.platform})")
-        evidence = self._collect(policy, image, subject)
+        evidence = self._collect(policy, image, subject, origin)
         self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image)))
 
-    def _collect(self, policy: Policy, image: Image, subject: Subject) -> Evidence:
+    def _collect(self, policy: Policy, image: Image, subject: Subject, origin: Origin) -> Evidence:
         """Collect what the selected rules need, and nothing else."""
         rules = [setting.rule for setting in policy.settings]
         kinds = frozenset(kind for rule in rules for kind in rule.evidence)
@@ -148,8 +150,24 @@ class _Run:
             scanners=policy.scanners_required if scanned else (),
             database_max_age=policy.database_max_age,
         )
-        scanners = _scanners() if scanned else {}
-        return Collector(wanted, scanners, self._settings.scanners, self._access).collect(image, subject)
+        found = self._looked_up(kinds, image, origin, policy) if kinds & LOOKED_UP else {}
+        collector = Collector(wanted, _scanners() if scanned else {}, self._settings.scanners, self._access)
+        return collector.collect(image, subject, {Origin: origin, **found})
+
+    def _looked_up(
+        self, kinds: frozenset[type], image: Image, origin: Origin, policy: Policy
+    ) -> Mapping[type, object]:
+        """Ask registries for what rules want to know beside the image itself."""
+        from gate.lookups import Lookups, listed_bases
+
+        self._lookups = self._lookups or Lookups(self._access)
+        return self._lookups.collect(kinds, image, origin, listed_bases(policy))
+
+    def _names_of(self, image: Image, origin: Origin) -> tuple[Reference, ...]:
+        """Return what an image is called: in a registry as it was asked for, elsewhere as the caller says."""
+        if origin.source == REGISTRY and origin.name is not None:
+            return (origin.name,)
+        return self._names or ((origin.name,) if origin.name is not None else _names(image))
 
     def _check_any(self, location: Location, opened: Opened) -> None:
         """Nothing to judge is not a pass."""

@@ -48,13 +48,15 @@ class Location(Struct, frozen=True):
     """Where a finding is.
 
     `layer` is the diff ID and `layer_index` the position from 0 at the base; `path` starts with a slash. `package` is a
-    purl. What does not apply is None.
+    purl. `base` says whether it comes from the recognised base or from what is above it; rules leave that open, and
+    `evaluate` says it. What does not apply is None.
     """
 
     layer: str | None = None
     layer_index: int | None = None
     path: str | None = None
     package: str | None = None
+    base: bool | None = None
 
     @classmethod
     def of(cls, entry: Entry, filesystem: Filesystem) -> Location:

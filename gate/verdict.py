@@ -8,7 +8,7 @@ from datetime import date
 
 from msgspec import Struct
 
-from gate.evidence import Subject
+from gate.evidence import Base, Subject
 from gate.rule import Action, Finding, Remark, Severity
 
 
@@ -69,7 +69,8 @@ class Verdict(Struct, frozen=True):
     """What the gate says of one image for one platform.
 
     `selected` are the rules that had to answer: building a verdict without exactly one result for each, or with none at
-    all, raises `ValueError`. `not_run` says of each known rule that was not selected why.
+    all, raises `ValueError`. `not_run` says of each known rule that was not selected why. `bases` are the listed bases
+    that the image is recognised to be built on, all of the same layers.
     """
 
     subject: Subject
@@ -77,11 +78,18 @@ class Verdict(Struct, frozen=True):
     results: tuple[RuleResult, ...]
     not_run: Mapping[str, str] = {}
     evidence: Mapping[str, object] = {}
+    bases: tuple[Base, ...] = ()
 
     def __post_init__(self) -> None:
         answered = tuple(result.rule for result in self.results)
         if not self.selected or answered != self.selected or len(set(answered)) != len(answered):
             raise ValueError(f"a verdict needs one result for each of {self.selected}, and has {answered}")
+
+    @property
+    def findings_by_base(self) -> Mapping[bool | None, int]:
+        """How many findings come from the recognised base (True), from above it (False), or cannot be placed (None)."""
+        places = [finding.location.base for result in self.results for finding in result.findings]
+        return {place: places.count(place) for place in (True, False, None)}
 
     @property
     def status(self) -> Status:

@@ -19,12 +19,13 @@ from gate.cache import open_cache
 from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Unavailable
-from gate.evidence import KINDS, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
+from gate.evidence import KINDS, LOOKED_UP, Base, Bases, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
 from gate.limits import LIMITS
 from gate.oci.filesystem import Filesystem
-from gate.oci.image import Image
+from gate.oci.image import Image, Origin
 from gate.oci.layer import Allowance, Reading, index_layer
 from gate.oci.manifest import ImageConfig
+from gate.oci.reference import Reference
 from gate.packages.inventory import Inventory
 from gate.scanners import ScannerReport, ScannerSettings, ScanTarget
 from gate.sources import Access
@@ -137,7 +138,15 @@ def with_layers(image: Image, *layers: Any) -> Image:
 
 @pytest.mark.parametrize(
     "kinds",
-    [set(), {Subject}, {Subject, ImageConfig}, {Filesystem}, {Inventory, Secrets}, set(KINDS)],
+    [
+        set(),
+        {Subject},
+        {Subject, ImageConfig},
+        {Origin},
+        {Filesystem},
+        {Inventory, Secrets},
+        KINDS - LOOKED_UP,
+    ],
     ids=len,
 )
 def test_only_what_is_wanted_is_collected(kinds: set[type], opened: Open, collect: Collect) -> None:
@@ -536,3 +545,71 @@ def test_an_interrupt_while_layers_are_read_does_not_wait_for_them(opened: Open,
     with pytest.raises(KeyboardInterrupt):
         collect(with_layers(opened(CLEAN_IMAGE), *layers), {Filesystem})
     assert len(reads) < 15  # of ninety
+
+
+def known_bases(image: Image, *layers: int) -> Bases:
+    """Bases of as many of the image's lowest layers."""
+    diff_ids = tuple(str(layer.diff_id) for layer in image.layers)
+    names = (Reference.parse(f"x.test/base{count}:1") for count in layers)
+    return Bases(
+        tuple(
+            Base(name, image.digest, image.digest, image.platform, diff_ids[:count])
+            for name, count in zip(names, layers, strict=True)
+        )
+    )
+
+
+def with_bases(tmp_path: Path, image: Image, *layers: int) -> Any:
+    """The evidence of bases, after the layers were read."""
+    wanted = Wanted(frozenset({Bases, Filesystem}), False, (), {})
+    collector = Collector(
+        wanted, {}, ScannerSettings(tmp_path, tmp_path, tmp_path), Access.to_files(Deadline(60))
+    )
+    return collector.collect(image, subject(), {Bases: known_bases(image, *layers)}).values[Bases]
+
+
+PACKAGES = debian.RELEASE_12_0
+
+
+def test_the_packages_of_the_recognised_base_are_read_from_its_layers(tmp_path: Path, opened: Open) -> None:
+    image = opened(
+        {**debian.release_files(), **debian.status_file(PACKAGES[:3])},
+        debian.status_file(PACKAGES),
+        {"app": file()},
+    )
+    for count, packages in ((1, PACKAGES[:3]), (2, PACKAGES), (3, PACKAGES)):
+        found = with_bases(tmp_path, image, count)
+        assert found.packages == {("deb", package.name, package.version) for package in packages}
+    assert with_bases(tmp_path, image, 1, 2).packages == with_bases(tmp_path, image, 2).packages
+
+
+def test_packages_are_read_only_of_a_base_that_is_recognised(tmp_path: Path, opened: Open) -> None:
+    image = opened({**debian.release_files(), **debian.status_file(PACKAGES)})
+    assert with_bases(tmp_path, image).packages is None
+    assert with_bases(tmp_path, image, 0).packages is None
+
+
+def test_a_base_without_packages_lists_none(tmp_path: Path, opened: Open) -> None:
+    assert with_bases(tmp_path, opened({"app": file()}), 1).packages == frozenset()
+
+
+def test_databases_of_the_base_that_cannot_be_read_leave_its_packages_open(
+    tmp_path: Path, opened: Open
+) -> None:
+    image = opened({"var/lib/dpkg/status": file("no database")}, debian.status_file(PACKAGES))
+    assert with_bases(tmp_path, image, 1).packages is None
+
+
+@pytest.mark.parametrize("function", ["_inventory", "Filesystem.lower"])
+def test_a_bug_while_they_are_read_is_no_base(
+    function: str, tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("x")
+
+    monkeypatch.setattr(f"gate.inspection.{function}", broken)
+    assert isinstance(with_bases(tmp_path, opened({"app": file()}), 1), Fault)
+
+
+def test_where_an_image_came_from_is_known_also_without_being_told(opened: Open, collect: Collect) -> None:
+    assert collect(opened(CLEAN_IMAGE), {Origin}).get(Origin) == Origin(subject().source)

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from gate.errors import Fault, IntegrityError, MalformedImage, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import KINDS, Evidence, Secrets, Subject
+from gate.evidence import KINDS, Bases, Evidence, Secrets, Subject
+from gate.oci.filesystem import Filesystem
 from gate.options import Options
 from gate.policy.exceptions import PolicyException
 from gate.policy.policy import Policy, RuleSetting
-from gate.rule import Action, Finding, Remark, Rule, Severity
+from gate.rule import Action, Finding, Location, Remark, Rule, Severity
 from gate.verdict import Excepted, Outcome, RuleResult, Status, Verdict
+from tests.kit.known_bases import base, layers
 from tests.kit.reports import NOW, subject
 
 DENY, WARN = Action.DENY, Action.WARN
@@ -310,3 +312,90 @@ def test_what_closes_is_never_a_pass(
 def test_evidence_of_other_kinds_changes_nothing(kinds: list[type]) -> None:
     others: dict[type, object] = {kind: Fault("x", ValueError()) for kind in kinds if kind is not Secrets}
     assert judge(setting(rule(says())), evidence=Evidence({**others, Secrets: SECRETS})).status is Status.PASS
+
+
+# --- what comes from the base ---
+
+BASE = base("debian:12", "ab")
+IMAGE: Any = object.__new__(Filesystem)
+IMAGE.diff_ids = layers("abcd")
+BUILT = {Filesystem: IMAGE, Bases: Bases((BASE,), packages=frozenset({("deb", "openssl", "1:3.0-1")}))}
+DEB = {"package": "openssl", "type": "deb", "version": "1:3.0-1"}
+
+
+def placed(finding: Finding, known: Mapping[type, object], **more: Any) -> tuple[bool | None, Verdict]:
+    """Where the one finding of a rule comes from, with this evidence beside."""
+    verdict = judge(setting(rule(says(finding))), evidence=Evidence({Secrets: SECRETS, **known}), **more)
+    (result,) = verdict.results
+    (found,) = (*result.findings, *(excepted.finding for excepted in result.excepted))
+    return found.location.base, verdict
+
+
+@pytest.mark.parametrize(("index", "expected"), [(0, True), (1, True), (2, False), (3, False), (None, None)])
+def test_a_finding_says_whether_its_layer_is_the_bases(index: int | None, expected: bool | None) -> None:
+    place, verdict = placed(Finding("x", Location(layer_index=index, path="/bin/sh")), BUILT)
+    assert place is expected
+    assert verdict.bases == (BASE,)
+    assert verdict.findings_by_base == {True: 0, False: 0, None: 0} | {expected: 1}
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        (DEB, True),
+        ({**DEB, "version": "1:3.0-2"}, False),
+        ({**DEB, "package": "curl"}, False),
+        ({**DEB, "type": "rpm"}, False),
+        ({**DEB, "type": "npm"}, False),
+        ({"package": "openssl"}, False),
+    ],
+)
+def test_a_package_of_the_distribution_is_the_bases_if_that_lists_it(
+    details: Mapping[str, object], expected: bool
+) -> None:
+    """Its layer is that of the database, which the layers above write anew."""
+    assert placed(Finding("x", Location(layer_index=3), details=details), BUILT)[0] is expected
+
+
+def test_an_epoch_of_zero_is_none() -> None:
+    known = {**BUILT, Bases: Bases((BASE,), packages=frozenset({("rpm", "a", "1-1")}))}
+    details = {"package": "a", "type": "rpm", "version": "0:1-1"}
+    assert placed(Finding("x", Location(layer_index=3), details=details), known)[0] is True
+
+
+def test_without_the_bases_packages_it_is_open_whose_they_are() -> None:
+    known = {**BUILT, Bases: Bases((BASE,))}
+    assert placed(Finding("x", Location(layer_index=0), details=DEB), known)[0] is None
+    assert placed(Finding("x", Location(layer_index=0)), known)[0] is True
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {},
+        {Filesystem: IMAGE},
+        {Bases: BUILT[Bases]},
+        {**BUILT, Bases: Bases((base("alpine:3", "f"),))},
+        {**BUILT, Bases: Unavailable("no network")},
+        {**BUILT, Filesystem: Unavailable("unread")},
+    ],
+    ids=["nothing", "no bases", "no layers", "another base", "bases unavailable", "layers unavailable"],
+)
+def test_where_no_base_is_recognised_nothing_is_said(known: dict[type, object]) -> None:
+    place, verdict = placed(Finding("x", Location(layer_index=0)), known)
+    assert (place, verdict.bases) == (None, ())
+
+
+def test_what_is_excepted_says_it_too_and_does_not_count() -> None:
+    found = Finding("x", Location(layer_index=0), id="CVE-1")
+    place, verdict = placed(found, BUILT, exceptions=(excepting("CVE-1"),))
+    assert place is True
+    assert verdict.findings_by_base == {True: 0, False: 0, None: 0}
+
+
+def test_saying_it_changes_no_decision() -> None:
+    for action in (DENY, WARN):
+        one = setting(rule(says(Finding("x", Location(layer_index=0)))), action)
+        bare = judge(one)
+        told = judge(one, evidence=Evidence({Secrets: SECRETS, **BUILT}))
+        assert (told.status, told.results[0].outcome) == (bare.status, bare.results[0].outcome)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import cycle
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -23,13 +23,19 @@ from msgspec.structs import replace
 from gate.collect import Collector
 from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import KINDS, Evidence, ScannedPackage, ScanRun, Subject
+from gate.evidence import KINDS, Base, Evidence, ScannedPackage, ScanRun, Subject
+from gate.lookups import base_of
+from gate.oci.reference import Reference
 from gate.pipeline import RunSettings, check
+from gate.policy.bases import bases_text
 from gate.policy.policy import Policy
 from gate.rule import Action
 from gate.scanners import ScannerReport, ScannerSettings, ScanTarget
+from gate.sources.locate import locate
+from gate.sources.open import open_source
 from gate.verdict import Report, Status, Verdict
 from tests.kit import runs
+from tests.kit.asked_registry import AskedRegistry
 
 ERRORS: tuple[Exception, ...] = (
     Unavailable("x"), IntegrityError("x"), MalformedImage("x"), InvalidInput("x"), ValueError("x"), MemoryError(),
@@ -41,40 +47,71 @@ STAGES = (
     "_Run._judge_image", "_Run._collect", "_Run.report", "Collector.collect", "Collector._scanned", "Collector._judged",
     "Inspection.evidence", "Inspection.read", "Inspection._filesystem", "Inspection._index", "Inspection._look_again", "index_layer", "tar_stream",
     "Filesystem.__init__", "_inventory", "read_inventory", "_secrets", "look", "scan_runs", "vulnerabilities", "evaluate", "_ask",
-    "_result", "facts_of",
+    "_result", "facts_of", "Lookups.collect", "Lookups._bases", "Lookups._base_tags", "Lookups._tag_digest", "Lookups._once",
+    "Bases.under", "with_packages",
 )  # fmt: skip
 """What is broken in many ways; everything else is broken in one way each."""
 
 
+POLICY = """\
+schema: 1
+extends: strict
+rules: {base-image: {file: bases.json}, base-outdated: {file: bases.json}}
+"""
+BASE = Reference.parse("registry.example.com/base:1")
+
+
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Policy:
-    """The profile `strict`, made to excuse nothing."""
-    policy = runs.policy(tmp_path_factory.mktemp("policy"))
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image that passes."""
+    return runs.passing_image(tmp_path_factory.mktemp("image") / "image")
+
+
+@pytest.fixture(scope="module")
+def base(image: Path) -> Base:
+    """What the image is built on: its lowest layer."""
+    with open_source(locate(str(image)), None) as opened:
+        whole = base_of(BASE, opened.digest, opened.images[0])
+    return replace(whole, diff_ids=whole.diff_ids[:1])
+
+
+@pytest.fixture(scope="module")
+def strict(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Policy:
+    """The profile `strict` with the rules about bases, made to excuse nothing."""
+    folder = tmp_path_factory.mktemp("policy")
+    (folder / "bases.json").write_text(bases_text([base], date(2026, 6, 1)))
+    policy = runs.policy(folder, POLICY)
     return replace(
         policy, settings=tuple(replace(setting, on_unknown=Action.DENY) for setting in policy.settings)
     )
 
 
 class Judge:
-    """Judges an image that passes, with scanners that see all of it, or do something else instead."""
+    """Judges an image that passes, with scanners that see all of it, or do something else instead.
 
-    def __init__(self, folder: Path, policy: Policy) -> None:
+    The registry says that the tag of its base names what it did.
+    """
+
+    def __init__(self, folder: Path, policy: Policy, image: Path, base: Base) -> None:
         self.folder = folder
         self._policy = policy
-        self._image = runs.passing_image(folder / "image")
+        self._image = image
+        self._registry = AskedRegistry({})
+        self._registry.tags[str(BASE)] = base.digest
 
     def __call__(
         self, instead: Mapping[str, runs.Scan] | None = None, settings: RunSettings | None = None
     ) -> Report:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("gate.pipeline._scanners", lambda: runs.seeing_scanners(**(instead or {})))
+            patch.setattr("gate.sources.Access.registry", self._registry)
             return check([str(self._image)], self._policy, settings or runs.settings(self.folder))
 
 
 @pytest.fixture(scope="module")
-def judge(strict: Policy, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+def judge(strict: Policy, image: Path, base: Base, tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """The run that passes."""
-    return Judge(tmp_path_factory.mktemp("run"), strict)
+    return Judge(tmp_path_factory.mktemp("run"), strict, image, base)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +183,8 @@ def test_the_run_passes_while_nothing_is_broken(judge: Judge) -> None:
     """Else nothing below would prove anything."""
     report = judge()
     assert report.status is Status.PASS
-    assert len(report.verdicts[0].results) >= 18
+    assert len(report.verdicts[0].results) >= 21
+    assert [str(found.name) for found in report.verdicts[0].bases] == [str(BASE)]
 
 
 def test_every_function_broken_once(judge: Judge, functions: list[FunctionType]) -> None:
@@ -178,8 +216,8 @@ def evidence(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> tuple[Evidence, S
     kept: list[tuple[Evidence, Subject]] = []
     collect = Collector.collect
 
-    def noted(self: Collector, image: Any, subject: Subject) -> Evidence:
-        kept.append((collect(self, image, subject), subject))
+    def noted(self: Collector, image: Any, subject: Subject, *more: Any) -> Evidence:
+        kept.append((collect(self, image, subject, *more), subject))
         return kept[-1][0]
 
     with monkeypatch.context() as context:
@@ -275,8 +313,8 @@ def test_a_scanner_that_hangs(judge: Judge) -> None:
     assert time.monotonic() - started < 5
 
 
-def test_scanners_that_are_not_there(strict: Policy, tmp_path: Path) -> None:
-    report = check([str(runs.passing_image(tmp_path / "image"))], strict, runs.settings(tmp_path))
+def test_scanners_that_are_not_there(image: Path, tmp_path: Path) -> None:
+    report = check([str(image)], runs.policy(tmp_path), runs.settings(tmp_path))
     assert report.status is Status.UNKNOWN
     closing = {result.rule: result.reason for result in report.verdicts[0].results if result.closes}
     assert set(closing) == {"scan-coverage", "vulnerabilities"}

@@ -40,6 +40,8 @@ STATED = {
     "references": 10_000,
     "cache_bytes": 21_474_836_480,
     "cached_index": 33_554_432,
+    "bases": 1_000,
+    "lookups": 20_000,
     "run_seconds": 900.0,
     "scanner_seconds": 600.0,
     "scanner_output": 268_435_456,

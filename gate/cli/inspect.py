@@ -15,7 +15,7 @@ from gate.cli.output import write_stdout
 from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import Unavailable
-from gate.evidence import KINDS, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
+from gate.evidence import KINDS, LOOKED_UP, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
 from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.config_credentials import in_config
@@ -29,8 +29,8 @@ from gate.sources import Access
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 
-INSPECTED = KINDS - {ScanRuns, Vulnerabilities}
-"""Everything but what scanners say, which `check` asks them."""
+INSPECTED = KINDS - {ScanRuns, Vulnerabilities} - LOOKED_UP
+"""Everything but what scanners and registries say, which `check` asks them."""
 
 
 @click.command("inspect", epilog=EXIT_CODES, short_help="Show the evidence in an image, as JSON.")

@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from os import PathLike
 
 import msgspec
 
@@ -77,6 +78,14 @@ def write_files(report: Report, outputs: Iterable[Output], *, verbose: bool) -> 
             )
     if failed:
         raise failed
+
+
+def write_file(path: str | PathLike[str], text: str) -> None:
+    """Write a file that appears whole or not at all; raises `InvalidInput` where it cannot be written."""
+    try:
+        _write(os.path.realpath(path), text.encode("utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from None
 
 
 def write_stdout(text: str) -> None:

@@ -88,6 +88,12 @@ class Filesystem:
         files = {self._squash.same_file.get(entry, entry) for entry in visible}
         return sum(self._column("sizes", entry) for entry in files)
 
+    def lower(self, count: int) -> Filesystem:
+        """Return the file system that the lowest `count` layers make alone."""
+        found = Filesystem(self._squash.layers[:count], self.diff_ids[:count])
+        found._added = self._added  # numbers of entries count from the base, so they are the same there
+        return found
+
     def get(self, path: str) -> Entry | None:
         """Return what is at `path`, following links in its directories but not the last component."""
         return self._found(self._resolve(path, follow_last=False))

@@ -82,3 +82,6 @@ FORMATS: tuple[DatabaseFormat, ...] = (
     _RPM_MANIFEST,
     _PACMAN,
 )
+
+SYSTEM_TYPES: frozenset[str] = frozenset(kind.package_type for kind in FORMATS)
+"""Packages of distributions: an image has one, so its name tells nothing, and scanners spell it differently."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gate.errors import InvalidInput
+from gate.limits import LIMITS
 from gate.oci.reference import Pattern
 from gate.options import Mark, Node, decode, encode, suggestion
 from gate.policy import document
@@ -34,12 +35,13 @@ PARSED_PROFILES = os.path.join(PROFILE_FOLDER, "parsed.json")
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where a policy comes from: what to call it, and its bytes."""
+    """Where a policy comes from: what to call it, its bytes, and the folder where paths in it start."""
 
     name: str
     origin: str
     in_checkout: bool
     data: bytes
+    folder: str = ""
 
 
 def load(
@@ -62,9 +64,21 @@ def load(
     shown = os.path.relpath(found, directory) if found else str(path_or_profile)
     path = os.path.join(directory, shown)
     data = _read(path, shown)
-    inside = _in_checkout(path, directory, os.environ if environment is None else environment)
+    environment = os.environ if environment is None else environment
+    inside = _in_checkout(path, directory, environment)
     origin = f"{shown} (from the checkout under test)" if inside else shown
-    return _policy(Source(os.path.basename(path), origin, inside, data), document.parse(data, shown), rules)
+    folder = os.path.dirname(path)
+    source = Source(os.path.basename(path), origin, inside, data, folder)
+    policy = _policy(source, document.parse(data, shown), rules)
+    editable = [
+        file
+        for file in policy.recorded_bases
+        if _in_checkout(os.path.join(folder, file), directory, environment)
+    ]
+    if inside or not editable:
+        return policy
+    origin = f"{shown} ({', '.join(editable)} from the checkout under test)"
+    return msgspec.structs.replace(policy, origin=origin, in_checkout=True)
 
 
 def find(directory: str | PathLike[str]) -> str | None:
@@ -209,9 +223,37 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         entries=entries,
         rules=rules,
     )
-    for scope in policy.scopes:
-        policy.scoped([scope])
-    return policy
+    variants = [policy, *(policy.scoped([scope]) for scope in policy.scopes)]
+    return _with_files(policy, variants, source.folder, digest)
+
+
+def _with_files(policy: Policy, variants: Iterable[Policy], folder: str, digest: hashlib._Hash) -> Policy:
+    """Read the files that options name in any scope, and let the digest cover them: they are part of the policy."""
+    options = [setting.options for variant in variants for setting in variant.settings]
+    names = sorted({file for one in options if (file := getattr(one, "file", ""))})
+    if not names:
+        return policy
+    from gate.policy.bases import read_bases  # here, because few policies name a file
+
+    found = {}
+    for name in names:
+        data = _bases_bytes(os.path.join(folder, name), name)
+        digest.update(data)
+        found[name] = read_bases(data, name)
+    return msgspec.structs.replace(policy, digest=f"sha256:{digest.hexdigest()}", recorded_bases=found)
+
+
+def _bases_bytes(path: str, shown: str) -> bytes:
+    """Read a file of bases, no further than the limit."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(LIMITS.document + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(
+            f"the file of bases {shown!r} cannot be read: {reason}",
+            hint="its path starts from the policy's folder; `image-gate base record` writes one",
+        ) from None
 
 
 def _scanners(sections: Mapping[str, Node], below: Mapping[str, Node]) -> ScannerSettings:

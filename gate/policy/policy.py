@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gate.errors import InvalidInput
-from gate.evidence import ScanRuns, Subject, Vulnerabilities
+from gate.evidence import Base, ScanRuns, Subject, Vulnerabilities
 from gate.oci.reference import Pattern, Reference
 from gate.options import Mark, Node, Options, decode, misspelt
 from gate.policy.schema import CONTROL_KEYS, RuleControl
@@ -43,9 +43,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What is required of images. One that exists is valid and selects at least one rule.
 
     `origin` says where it comes from and `in_checkout` whether that is the checkout under test, which the change under
-    test can edit. `digest` is `sha256:` over the bytes of the file and then of the profile it extends, as
-    `cat FILE PROFILE | sha256sum` prints it. `settings` are sorted by rule id; `not_selected` says of every other rule
-    why. `applied_scopes` are set by `for_subject`.
+    test can edit. `digest` is `sha256:` over the bytes of the file, then of the profile it extends, then of the files
+    that its options name, in the order of their names, as `cat FILE PROFILE BASES | sha256sum` prints it. `settings` are
+    sorted by rule id; `not_selected` says of every other rule why. `applied_scopes` are set by `for_subject`.
+    `recorded_bases` are those in the files that options name, by that name.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...] = ()
     applied_scopes: tuple[Scope, ...] = ()
     exceptions: tuple[PolicyException, ...] = ()
+    recorded_bases: Mapping[str, tuple[Base, ...]] = {}
     entries: Mapping[str, Node]
     rules: Mapping[str, Rule]
 

@@ -97,6 +97,7 @@ extends: PROFILE
 rules:
   max-age: {days: 90}
   # allowed-registries: {action: deny, registries: [registry.example.com]}
+  # base-image: {action: warn, bases: [registry.example.com/base/java:21]}
 
 # What differs for some images, by name; later scopes refine earlier ones.
 # scopes:

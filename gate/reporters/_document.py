@@ -29,6 +29,12 @@ class LocationDocument(msgspec.Struct, frozen=True):
     layer_index: Annotated[int | None, describe("Position of the layer, 0 at the base.")]
     path: Annotated[str | None, describe("Path in the image, with a leading slash.")]
     package: Annotated[str | None, describe("Package URL.")]
+    base: Annotated[
+        bool | None,
+        describe(
+            "Whether it comes from the recognised base (true) or from what is above it (false); null where that cannot be told."
+        ),
+    ] = None
 
 
 class FindingDocument(msgspec.Struct, frozen=True):
@@ -109,6 +115,23 @@ class SubjectDocument(msgspec.Struct, frozen=True):
     names: Annotated[list[str], describe("The image names that the source or --as gives.")]
 
 
+class FindingsDocument(msgspec.Struct, frozen=True):
+    """How many findings come from where."""
+
+    base: Annotated[int, describe("From the base.")]
+    own: Annotated[int, describe("From what is above the base.")]
+    unplaced: Annotated[int, describe("About the image as a whole, or where that cannot be told.")]
+
+
+class BaseDocument(msgspec.Struct, frozen=True):
+    """The base that the image is built on, recognised by its layers."""
+
+    names: Annotated[list[str], describe("The names under which the policy lists these layers.")]
+    digest: Annotated[str, describe("What the first of the names stood for.")]
+    layers: Annotated[int, describe("How many of the image's layers, from the lowest on, are the base's.")]
+    findings: FindingsDocument
+
+
 class VerdictDocument(msgspec.Struct, frozen=True):
     """What the gate says of one image for one platform; without results where it could not be judged at all."""
 
@@ -122,6 +145,9 @@ class VerdictDocument(msgspec.Struct, frozen=True):
     evidence: Annotated[
         dict[str, Any], describe("What the verdict rests on: scanners, databases, inventory.")
     ]
+    base: Annotated[
+        BaseDocument | None, describe("Null where no base is recognised, or no rule asks for it.")
+    ] = None
 
 
 class ReportDocument(msgspec.Struct, frozen=True):
@@ -182,6 +208,18 @@ def _verdict(verdict: Verdict, platforms: PlatformsDocument) -> VerdictDocument:
         not_run=[NotRunDocument(rule, verdict.not_run[rule]) for rule in sorted(verdict.not_run)],
         platforms=platforms,
         evidence=dict(verdict.evidence),
+        base=_base(verdict) if verdict.bases else None,
+    )
+
+
+def _base(verdict: Verdict) -> BaseDocument:
+    """Turn the recognised base into its JSON form."""
+    first, counts = verdict.bases[0], verdict.findings_by_base
+    return BaseDocument(
+        names=list(dict.fromkeys(str(base.name) for base in verdict.bases)),
+        digest=str(first.digest),
+        layers=len(first.diff_ids),
+        findings=FindingsDocument(counts[True], counts[False], counts[None]),
     )
 
 
@@ -242,4 +280,6 @@ def _remark(remark: Remark) -> RemarkDocument:
 
 def _location(location: Location) -> LocationDocument:
     """Turn a location into its JSON form."""
-    return LocationDocument(location.layer, location.layer_index, location.path, location.package)
+    return LocationDocument(
+        location.layer, location.layer_index, location.path, location.package, location.base
+    )

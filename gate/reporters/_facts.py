@@ -33,11 +33,14 @@ def outcome_counts(report: Report) -> str:
 
 
 def place(location: Location) -> str:
-    """Return where something is: the path and its layer, or the package."""
+    """Return where something is: the path and its layer, or the package; and whether it comes from the base."""
     layer = "" if location.layer_index is None else f"layer {location.layer_index}"
+    whence = "" if location.base is None else "base" if location.base else "own"
     if location.path:
-        return f"{shown(location.path)} ({layer})" if layer else shown(location.path)
-    return layer or shown((location.package or "").partition("?")[0])
+        facts = ", ".join(fact for fact in (layer, whence) if fact)
+        return f"{shown(location.path)} ({facts})" if facts else shown(location.path)
+    what = layer or shown((location.package or "").partition("?")[0])
+    return ", ".join(fact for fact in (what, whence) if fact)
 
 
 def age(since: object, now: datetime) -> str:
@@ -87,6 +90,21 @@ def facts_of_image(verdict: Verdict) -> tuple[str, str]:
     return " · ".join(
         part for part in what if part
     ), f"{verdict.subject.digest.short}  {rule_counts(verdict)}"
+
+
+def facts_of_base(verdict: Verdict) -> str:
+    """Return what the image is built on, and how many findings come from there; empty where that is not known."""
+    if not verdict.bases:
+        return ""
+    names = list(dict.fromkeys(str(base.name) for base in verdict.bases))
+    base, counts = verdict.bases[0], verdict.findings_by_base
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    parts = [f"{counts[True]:,} from the base", f"{counts[False]:,} from above it"]
+    parts += [f"{counts[None]:,} not placed"] if counts[None] else []
+    found = f" · findings: {', '.join(parts)}" if sum(counts.values()) else ""
+    return (
+        f"built on {shown(names[0])}{more} ({base.digest.short}, {count(len(base.diff_ids), 'layer')}){found}"
+    )
 
 
 def rule_counts(verdict: Verdict) -> str:

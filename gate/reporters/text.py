@@ -20,6 +20,7 @@ from gate.reporters._advice import upgrades
 from gate.reporters._facts import (
     count,
     expired_exceptions,
+    facts_of_base,
     facts_of_image,
     facts_of_run,
     facts_of_scanners,
@@ -110,7 +111,8 @@ class _Sheet:
         """Write one verdict and its sections."""
         subject = verdict.subject
         image, rules = facts_of_image(verdict)
-        self.heading(verdict.status, subject.reference, image, rules)
+        base = [] if self.brief else [fact for fact in (facts_of_base(verdict),) if fact]
+        self.heading(verdict.status, subject.reference, image, rules, *base)
         if self.brief:
             return
         rows = [(result, finding) for result in _by_severity(verdict.results) for finding in result.findings]

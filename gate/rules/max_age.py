@@ -10,6 +10,7 @@ from typing import Annotated
 from gate.errors import Unavailable
 from gate.evidence import Subject
 from gate.oci.filesystem import Filesystem
+from gate.oci.image import Origin
 from gate.oci.manifest import ImageConfig
 from gate.options import Options, describe
 from gate.packages.inventory import Inventory
@@ -29,13 +30,21 @@ class MaxAgeOptions(Options):
     """What `max-age` can be told."""
 
     days: Annotated[int, describe("Oldest accepted age in days.", ge=1, le=3650)] = 90
+    registry_date: Annotated[
+        bool,
+        describe(
+            "Whether the date at which the registry says it got the image counts where nothing in the image has a "
+            "believable one. The image may be older."
+        ),
+    ] = True
 
 
-def check(
+def check(  # noqa: PLR0913 -- the signature names the evidence
     subject: Subject,
     config: ImageConfig,
     filesystem: Filesystem,
     inventory: Inventory,
+    origin: Origin,
     options: MaxAgeOptions,
 ) -> Iterator[Finding | Remark]:
     """Compare the image's age at the time of the check with the accepted one."""
@@ -45,6 +54,11 @@ def check(
     if built is None:
         doubt = _doubt(config.created, stated, now)
         built, evidence = _other_evidence(config, filesystem, inventory, now)
+        if built is None and options.registry_date:
+            built = _believed(
+                origin.modified, now
+            )  # a claim of the registry, and of the pushing: the last resort
+            evidence = f"the date at which {origin.served_by} says it got the image, which may be older"
         if built is None:
             raise Unavailable(
                 f"how old the image is cannot be told: {doubt}, and its history, packages and files have no believable date",
@@ -118,7 +132,9 @@ RULE = Rule(
     title="The image was built not too long ago",
     rationale=(
         "An image does not change, but what is known of it does: month by month more of its packages have known "
-        "vulnerabilities. A team that rebuilds on a schedule gets fixes without having to notice each of them."
+        "vulnerabilities. A team that rebuilds on a schedule gets fixes without having to notice each of them. Reproducible "
+        "builds state no date: then the newest believable one in history, packages and files counts, and last the day on "
+        "which the registry got the image. The report says which it was."
     ),
     remediation="Rebuild the image on a current base, and schedule the build so that it stays current.",
     severity=Severity.MEDIUM,

@@ -8,12 +8,10 @@ from gate.errors import Unavailable, joined
 from gate.evidence import ScanRun, ScanRuns
 from gate.oci.filesystem import Filesystem
 from gate.options import NoOptions
-from gate.packages.formats import FORMATS
+from gate.packages.formats import SYSTEM_TYPES
 from gate.packages.hiding import traces
 from gate.packages.inventory import Inventory
 from gate.rule import Finding, Location, Remark, Rule, Severity
-
-_SYSTEM_TYPES = frozenset(kind.package_type for kind in FORMATS)
 
 
 def check(
@@ -37,7 +35,7 @@ def check(
 def _seen_by_one(runs: ScanRuns) -> Iterator[Remark]:
     """Kinds of language packages that one scanner saw and another did not: often harmless, worth knowing."""
     known = {
-        name: {package.type for package in run.packages} - _SYSTEM_TYPES
+        name: {package.type for package in run.packages} - SYSTEM_TYPES
         for name, run in sorted(runs.runs.items())
         if isinstance(run, ScanRun)
     }

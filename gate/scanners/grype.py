@@ -12,11 +12,12 @@ from pathlib import Path
 
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
+from gate.packages.formats import SYSTEM_TYPES
 from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
 from gate.scanners.grype_database import GrypeDatabase, Release
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version, find
-from gate.scanners.purls import SYSTEM_TYPES, type_of
+from gate.scanners.purls import type_of
 from gate.scanners.renewal import Replaced, renewing, shared, steady
 
 NAME = "grype"

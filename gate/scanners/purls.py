@@ -7,10 +7,7 @@ import re
 from msgspec import Struct
 from packageurl import PackageURL
 
-from gate.packages.formats import FORMATS
-
-SYSTEM_TYPES = frozenset(kind.package_type for kind in FORMATS)
-"""Packages of distributions: an image has one, so its name tells nothing, and scanners spell it differently."""
+from gate.packages.formats import SYSTEM_TYPES
 
 _PYPI = re.compile(r"[-_.]+")
 

@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
+from gate.packages.formats import SYSTEM_TYPES
 from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version, find
-from gate.scanners.purls import SYSTEM_TYPES, type_of
+from gate.scanners.purls import type_of
 from gate.scanners.renewal import Replaced, renewing, shared, steady
 from gate.scanners.trivy_database import TrivyDatabase
 

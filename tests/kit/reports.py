@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from gate.evidence import Subject
+from msgspec.structs import replace
+
+from gate.evidence import Base, Subject
 from gate.oci.descriptor import Digest, Platform
 from gate.oci.reference import Reference
 from gate.rule import Action, Finding, Location, Remark, Severity
@@ -162,6 +164,41 @@ def failing_report() -> Report:
         ),
         left_out={"oci:image:1.0": {"linux/386": "left out by --platform"}},
     )
+
+
+def based_report() -> Report:
+    """An image on a recognised base: findings from there, from above it, and about the whole image."""
+    names = ("docker.io/library/debian:12", "docker.io/library/debian:bookworm")
+    bases = tuple(
+        Base(
+            Reference.parse(name),
+            Digest("sha256", "b" * 64),
+            Digest("sha256", "c" * 64),
+            Platform("linux", "amd64"),
+            (BASE,),
+        )
+        for name in names
+    )
+    found = (
+        failing("max-age", Finding("built 97 days ago; 90 days are accepted"), severity=Severity.MEDIUM),
+        failing(
+            "no-shell",
+            Finding("shell bash", Location(BASE, 0, "/bin/bash", base=True)),
+            Finding("shell sh", Location(TOP, 1, "/opt/sh", base=False)),
+        ),
+        failing(
+            "vulnerabilities",
+            *(
+                replace(one, location=replace(one.location, base=base))
+                for one, base in (
+                    (vulnerability("CVE-2026-0001", "openssl", ("1.0-2",)), True),
+                    (vulnerability("CVE-2026-0002", "curl", ("1.0-2",)), False),
+                    (vulnerability("CVE-2026-0003", "zlib1g", ()), None),
+                )
+            ),
+        ),
+    )  # fmt: skip
+    return report(verdict(*found, bases=bases))
 
 
 def hostile_report() -> Report:

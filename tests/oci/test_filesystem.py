@@ -547,3 +547,23 @@ def test_a_debian_root(debian_root: Path) -> None:
 def test_pax_paths_reach_the_tree() -> None:
     data = extended(records(path=b"deep/" * 60 + b"sh")) + member(b"x", b"sh") + END
     assert paths(tree(data).named(["sh"])) == ["/" + "deep/" * 60 + "sh"]
+
+
+def test_the_lower_layers_alone_are_what_they_were() -> None:
+    whole = tree(
+        {"a": file("1"), "kept": file("base"), "b": symbolic_link("kept")},
+        {"kept": file("above"), ".wh.a": file()},
+        {"c": file()},
+    )
+    lower = whole.lower(1)
+    assert paths(lower.entries()) == ["/a", "/b", "/kept"]
+    assert paths(whole.entries()) == ["/b", "/c", "/kept"]
+    assert lower.diff_ids == whole.diff_ids[:1]
+    assert paths(whole.lower(2).entries()) == ["/b", "/kept"]
+    assert paths(whole.lower(0).entries()) == []
+
+
+def test_the_lower_layers_keep_what_was_read_in_a_second_look() -> None:
+    whole = tree({"data": file("x")}, {"more": file("y")})
+    whole.add_content(0, 0, b"read")
+    assert whole.lower(1).content("/data") == b"read"

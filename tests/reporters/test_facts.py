@@ -40,6 +40,11 @@ def test_age(since: object, expected: str) -> None:
         (Location(BASE, 3, package="pkg:deb/debian/zlib1g@1?arch=amd64"), "layer 3"),
         (Location(package="pkg:deb/debian/zlib1g@1?arch=amd64"), "pkg:deb/debian/zlib1g@1"),
         (Location(), ""),
+        (Location(BASE, 0, "/bin/sh", base=True), "/bin/sh (layer 0, base)"),
+        (Location(BASE, 3, "/bin/sh", base=False), "/bin/sh (layer 3, own)"),
+        (Location(BASE, 3, package="pkg:deb/a@1", base=True), "layer 3, base"),
+        (Location(package="pkg:deb/a@1", base=False), "pkg:deb/a@1, own"),
+        (Location(path="/bin/sh", base=False), "/bin/sh (own)"),
     ],
 )
 def test_place(location: Location, expected: str) -> None:

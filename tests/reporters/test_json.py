@@ -19,14 +19,25 @@ from gate.reporters.json import json_text, render
 from gate.rule import Action, Finding
 from gate.verdict import Report
 from tests.kit.golden import assert_golden
-from tests.kit.reports import failing, failing_report, hostile_report, passing_report, report, result, verdict
+from tests.kit.reports import (
+    based_report,
+    failing,
+    failing_report,
+    hostile_report,
+    passing_report,
+    report,
+    result,
+    verdict,
+)
 
 
 def rendered(found: Report) -> Any:
     return json.loads(render(found, RenderOptions()))
 
 
-@pytest.mark.parametrize(("name", "of"), [("pass", passing_report), ("fail", failing_report)])
+@pytest.mark.parametrize(
+    ("name", "of"), [("pass", passing_report), ("fail", failing_report), ("based", based_report)]
+)
 def test_golden(name: str, of: Callable[[], Report]) -> None:
     assert_golden(f"reporters/golden/{name}.json", render(of(), RenderOptions()))
 

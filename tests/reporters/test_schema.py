@@ -15,10 +15,10 @@ from docs.generate import report_schema_text
 from gate.reporters import RenderOptions
 from gate.reporters.json import render
 from gate.verdict import Report
-from tests.kit.reports import failing_report, hostile_report, passing_report
+from tests.kit.reports import based_report, failing_report, hostile_report, passing_report
 
 SCHEMA = Path(__file__).parent.parent.parent / "gate" / "schemas" / "report.json"
-REPORTS = [passing_report, failing_report, hostile_report, lambda: Report(())]
+REPORTS = [passing_report, failing_report, based_report, hostile_report, lambda: Report(())]
 
 
 @pytest.fixture(scope="module")

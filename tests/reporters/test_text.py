@@ -14,6 +14,7 @@ from gate.verdict import Outcome, Report
 from tests.kit.golden import assert_golden
 from tests.kit.reports import (
     HOSTILE,
+    based_report,
     failing,
     failing_report,
     hostile_report,
@@ -35,6 +36,8 @@ PLAIN = RenderOptions(width=100)
         ("fail", failing_report, PLAIN),
         ("fail-verbose", failing_report, RenderOptions(width=120, verbose=True)),
         ("fail-quiet", failing_report, RenderOptions(quiet=True)),
+        ("based", based_report, PLAIN),
+        ("based-quiet", based_report, RenderOptions(quiet=True)),
         ("hostile", hostile_report, RenderOptions(width=80, verbose=True)),
     ],
 )

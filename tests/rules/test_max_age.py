@@ -9,6 +9,8 @@ from gate.errors import Unavailable
 from gate.evidence import Subject
 from gate.oci.descriptor import Digest, Platform
 from gate.oci.filesystem import Filesystem
+from gate.oci.image import Origin
+from gate.oci.reference import Reference
 from gate.rule import Finding, Remark
 from gate.rules.max_age import CLOCK_SKEW, RULE, MaxAgeOptions, check
 from samples.images.entries import file
@@ -19,6 +21,7 @@ RECENT = "2026-05-01T00:00:00Z"
 OLD = "2025-05-01T00:00:00Z"
 EPOCH = "1970-01-01T00:00:00Z"
 BARE = trees.filesystem({})
+A_FILE = Origin("oci")
 APK = "C:Q1\nP:musl\nV:1.2.5-r0\nA:x86_64\nt:{seconds}\n\n"
 
 
@@ -31,10 +34,21 @@ def subject() -> Subject:
     return Subject("image", "oci", digest, digest, Platform("linux", "amd64"), (), NOW)
 
 
-def run(tree: Filesystem = BARE, days: int = 90, **fields: Any) -> list[Finding | Remark]:
-    return list(
-        check(subject(), trees.config(**fields), tree, trees.inventory(tree), MaxAgeOptions(days=days))
-    )
+def run(
+    tree: Filesystem = BARE,
+    days: int = 90,
+    origin: Origin = A_FILE,
+    registry_date: bool = True,
+    **fields: Any,
+) -> list[Finding | Remark]:
+    options = MaxAgeOptions(days=days, registry_date=registry_date)
+    return list(check(subject(), trees.config(**fields), tree, trees.inventory(tree), origin, options))
+
+
+def pushed(date: str) -> Origin:
+    """An image that its registry says it got then."""
+    name = Reference.parse("registry.example.com/shop/api:1.4")
+    return Origin("docker", name, "registry.example.com", datetime.fromisoformat(date))
 
 
 def steps(*dates: str) -> list[dict[str, str]]:
@@ -160,6 +174,36 @@ def test_other_evidence_is_believed_no_more_than_the_creation_time(odd: str) -> 
 def test_a_believable_creation_time_needs_no_other_evidence() -> None:
     assert run(dated(OLD), created=RECENT, history=steps(OLD)) == []
     assert trees.messages(run(dated(RECENT), created=OLD, history=steps(RECENT)))
+
+
+@pytest.mark.parametrize(("created", "doubt"), NO_TIMES)
+def test_at_last_the_registrys_date_counts_and_is_called_that(created: str, doubt: str) -> None:
+    (remark,) = run(created=created, origin=pushed(RECENT), history=steps(EPOCH))
+    assert isinstance(remark, Remark)
+    assert remark.message.startswith(
+        "the age is judged by the date at which registry.example.com says it got the image, which may be older, because "
+    )
+    assert doubt in remark.message
+    (message,) = trees.messages(run(created=created, origin=pushed(OLD)))
+    assert message.startswith("built 396 days ago, on 2025-05-01, by the date at which registry.example.com ")
+
+
+def test_the_registrys_date_counts_only_where_nothing_else_does() -> None:
+    assert trees.messages(run(created=OLD, origin=pushed(RECENT)))
+    assert run(created=RECENT, origin=pushed(OLD)) == []
+    assert trees.messages(run(dated(OLD), created=EPOCH, origin=pushed(RECENT)))
+    assert trees.messages(run(dated(RECENT), created=EPOCH, origin=pushed(OLD))) == []
+
+
+@pytest.mark.parametrize("odd", ["1970-01-01T00:00:00+00:00", "2199-01-01T00:00:00+00:00"])
+def test_the_registrys_date_is_believed_no_more_than_others(odd: str) -> None:
+    with pytest.raises(Unavailable, match="how old the image is cannot be told"):
+        run(created=EPOCH, origin=pushed(odd))
+
+
+def test_a_policy_can_refuse_the_registrys_date() -> None:
+    with pytest.raises(Unavailable, match="how old the image is cannot be told"):
+        run(created=EPOCH, origin=pushed(RECENT), registry_date=False)
 
 
 def test_an_age_just_ahead_of_this_clock_is_no_negative_one() -> None:
