@@ -12,8 +12,12 @@ from msgspec import Struct
 
 from gate.errors import InvalidInput, MalformedImage, Unavailable
 from gate.oci.descriptor import Digest
+from gate.printable import redacted
 
 DEFAULT_REGISTRY = "docker.io"
+IMPLIED_TAG = "latest"
+"""What every engine takes a name without tag and digest to mean."""
+
 _DEFAULT_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io"})
 
 _HOST = re.compile(
@@ -64,6 +68,12 @@ class Reference(Struct, frozen=True):
     def name(self) -> str:
         """Registry and repository, in full."""
         return f"{self.registry}/{self.repository}"
+
+    def with_implied_tag(self) -> Reference:
+        """Return the name with the tag that engines imply, where neither tag nor digest was written."""
+        if self.tag or self.digest is not None:
+            return self
+        return Reference(self.registry, self.repository, IMPLIED_TAG)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
@@ -129,6 +139,8 @@ def _registry(segment: str, value: str) -> str:
     if match is None or (match["port"] and not 0 < int(match["port"]) < 65_536):
         raise _invalid(value, f"{segment[:200]!r} is not a registry host")
     host = match["host"].lower()
+    if host.startswith("["):
+        host = _ipv6(host, value)
     if match["port"]:
         return f"{host}:{int(match['port'])}"
     if not _is_host(host):
@@ -146,8 +158,49 @@ def _digest(value: str, whole: str) -> Digest:
         raise _invalid(whole, error.message) from None
 
 
+def _ipv6(host: str, value: str) -> str:
+    """Write an IPv6 literal in its one shortest form: `[::1]` and `[0:0:0:0:0:0:0:1]` are one registry."""
+    import ipaddress  # here, because hardly any name has one
+
+    try:
+        return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
+    except ValueError:
+        raise _invalid(value, f"{host[:200]!r} is not an IPv6 address") from None
+
+
 def _invalid(value: str, why: str) -> InvalidInput:
     """Build the one error of this module."""
-    return InvalidInput(
-        f"{value[:300]!r} is not an image name: {why}", hint="write it as registry/repository:tag@digest"
-    )
+    return InvalidInput(f"{redacted(value)[:300]!r} is not an image name: {redacted(why)}", hint=_hint(value))
+
+
+def _hint(value: str) -> str:
+    """Say what to do about what was probably meant."""
+    usual = "write it as registry/repository:tag@digest"
+    foreign = next((character for character in value if not character.isascii()), "")
+    host, slash, rest = value.partition("/")
+    if foreign:
+        return f"{_described(foreign)}; {_in_ascii(host) if slash else ''}{usual}"
+    if "@" in value and not value.rpartition("@")[2].startswith(("sha256:", "sha512:")):
+        return f"{usual}; a user name and a password do not belong in it"
+    repository = rest if slash and _is_host(host) else value
+    if repository.lower() != repository and _SEGMENT.fullmatch(repository.lower().rpartition("/")[2]):
+        return f"{usual}; did you mean {redacted(value).lower()[:200]!r}?"
+    return usual
+
+
+def _described(character: str) -> str:
+    """Name a character that may look like another one."""
+    import unicodedata  # here, because only mistakes need it
+
+    name = unicodedata.name(character, "a character without a name")
+    return f"it holds U+{ord(character):04X} ({name}), which is no letter of a name"
+
+
+def _in_ascii(host: str) -> str:
+    """Say how a host is written in ASCII, where it can be: for a look-alike that shows how different it is."""
+    name, colon, port = host.partition(":")
+    try:
+        written = name[:253].encode("idna").decode()
+    except UnicodeError:
+        return ""
+    return f"the host {(written + colon + port)[:300]!r} is what it stands for; "
