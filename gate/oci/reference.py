@@ -7,6 +7,7 @@ Grammar: github.com/distribution/reference. A name is compared by its parsed hos
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -177,14 +178,18 @@ def _hint(value: str) -> str:
     """Say what to do about what was probably meant."""
     usual = "write it as registry/repository:tag@digest"
     foreign = next((character for character in value if not character.isascii()), "")
-    host, slash, rest = value.partition("/")
+    host, slash, _ = value.partition("/")
     if foreign:
         return f"{_described(foreign)}; {_in_ascii(host) if slash else ''}{usual}"
     if "@" in value and not value.rpartition("@")[2].startswith(("sha256:", "sha512:")):
         return f"{usual}; a user name and a password do not belong in it"
-    repository = rest if slash and _is_host(host) else value
-    if repository.lower() != repository and _SEGMENT.fullmatch(repository.lower().rpartition("/")[2]):
-        return f"{usual}; did you mean {redacted(value).lower()[:200]!r}?"
+    head, slash, last = value.rpartition("/")
+    last, colon, tag = last.partition(":")
+    lowered = f"{head.lower()}{slash}{last.lower()}{colon}{tag}"
+    if lowered != value:
+        with suppress(InvalidInput):
+            Reference.parse(lowered)
+            return f"{usual}; did you mean {redacted(lowered)[:200]!r}?"
     return usual
 
 

@@ -296,8 +296,7 @@ ALPHABETS = st.text(st.sampled_from("oci:imagesave.tar@/-"), max_size=30)
 def test_any_text_is_an_image_name_or_a_path_that_is_there_or_refused(text: str) -> None:
     try:
         location = locate(text)
-    except InvalidInput as error:
-        assert error.hint
+    except InvalidInput:
         return
     assert location.text == text
     if location.source in ("name", "docker", "docker-daemon"):
