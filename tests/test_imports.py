@@ -22,7 +22,7 @@ ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
         "rules reporters",
         "policy, then evaluate",
         "cache registry, then sources, then scanners signatures",
-        "configuration facts lookups, then collect, then pipeline",
+        "configuration facts lookups platforms sourcing, then collect, then pipeline",
         "cli",
         "__init__ __main__",
     )

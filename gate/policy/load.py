@@ -9,23 +9,34 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from gate.errors import InvalidInput
+from gate.oci.descriptor import Platform
 from gate.oci.reference import Pattern
-from gate.options import Mark, Node, decode, encode, suggestion
+from gate.options import Mark, Node, Options, decode, encode, suggestion
 from gate.policy import document
 from gate.policy.catalogue import Catalogue
 from gate.policy.exceptions import PolicyException
 from gate.policy.policy import Policy, Scope, check_scanners, overlay, read_entries, select
-from gate.policy.schema import PROFILES, PolicyFile, ScannerSettings, ScopeEntry
+from gate.policy.schema import (
+    PROFILES,
+    PlatformRequirements,
+    PolicyFile,
+    ScannerSettings,
+    ScopeEntry,
+    SourceRequirements,
+)
 from gate.rule import Rule
 
 FILE_NAMES = (".image-gate.yaml", ".image-gate.yml")
 DEFAULT_PROFILE = "baseline"
 PROFILE_FOLDER = Path(__file__).parent / "profiles"
 PARSED_PROFILES = PROFILE_FOLDER / "parsed.json"
+
+Section = TypeVar("Section", bound=Options)
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -163,7 +174,9 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
             f"{sections.get('rules', root).mark}: the policy selects no rule",
             hint="list at least one under `rules`, or extend a profile: an empty policy would let everything pass",
         )
-    scanning = _scanners(sections, below)
+    scanning = _section("scanners", ScannerSettings, sections, below)
+    platforms = _section("platforms", PlatformRequirements, sections, below)
+    _check_platforms(platforms, sections.get("platforms", root).mark)
     check_scanners(settings, scanning.required, sections.get("scanners", root).mark)
     policy = Policy(
         name=source.name,
@@ -174,6 +187,8 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         database_max_age={
             name: timedelta(days=days) for name, days in encode(scanning.max_database_age_days).items()
         },
+        sources=_section("sources", SourceRequirements, sections, below),
+        platforms=platforms,
         settings=settings,
         not_selected=not_selected,
         scopes=_scopes(sections, rules),
@@ -186,18 +201,33 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
     return policy
 
 
-def _scanners(sections: Mapping[str, Node], below: Mapping[str, Node]) -> ScannerSettings:
-    """Decode the section `scanners`, over what the profile says; ages are replaced scanner by scanner."""
+def _section(
+    key: str, kind: type[Section], sections: Mapping[str, Node], below: Mapping[str, Node]
+) -> Section:
+    """Decode a section over what the profile says of it, key by key, and mappings in it once more."""
     merged: dict[str, Node] = {}
-    for section in (below.get("scanners"), sections.get("scanners")):
+    for section in (below.get(key), sections.get(key)):
         for name, node in section.value.items() if section else ():
             under = merged.get(name)
             both = under is not None and isinstance(under.value, dict) and isinstance(node.value, dict)
             merged[name] = (
                 Node({**under.value, **node.value}, node.mark, node.key) if under and both else node
             )
-    place = sections["scanners"].mark if "scanners" in sections else Mark("", 1, 1)
-    return decode(Node(merged, place), ScannerSettings, "scanners")
+    place = sections[key].mark if key in sections else Mark("", 1, 1)
+    return decode(Node(merged, place), kind, key)
+
+
+def _check_platforms(platforms: PlatformRequirements, where: Mark) -> None:
+    """Refuse a policy that requires a platform and leaves it out."""
+    for name in platforms.required:
+        wanted = name.pattern
+        platform = Platform(wanted.os, wanted.architecture, wanted.variant or "")
+        for other in platforms.leave_out:
+            if other.pattern.matches(platform):
+                raise InvalidInput(
+                    f"{where}: platforms: {name} is required, and {other} is left out",
+                    hint="drop one of them",
+                )
 
 
 def _scopes(sections: Mapping[str, Node], rules: Mapping[str, Rule]) -> tuple[Scope, ...]:

@@ -13,7 +13,7 @@ from gate.evidence import ScanRuns, Subject, Vulnerabilities
 from gate.oci.reference import Pattern, Reference
 from gate.options import Mark, Node, Options, decode, misspelt
 from gate.policy.exceptions import PolicyException
-from gate.policy.schema import CONTROL_KEYS, RuleControl
+from gate.policy.schema import CONTROL_KEYS, PlatformRequirements, RuleControl, SourceRequirements
 from gate.rule import Action, Finding, Rule, Severity
 
 
@@ -50,6 +50,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     in_checkout: bool = False
     scanners_required: tuple[str, ...]
     database_max_age: Mapping[str, timedelta]
+    sources: SourceRequirements = SourceRequirements()
+    platforms: PlatformRequirements = PlatformRequirements()
     settings: tuple[RuleSetting, ...]
     not_selected: Mapping[str, str]
     scopes: tuple[Scope, ...] = ()
