@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gate import __version__
 from gate.collect import Collector, Wanted
@@ -22,12 +22,14 @@ from gate.evidence import Evidence, ScanRuns, Subject, Vulnerabilities
 from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
-from gate.oci.image import Image, Opened
+from gate.oci.image import Image
 from gate.oci.reference import Reference
+from gate.platforms import select
 from gate.policy.policy import Policy
-from gate.sources import Location
-from gate.sources.locate import locate
+from gate.sources import Location, SourceSettings
+from gate.sources.locate import locate_all
 from gate.sources.open import open_source
+from gate.sourcing import check_location, permitted
 from gate.verdict import Report, Undecided, Verdict
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class RunSettings(Struct, frozen=True):
 
     `scanners` may be None for a policy that asks none.
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
-    in seconds. `progress` is told what is being done, in words for people.
+    in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
     """
 
     scanners: ScannerSettings | None = None
@@ -54,9 +56,10 @@ class RunSettings(Struct, frozen=True):
     name: str = ""
     timeout: float = LIMITS.run_seconds
     progress: Callable[[str], object] = _silent
+    sources: SourceSettings = field(default_factory=SourceSettings)
 
 
-def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> Report:
+def check(references: Sequence[str | Location], policy: Policy, settings: RunSettings) -> Report:
     """Judge images under a policy and return the report.
 
     Every reference is parsed before any work: raises `InvalidInput` if one cannot be used. What goes wrong later is in
@@ -69,8 +72,11 @@ def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> R
         raise InvalidInput(
             f"{len(references):,} references; at most {LIMITS.references:,} are judged in one run"
         )
-    for location in [locate(reference) for reference in references]:
-        run.judge(location)
+    locations = locate_all(references)
+    for location in locations:
+        check_location(location, policy)
+    for number, location in enumerate(locations, 1):
+        run.judge(location, f"[{number}/{len(locations)}] " if len(locations) > 1 else "")
     return run.report()
 
 
@@ -87,28 +93,26 @@ class _Run:
         self._clock = time.monotonic()
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
-        self._left_out: dict[str, dict[str, str]] = {}
+        self._left_out: dict[str, Mapping[str, str]] = {}
+        self._partial: list[str] = []
+        self._sources = permitted(settings.sources, policy)
 
-    def judge(self, location: Location) -> None:
-        """Judge every image that one reference names."""
-        self._settings.progress(f"opening {location.text}")
+    def judge(self, location: Location, place: str = "") -> None:
+        """Judge every image that one reference names; `place` says which one of how many it is."""
+        self._settings.progress(f"{place}opening {location.text}")
         try:
             with open_source(location, self._wanted) as opened:
-                self._left_out[location.text] = dict(opened.left_out)
-                for label, error in opened.failed.items():
-                    self._undecided.append(Undecided(location.text, label, error.message, error.hint))
-                for image in opened.images:
-                    self._judge_image(location, image)
-                self._check_any(location, opened)
+                selection = select(location.text, opened, self._policy.platforms, self._settings.platform)
+                self._left_out[location.text] = selection.left_out
+                self._partial += [location.text] if selection.partial else []
+                self._undecided += selection.undecided
+                for image in selection.images:
+                    self._judge_image(location, image, place)
         except Unavailable as error:
             self._undecided.append(Undecided(location.text, "", error.message, error.hint))
 
-    def _judge_image(self, location: Location, image: Image) -> None:
+    def _judge_image(self, location: Location, image: Image, place: str) -> None:
         """Judge one image."""
-        if image.platform.os.lower() == "windows":
-            reason = "no rule can judge Windows images; leave this platform out with --platform"
-            self._undecided.append(Undecided(location.text, str(image.platform), reason))
-            return
         subject = Subject(
             reference=location.text,
             source=location.source,
@@ -119,7 +123,7 @@ class _Run:
             checked_at=self._started,
         )
         policy = self._policy.for_subject(subject.names)
-        self._settings.progress(f"checking {location.text} ({image.platform})")
+        self._settings.progress(f"{place}checking {location.text} ({image.platform})")
         evidence = self._collect(policy, image, subject)
         self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image)))
 
@@ -142,15 +146,6 @@ class _Run:
             wanted, _scanners() if scanned else {}, self._settings.scanners, self._deadline
         ).collect(image, subject)
 
-    def _check_any(self, location: Location, opened: Opened) -> None:
-        """Nothing to judge is not a pass."""
-        if not opened.images and not opened.failed:
-            left_out = (
-                ", ".join(f"{label} ({reason})" for label, reason in opened.left_out.items()) or "nothing"
-            )
-            reason = f"{location.text} has no image to judge; it has {left_out}"
-            self._undecided.append(Undecided(location.text, self._settings.platform, reason))
-
     def report(self) -> Report:
         """Return what was found."""
         policy = self._policy
@@ -159,6 +154,7 @@ class _Run:
             verdicts=tuple(self._verdicts),
             undecided=tuple(self._undecided),
             left_out={reference: found for reference, found in self._left_out.items() if found},
+            partial=tuple(self._partial),
             run={
                 "version": __version__,
                 "started": self._started.isoformat(timespec="seconds"),
