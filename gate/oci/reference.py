@@ -134,21 +134,31 @@ def _is_host(segment: str) -> bool:
     return "." in segment or ":" in segment or segment == "localhost" or segment != segment.lower()
 
 
+def parse_host(text: str) -> str:
+    """Normalise `host[:port]`, of whatever kind of server; raises `InvalidInput`."""
+    host, port = _host(text, text)
+    return f"{host.lower()}{port}"
+
+
 def _registry(segment: str, value: str) -> str:
     """Normalise host and port; port 443 is kept, because registries on other ports are other registries."""
+    host, port = _host(segment, value)
+    if port:
+        return f"{host.lower()}{port}"
+    if not _is_host(host.lower()):
+        return host  # only its case makes `FOO/bar` a registry; `foo/bar` is a repository of Docker Hub
+    return DEFAULT_REGISTRY if host.lower() in _DEFAULT_ALIASES else host.lower()
+
+
+def _host(segment: str, value: str) -> tuple[str, str]:
+    """Split host and port, the port with its colon or empty; `value` is what an error quotes."""
     match = _HOST.fullmatch(segment)
     if match is None or (match["port"] and not 0 < int(match["port"]) < 65_536):
         raise _invalid(value, f"{segment[:200]!r} is not a registry host")
-    host = match["host"].lower()
+    host = match["host"]
     if host.startswith("["):
         host = _ipv6(host, value)
-    if match["port"]:
-        return f"{host}:{int(match['port'])}"
-    if not _is_host(host):
-        return match[
-            "host"
-        ]  # only its case makes `FOO/bar` a registry; `foo/bar` is a repository of Docker Hub
-    return DEFAULT_REGISTRY if host in _DEFAULT_ALIASES else host
+    return host, f":{int(match['port'])}" if match["port"] else ""
 
 
 def _digest(value: str, whole: str) -> Digest:

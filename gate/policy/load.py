@@ -68,7 +68,7 @@ def load(
     shown = os.path.relpath(found, directory) if found else str(path_or_profile)
     path = directory / shown
     data = _read(path, shown)
-    inside = _in_checkout(path, directory, os.environ if environment is None else environment)
+    inside = in_checkout(path, directory, os.environ if environment is None else environment)
     origin = f"{shown} (from the checkout under test)" if inside else shown
     return _policy(Source(path.name, origin, inside, data), document.parse(data, shown), rules)
 
@@ -148,8 +148,8 @@ def _read(path: Path, shown: str) -> bytes:
         ) from None
 
 
-def _in_checkout(path: Path, directory: Path, environment: Mapping[str, str]) -> bool:
-    """Whether a CI job judges a change by a policy that the change itself can edit."""
+def in_checkout(path: Path, directory: Path, environment: Mapping[str, str]) -> bool:
+    """Whether a CI job judges a change by a file that the change itself can edit."""
     root = repository_root(directory)
     in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
     return in_ci and root is not None and path.resolve().is_relative_to(root.resolve())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.errors import InvalidInput
-from gate.oci.reference import Pattern, Reference
+from gate.oci.reference import Pattern, Reference, parse_host
 
 F64, F128 = "f" * 64, "f" * 128
 
@@ -109,6 +109,21 @@ def test_the_parts_of_a_name() -> None:
     assert (reference.tag, str(reference.digest)) == ("1.4", f"sha256:{F64}")
     assert reference.name == "registry.example.com:5000/shop/api"
     assert Reference.parse("alpine") == Reference("docker.io", "library/alpine", "", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("Login", "login"), ("a.test:0443", "a.test:443"), ("index.docker.io", "index.docker.io"), ("[::0]:1", "[::]:1"),
+        ("", ""), ("a b", ""), ("a/b", ""), ("a@b", ""), ("*.a.test", ""), ("a.test:0", ""), ("a.test\n", ""), ("[1]", ""), ("а.test", ""),
+    ],
+)  # fmt: skip
+def test_hosts_of_other_servers(text: str, host: str) -> None:
+    if host:
+        assert parse_host(text) == host
+        return
+    with pytest.raises(InvalidInput):
+        parse_host(text)
 
 
 def test_the_tag_that_engines_imply() -> None:
