@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from docs.cli_reference import cli_reference, readme
-from gate.configuration import ConfigurationFile, DatabaseSources, RegistryEntry, configuration_schema
+from gate.configuration.file import ConfigurationFile, DatabaseSources, RegistryEntry, configuration_schema
 from gate.options import Options, option_table
 from gate.policy.catalogue import Catalogue
 from gate.policy.load import parsed_profiles

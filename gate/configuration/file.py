@@ -1,30 +1,24 @@
-"""The configuration: where bytes come from (mirrors, certificates, proxies, databases). It can change no verdict otherwise.
-
-It is read from the user's configuration folder or from where `--config` says, never from the working directory: whoever
-writes it decides which servers are believed, and that must not be the change under test.
-"""
+"""What a configuration file may hold: its keys as types, how it is read, and the JSON schema that is made from them."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, UnsetType, field
 
+from gate.configuration import Configuration
 from gate.errors import InvalidInput
 from gate.oci.reference import Pattern, Reference, parse_host
 from gate.options import Mark, Node, Options, Text, decode, describe, json_schema
 from gate.policy import document
-from gate.policy.load import in_checkout
 from gate.policy.schema import SCHEMA_URL
 from gate.printable import redacted
 from gate.registry import HostSettings
 
-FILE_NAME = "config.yaml"
 _WORD = re.compile(r"[!-~]{1,500}", re.ASCII)
 
 
@@ -164,52 +158,6 @@ class ConfigurationFile(Options):
     )
 
 
-class Configuration(Struct, frozen=True):
-    """What a configuration file comes to; without one, nothing. `origin` is its path, empty where there is none."""
-
-    origin: str = ""
-    hosts: Mapping[str, HostSettings] = {}
-    proxy: str = ""
-    trivy_source: str | None = None
-    trivy_java_source: str | None = None
-    grype_source: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Configuration({self.origin!r})"  # a proxy's address may hold a password
-
-
-def load(chosen: Path | None, environment: Mapping[str, str] | None = None) -> Configuration:
-    """Load the file that was chosen, else the user's if there is one; raises `InvalidInput` with line and column.
-
-    In a CI job a file in the checkout is only read where it was chosen: with a home folder in the checkout, the change
-    under test could bring one.
-    """
-    path = chosen or user_file()
-    if path is None:
-        return Configuration()
-    variables = os.environ if environment is None else environment
-    if chosen is None and in_checkout(path, Path.cwd(), variables):
-        raise InvalidInput(
-            f"the configuration {path} lies in the checkout under test",
-            hint="name it with --config if it is meant, or set HOME to a folder outside",
-        )
-    try:
-        with path.open("rb") as file:
-            data = file.read(document.DOCUMENT_LIMIT + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidInput(f"the configuration {str(path)!r} cannot be read: {reason}") from None
-    return _read(document.parse(data, str(path)), path)
-
-
-def user_file() -> Path | None:
-    """Return the user's configuration file, None where there is none."""
-    import platformdirs
-
-    path = platformdirs.user_config_path("image-gate") / FILE_NAME
-    return path if path.is_absolute() and os.path.lexists(path) else None
-
-
 def configuration_schema() -> dict[str, Any]:
     """Return the JSON schema of configuration files."""
     (reference, entry), definitions = json_schema(ConfigurationFile, RegistryEntry)
@@ -223,7 +171,18 @@ def configuration_schema() -> dict[str, Any]:
     }
 
 
-def _read(root: Node, path: Path) -> Configuration:
+def read(path: Path) -> Configuration:
+    """Read a file; raises `InvalidInput` with line and column."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(document.DOCUMENT_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(f"the configuration {str(path)!r} cannot be read: {reason}") from None
+    return _configuration(document.parse(data, str(path)), path)
+
+
+def _configuration(root: Node, path: Path) -> Configuration:
     """Turn a document into the configuration."""
     sections = root.mapping("the configuration")
     file = decode(root, ConfigurationFile, "")

@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 from jsonschema import Draft202012Validator
 
 from gate.configuration import Configuration, load, user_file
+from gate.configuration.file import configuration_schema
 from gate.errors import InvalidInput
 from gate.policy.document import parse
 from gate.registry import HostSettings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 HEAD = "schema: 1\n"
 Load = Callable[[str], Configuration]
 
@@ -182,6 +185,22 @@ def test_the_users_file_is_found(home: Path) -> None:
     assert load(None, {}) == Configuration()
 
 
+def test_the_folder_is_the_one_of_the_system(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stated in (None, "", "relative", str(home / "elsewhere"), " "):
+        if stated is None:
+            monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+        else:
+            monkeypatch.setenv("XDG_CONFIG_HOME", stated)
+        path = platformdirs.user_config_path("image-gate") / "config.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        assert user_file() == path
+        monkeypatch.setattr(sys, "platform", "darwin")
+        assert user_file() == path
+        monkeypatch.undo()
+        monkeypatch.setenv("HOME", str(home))
+
+
 def test_a_link_to_nothing_is_not_passed_over(home: Path) -> None:
     path = home / ".config/image-gate/config.yaml"
     path.unlink()
@@ -213,8 +232,8 @@ def test_in_a_ci_job_the_checkout_brings_no_configuration(home: Path) -> None:
 
 
 def test_the_schema_describes_every_key(schema: Draft202012Validator) -> None:
-    entry = schema.schema["$defs"]["RegistryEntry"]
-    for part in (schema.schema, entry, schema.schema["$defs"]["DatabaseSources"]):
+    found = configuration_schema()
+    for part in (found, *found["$defs"].values()):
         assert all(key["description"] for key in part["properties"].values())
     for text in (
         "schema: 2",
