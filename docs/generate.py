@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from docs.cli_reference import cli_reference, readme
-from gate.options import option_table
+from gate.configuration.file import ConfigurationFile, DatabaseSources, RegistryEntry, configuration_schema
+from gate.options import Options, option_table
 from gate.policy.bases import bases_schema
 from gate.policy.catalogue import Catalogue
 from gate.policy.load import parsed_profiles
@@ -29,6 +30,51 @@ stands here about one. Beside its own options every rule takes `action` (`deny`,
 `warn`; the same as `action` unless stated) and `severity`.
 
 """
+
+
+_CONFIGURATION = """\
+# Configuration
+
+Where bytes come from: mirrors, certificates, proxies, databases. It is a file of its own, because it belongs to a machine
+and not to a project, and it can change no verdict otherwise. It is read from `config.yaml` in the user's configuration folder
+(`~/.config/image-gate` on Linux, `~/Library/Application Support/image-gate` on macOS) or from where `--config PATH` or the
+variable `IMAGE_GATE_CONFIG` says, never from the working directory. In a CI job, a file in the checkout is read only where
+it was named. It is as strict as a policy: mistakes are errors with line and column
+([its schema](../gate/schemas/configuration.json)). Files are named from the folder that it lies in.
+
+```yaml
+EXAMPLE```
+
+Credentials do not belong here: they come from `docker login` and its helpers, or from `--username` with `--password-stdin`.
+
+"""
+EXAMPLE = ROOT / "samples" / "config.yaml"
+
+
+def configuration_reference() -> str:
+    """Return docs/configuration.md."""
+    kinds: tuple[tuple[str, type[Options]], ...] = (
+        ("The file", ConfigurationFile),
+        ("registries.HOST", RegistryEntry),
+        ("scanners", DatabaseSources),
+    )
+    head = [_row(["key", "allowed", "default", "meaning"]), _row(["---"] * 4)]
+    sections = [
+        "\n".join(
+            [f"## {title}", "", *head]
+            + [_row([f"`{name}`", allowed, f"`{default}`" if default else "–", text])
+               for name, allowed, default, text in option_table(kind)]
+        )
+        for title, kind in kinds
+    ]  # fmt: skip
+    return (
+        _CONFIGURATION.replace("EXAMPLE", EXAMPLE.read_text(encoding="utf-8")) + "\n\n".join(sections) + "\n"
+    )
+
+
+def configuration_schema_text() -> str:
+    """Return gate/schemas/configuration.json."""
+    return json.dumps(configuration_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def rule_reference() -> str:
@@ -70,9 +116,11 @@ def parsed_profiles_text() -> str:
 GENERATED: Mapping[str, Callable[[], str]] = {
     "README.md": readme,
     "docs/cli.md": cli_reference,
+    "docs/configuration.md": configuration_reference,
     "docs/rules.md": rule_reference,
     "gate/policy/profiles/parsed.json": parsed_profiles_text,
     "gate/schemas/bases.json": bases_schema_text,
+    "gate/schemas/configuration.json": configuration_schema_text,
     "gate/schemas/policy.json": policy_schema_text,
     "gate/schemas/report.json": report_schema_text,
 }

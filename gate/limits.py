@@ -77,6 +77,17 @@ class Limits(Struct, frozen=True):
     lookups: int = 20_000
     """Questions to registries in one run beside its images: one for the tag of each reference, and one for each listed
     base and platform. Images can claim to be for any platform."""
+    list_file: int = 8 * MIB
+    """A file of `--images`: the rendered charts of a whole cluster with their resource definitions stay near 5 MiB."""
+    list_line: int = 1 * MIB
+    """Characters of a line there: dashboards and applied configurations stand on one line of some 100 KiB."""
+    list_values: int = 500_000
+    """Keys and values that such a file comes to, aliases and merged keys counted each time they are used: 4 MiB of
+    manifests have about as many, and take half a minute and 100 MiB to read."""
+    list_depth: int = 128
+    """Nesting there: resource definitions describe structures of structures and reach about 60."""
+    password: int = 64 * KIB
+    """A password on standard input: the longest are keys and tokens of cloud registries, with about 3 KiB."""
     run_seconds: float = 900.0
     """One run, unless `--timeout` says otherwise."""
     scanner_seconds: float = 600.0

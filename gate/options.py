@@ -144,11 +144,15 @@ def json_schema(*kinds: type) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def option_table(kind: type[Options]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield name, allowed values, default (empty where one must be stated) and description of each option, for documents."""
+    """Yield name, allowed values, default (empty where there is none) and description of each option, for documents."""
     for field in msgspec.structs.fields(kind):
         described = _field_type(kind, field.encode_name)
         default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
-        text = "" if default is msgspec.NODEFAULT else msgspec.json.encode(encode(default)).decode()
+        text = (
+            ""
+            if default in (msgspec.NODEFAULT, msgspec.UNSET)
+            else msgspec.json.encode(encode(default)).decode()
+        )
         yield field.encode_name, _allowed(described), text, _description(described)
 
 

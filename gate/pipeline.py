@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gate import __version__
 from gate.cache import open_cache
@@ -24,12 +24,14 @@ from gate.evidence import LOOKED_UP, Evidence, ScanRuns, Subject, Vulnerabilitie
 from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
-from gate.oci.image import Image, Opened, Origin
+from gate.oci.image import Image, Origin
 from gate.oci.reference import Reference
+from gate.platforms import select
 from gate.policy.policy import Policy
 from gate.sources import REGISTRY, Access, Location, SourceSettings
-from gate.sources.locate import locate
+from gate.sources.locate import locate_all
 from gate.sources.open import open_source
+from gate.sourcing import check_location, permitted
 from gate.verdict import Report, Undecided, Verdict
 
 if TYPE_CHECKING:
@@ -51,8 +53,8 @@ class RunSettings(Struct, frozen=True):
 
     `scanners` may be None for a policy that asks none.
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
-    in seconds. `progress` is told what is being done, in words for people. `cache_dir` keeps verified layers and their
-    indexes; without it, and without scanners, nothing is kept.
+    in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
+    `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept.
     """
 
     scanners: ScannerSettings | None = None
@@ -60,10 +62,11 @@ class RunSettings(Struct, frozen=True):
     name: str = ""
     timeout: float = LIMITS.run_seconds
     progress: Callable[[str], object] = _silent
+    sources: SourceSettings = field(default_factory=SourceSettings)
     cache_dir: Path | Callable[[], Path] | None = None
 
 
-def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> Report:
+def check(references: Sequence[str | Location], policy: Policy, settings: RunSettings) -> Report:
     """Judge images under a policy and return the report.
 
     Every reference is parsed before any work: raises `InvalidInput` if one cannot be used. What goes wrong later is in
@@ -75,11 +78,13 @@ def check(references: Sequence[str], policy: Policy, settings: RunSettings) -> R
         raise InvalidInput(
             f"{len(references):,} references; at most {LIMITS.references:,} are judged in one run"
         )
-    locations = [locate(reference) for reference in references]
+    locations = locate_all(references)
+    for location in locations:
+        check_location(location, policy)
     with ExitStack() as stack:
         run = _Run(policy, settings, stack)
-        for location in locations:
-            run.judge(location)
+        for number, location in enumerate(locations, 1):
+            run.judge(location, f"[{number}/{len(locations)}] " if len(locations) > 1 else "")
         return run.report()
 
 
@@ -93,34 +98,32 @@ class _Run:
         self._names = (Reference.parse(settings.name),) if settings.name else ()
         folder = settings.cache_dir or (settings.scanners.work_dir if settings.scanners else None)
         cache = stack.enter_context(open_cache(folder)) if folder else None
-        self._access = stack.enter_context(Access(SourceSettings(), Deadline(settings.timeout), cache))
+        sources = permitted(settings.sources, policy)
+        self._access = stack.enter_context(Access(sources, Deadline(settings.timeout), cache))
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
         self._lookups: Lookups | None = None
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
-        self._left_out: dict[str, dict[str, str]] = {}
+        self._left_out: dict[str, Mapping[str, str]] = {}
+        self._partial: list[str] = []
 
-    def judge(self, location: Location) -> None:
-        """Judge every image that one reference names."""
-        self._settings.progress(f"opening {location.text}")
+    def judge(self, location: Location, place: str = "") -> None:
+        """Judge every image that one reference names; `place` says which one of how many it is."""
+        self._settings.progress(f"{place}opening {location.text}")
         try:
             with open_source(location, self._wanted, self._access) as opened:
-                self._left_out[location.text] = dict(opened.left_out)
-                for label, error in opened.failed.items():
-                    self._undecided.append(Undecided(location.text, label, error.message, error.hint))
-                for image in opened.images:
-                    self._judge_image(location, image, opened.origin or Origin(location.source))
-                self._check_any(location, opened)
+                selection = select(location.text, opened, self._policy.platforms, self._settings.platform)
+                self._left_out[location.text] = selection.left_out
+                self._partial += [location.text] if selection.partial else []
+                self._undecided += selection.undecided
+                for image in selection.images:
+                    self._judge_image(location, image, opened.origin or Origin(location.source), place)
         except Unavailable as error:
             self._undecided.append(Undecided(location.text, "", error.message, error.hint))
 
-    def _judge_image(self, location: Location, image: Image, origin: Origin) -> None:
+    def _judge_image(self, location: Location, image: Image, origin: Origin, place: str) -> None:
         """Judge one image."""
-        if image.platform.os.lower() == "windows":
-            reason = "no rule can judge Windows images; leave this platform out with --platform"
-            self._undecided.append(Undecided(location.text, str(image.platform), reason))
-            return
         subject = Subject(
             reference=location.text,
             source=origin.source,
@@ -131,7 +134,7 @@ class _Run:
             checked_at=self._started,
         )
         policy = self._policy.for_subject(subject.names)
-        self._settings.progress(f"checking {location.text} ({image.platform})")
+        self._settings.progress(f"{place}checking {location.text} ({image.platform})")
         evidence = self._collect(policy, image, subject, origin)
         self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image)))
 
@@ -169,15 +172,6 @@ class _Run:
             return (origin.name,)
         return self._names or ((origin.name,) if origin.name is not None else _names(image))
 
-    def _check_any(self, location: Location, opened: Opened) -> None:
-        """Nothing to judge is not a pass."""
-        if not opened.images and not opened.failed:
-            left_out = (
-                ", ".join(f"{label} ({reason})" for label, reason in opened.left_out.items()) or "nothing"
-            )
-            reason = f"{location.text} has no image to judge; it has {left_out}"
-            self._undecided.append(Undecided(location.text, self._settings.platform, reason))
-
     def report(self) -> Report:
         """Return what was found."""
         policy = self._policy
@@ -186,6 +180,7 @@ class _Run:
             verdicts=tuple(self._verdicts),
             undecided=tuple(self._undecided),
             left_out={reference: found for reference, found in self._left_out.items() if found},
+            partial=tuple(self._partial),
             run={
                 "version": __version__,
                 "started": self._started.isoformat(timespec="seconds"),

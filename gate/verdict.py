@@ -101,12 +101,20 @@ class Verdict(Struct, frozen=True):
 
 
 class Undecided(Struct, frozen=True):
-    """A reference, or a platform of one, that could not be judged at all."""
+    """A reference, or a platform of one, that no rule judged: it could not be, or it is required and is not there.
+
+    The first is unknown, the second a failure; a pass raises `ValueError`.
+    """
 
     reference: str
     platform: str
     reason: str
     hint: str = ""
+    status: Status = Status.UNKNOWN
+
+    def __post_init__(self) -> None:
+        if self.status is Status.PASS:
+            raise ValueError("what was not judged cannot pass")
 
 
 class Report(Struct, frozen=True):
@@ -114,19 +122,19 @@ class Report(Struct, frozen=True):
 
     `run` is the evidence about the run itself: tool versions, databases and their dates, policy digest and origin,
     timings. `left_out` names platforms and entries that were not judged on purpose, with the reason, per reference.
+    `partial` are the references of which platforms that could be run are among them.
     """
 
     verdicts: tuple[Verdict, ...]
     undecided: tuple[Undecided, ...] = ()
     left_out: Mapping[str, Mapping[str, str]] = {}
+    partial: tuple[str, ...] = ()
     run: Mapping[str, object] = {}
 
     @property
     def status(self) -> Status:
         """The worst of all: fail, then unknown, then pass; a run that judged nothing is unknown."""
-        found = {verdict.status for verdict in self.verdicts}
+        found = {verdict.status for verdict in self.verdicts} | {other.status for other in self.undecided}
         if Status.FAIL in found:
             return Status.FAIL
-        if self.undecided or not found or Status.UNKNOWN in found:
-            return Status.UNKNOWN
-        return Status.PASS
+        return Status.PASS if found == {Status.PASS} else Status.UNKNOWN

@@ -25,7 +25,7 @@ ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
         "rules reporters",
         "policy, then evaluate",
         "cache registry, then sources, then scanners signatures",
-        "configuration facts inspection lookups, then collect, then pipeline",
+        "configuration facts inspection lookups platforms sourcing, then collect, then pipeline",
         "cli",
         "__init__ __main__",
     )
@@ -153,7 +153,7 @@ def tiny_check(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
 
 NEEDED = {
     "gate.cache": "",
-    "gate.cli": "check commands exits options output progress",
+    "gate.cli": "check commands exits options output progress sources",
     "gate.packages": "dpkg formats identity inventory os_release",
     "gate.registry": "",
     "gate.reporters": "_document json",

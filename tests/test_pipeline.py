@@ -17,6 +17,7 @@ from gate.errors import InvalidInput
 from gate.pipeline import RunSettings, check
 from gate.policy.policy import Policy
 from gate.rule import Action
+from gate.sources import SourceSettings
 from gate.verdict import Outcome, Report, Status
 from samples.images import builder
 from samples.images.builder import INDEX, Blob, Image, Index, build_image, build_index, encode
@@ -227,6 +228,54 @@ def test_one_platform_alone(platform: str, judged: list[str], left_out: list[str
     assert [name for name in found if name.startswith("linux")] == left_out
     assert list(found.values()).count("an attestation") == 2
     assert report.run["platform"] == platform
+    assert bool(report.partial) == bool(left_out)
+
+
+WITH_PLATFORMS = DENYING + "platforms: {required: [linux/amd64, linux/arm64], leave-out: [windows/*]}\n"
+WINDOWS = other_platform(builder.Platform("windows", "amd64"))
+
+
+@pytest.mark.parametrize(
+    ("image", "platform", "status", "partial"),
+    [
+        (build_index([CLEAN_NOW, ARM64]), "all", Status.PASS, False),
+        (build_index([CLEAN_NOW, ARM64, WINDOWS]), "all", Status.PASS, True),
+        (build_index([CLEAN_NOW, ARM64]), "linux/amd64", Status.UNKNOWN, True),
+        (build_index([CLEAN_NOW]), "all", Status.FAIL, False),
+        (build_index([CLEAN_NOW, WINDOWS]), "all", Status.FAIL, True),
+        (CLEAN_NOW, "all", Status.FAIL, False),
+        (CLEAN_NOW, "linux/arm64", Status.FAIL, True),
+        (WINDOWS, "all", Status.FAIL, True),
+    ],
+)
+def test_the_platforms_that_a_policy_requires(
+    image: Image | Index, platform: str, status: Status, partial: bool, judge: Judge
+) -> None:
+    report = judge(oci_layout({"": image}), policy=WITH_PLATFORMS, platform=platform)
+    assert (report.status, bool(report.partial)) == (status, partial)
+
+
+def test_a_policy_says_where_images_come_from(judge: Judge) -> None:
+    with pytest.raises(InvalidInput, match="takes images from a registry alone"):
+        judge(PASSING, policy=DENYING + "sources: {from: [registry]}\n")
+    with pytest.raises(InvalidInput, match="takes images from files alone"):
+        judge(PASSING, policy=DENYING + "sources: {from: [file]}\n", sources=SourceSettings(prefer="docker"))
+    assert judge(PASSING, policy=DENYING + "sources: {from: [file]}\n").status is Status.PASS
+
+
+def test_one_image_is_judged_once_however_often_it_is_named(judge: Judge, tmp_path: Path) -> None:
+    write_directory(PASSING, tmp_path / "image0")
+    told: list[str] = []
+    image = str(tmp_path / "image0")
+    report = judge(image, f"oci:{image}", f"{image}/", progress=told.append)
+    assert [verdict.subject.reference for verdict in report.verdicts] == [image]
+    assert told[0] == f"opening {image}"
+
+
+def test_progress_counts_images(judge: Judge) -> None:
+    told: list[str] = []
+    judge(PASSING, PASSING, progress=told.append)
+    assert [text.partition(" ")[0] for text in told] == ["[1/2]", "[1/2]", "[2/2]", "[2/2]"]
 
 
 @pytest.mark.parametrize("platform", ["linux/s390x", "windows/amd64"])
@@ -276,7 +325,7 @@ def test_a_windows_image_is_named_and_unknown_unless_left_out(judge: Judge) -> N
     (undecided,) = report.undecided
     assert (undecided.platform, undecided.reason) == (
         "windows/amd64",
-        "no rule can judge Windows images; leave this platform out with --platform",
+        "no rule can judge Windows images",
     )
     assert judge(files, platform="linux/amd64").status is Status.PASS
     assert judge(oci_layout({"": windows})).status is Status.UNKNOWN
@@ -312,7 +361,8 @@ def test_the_worst_of_several_references_counts(judge: Judge) -> None:
     [
         ([], {}),
         (["x"] * 10_001, {}),
-        (["IMAGE", "nowhere"], {}),
+        (["IMAGE", "./nowhere"], {}),
+        (["IMAGE", "Not/A/Name"], {}),
         (["IMAGE", "oci:nowhere:1"], {}),
         (["IMAGE", ""], {}),
         (["IMAGE"], {"platform": "x"}),

@@ -94,6 +94,14 @@ def test_the_status_of_a_report_is_the_worst_of_all(statuses: tuple[Status, ...]
     assert found.status is min(expected, key=WORST.index)
 
 
+def test_a_platform_that_is_required_and_not_there_fails() -> None:
+    missing = Undecided("x", "linux/arm64", "why", status=Status.FAIL)
+    assert report(verdict(result("a")), undecided=(missing,)).status is Status.FAIL
+    assert Report((), (Undecided("y", "", "why"), missing)).status is Status.FAIL
+    with pytest.raises(ValueError, match="what was not judged cannot pass"):
+        Undecided("x", "", "why", status=Status.PASS)
+
+
 def test_nothing_judged_is_unknown() -> None:
     assert Report(()).status is Status.UNKNOWN
     assert Report((), left_out={"x": {"linux/arm64": "left out"}}).status is Status.UNKNOWN

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from msgspec.structs import replace
 
+from gate.cli import sources
 from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
 from gate.cli.options import SECONDS, option
@@ -23,8 +25,8 @@ from gate.oci.image import Image, Opened
 from gate.oci.reference import Reference
 from gate.policy.bases import bases_text, read_bases
 from gate.rules._built_on import named
-from gate.sources import Access, Location, SourceSettings
-from gate.sources.locate import locate
+from gate.sources import Access, Location
+from gate.sources.locate import locate_all
 from gate.sources.open import open_source
 
 
@@ -44,9 +46,15 @@ def COMMAND() -> None:  # noqa: N802 -- a constant: the command
 @click.option(
     "--add", is_flag=True, help="Keep the bases that the file lists already: images may be built on them."
 )
+@sources.source_options
 @option("timeout", type=SECONDS, default=f"{LIMITS.run_seconds / 60:g}m", help="Limit for the whole run.")
 def record(
-    references: tuple[str, ...], name: str | None, output: Path | None, add: bool, timeout: float
+    references: tuple[str, ...],
+    name: str | None,
+    output: Path | None,
+    add: bool,
+    timeout: float,
+    **chosen: Any,
 ) -> Exit:
     """Record what the bases that REF name are now: digests, and the diff IDs of their layers.
 
@@ -58,9 +66,12 @@ def record(
     if add and output is None:
         raise InvalidInput("--add needs the file that it adds to", hint="name it with --output")
     known = _known(output) if add and output is not None else ()
-    locations = [locate(reference) for reference in references]
+    options = sources.SourceOptions.taken_from(chosen)
+    locations = locate_all(references)
     stated = None if name is None else named(Reference.parse(name))
-    found = _recorded(locations, stated, timeout)
+    settings = sources.settings(options, locations, sources.configuration(options))
+    with sources.access(settings, Deadline(timeout)) as access:
+        found = _recorded(locations, stated, access)
     text = bases_text([*known, *found], datetime.now(UTC).date())
     if output is None:
         write_stdout(text)
@@ -82,18 +93,17 @@ def _known(path: Path) -> tuple[Base, ...]:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _recorded(locations: Sequence[Location], stated: Reference | None, timeout: float) -> list[Base]:
+def _recorded(locations: Sequence[Location], stated: Reference | None, access: Access) -> list[Base]:
     """Open every reference and return its images as bases; raises where one platform of one cannot be opened."""
     found: list[Base] = []
-    with Access(SourceSettings(), Deadline(timeout)) as access:
-        for location in locations:
-            with open_source(location, None, access) as opened:
-                for label, error in opened.failed.items():
-                    raise Unavailable(
-                        f"{label} of {location.text} cannot be recorded: {error.message}", hint=error.hint
-                    )
-                for image in opened.images:
-                    found += _bases(location, opened, image, stated)
+    for location in locations:
+        with open_source(location, None, access) as opened:
+            for label, error in opened.failed.items():
+                raise Unavailable(
+                    f"{label} of {location.text} cannot be recorded: {error.message}", hint=error.hint
+                )
+            for image in opened.images:
+                found += _bases(location, opened, image, stated)
     if not found:
         raise Unavailable(f"there is no image at {', '.join(location.text for location in locations)}")
     return found

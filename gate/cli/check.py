@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from gate.cli import output
+from gate.cli import output, sources
 from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
-from gate.cli.options import FOLDER, SECONDS, cache_folder, option
+from gate.cli.options import FOLDER, SECONDS, cache_place, option
 from gate.cli.progress import progress
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
@@ -21,7 +23,9 @@ from gate.verdict import Report, Status
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gate.configuration import Configuration
     from gate.scanners import ScannerSettings
+    from gate.sources import Location
 
 EXITS = {Status.PASS: Exit.PASS, Status.FAIL: Exit.FAIL, Status.UNKNOWN: Exit.NO_VERDICT}
 
@@ -30,6 +34,8 @@ class Request(msgspec.Struct, frozen=True):
     """What was asked for, one field per option."""
 
     references: tuple[str, ...]
+    sources: sources.SourceOptions
+    images: str | None
     policy: str | None
     policy_digest: str | None
     platform: str
@@ -44,12 +50,19 @@ class Request(msgspec.Struct, frozen=True):
     offline: bool
     timeout: float
     cache_dir: Path | None
+    no_cache: bool
     quiet: bool
     verbose: bool
 
 
 @click.command("check", epilog=EXIT_CODES, short_help="Judge images: pass, fail or unknown.")
-@click.argument("references", nargs=-1, required=True, metavar="REF...")
+@click.argument("references", nargs=-1, metavar="[REF...]")
+@option(
+    "images",
+    metavar="FILE|-",
+    help="Judge the images that a file lists as well: references line by line, a compose file, or Kubernetes manifests.",
+)
+@sources.source_options
 @option("policy", metavar="PATH|PROFILE", help="Policy file, or a profile: baseline, strict, audit.")
 @option("policy-digest", metavar="sha256:HEX", help="Refuse any other policy than the one with this digest.")
 @option(
@@ -81,6 +94,11 @@ class Request(msgspec.Struct, frozen=True):
 @option("offline", is_flag=True, help="Do not renew databases from the network.")
 @option("timeout", type=SECONDS, default=f"{LIMITS.run_seconds / 60:g}m", help="Limit for the whole run.")
 @option("cache-dir", type=FOLDER, help="Working files and databases, instead of the user's cache folder.")
+@option(
+    "no-cache",
+    is_flag=True,
+    help="Work in a temporary folder and keep nothing, nor databases unless their folders are named.",
+)
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
 def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
@@ -88,33 +106,39 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
 
     \b
     REF is one of
+      NAME[:TAG][@DIGEST]         an image name, for the container engine or else its registry
+      docker://NAME               the same in its registry alone
+      docker-daemon:NAME|ID       an image of the container engine
       oci:DIR[:TAG|@DIGEST]       an OCI layout
       oci-archive:FILE[:TAG]      an OCI layout in a tar file
       docker-archive:FILE[:NAME]  what `docker save` writes
-      the bare path of any of them
+      ./PATH, or FILE.tar         a layout or archive of any kind
+
+    What can be a name is one: a file of that name never takes its place, and where there is one the reference is refused.
+    Each image is judged once, however often it is named.
 
     Without --policy the nearest .image-gate.yaml up to the repository's root is used, else the profile baseline. Every
     option can be set by a variable, such as IMAGE_GATE_TRIVY_CACHE; the command line wins.
     """  # noqa: D301 -- click wants the backspace
-    request = Request(**chosen)
+    request = Request(sources=sources.SourceOptions.taken_from(chosen), **chosen)
     if request.quiet and request.verbose:
         raise InvalidInput("--quiet and --verbose contradict each other", hint="choose one")
     outputs = [output.Output.parse(text) for text in request.output]
     options = output.render_options(verbose=request.verbose, quiet=request.quiet)
-    judge = _prepared(request)
     output.prepare(outputs)
-    with progress(quiet=request.quiet, verbose=request.verbose) as tell:
-        report = judge(tell)
+    with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
+        judge = _prepared(request, cache)
+        with progress(quiet=request.quiet, verbose=request.verbose) as tell:
+            report = judge(tell)
     output.write_files(report, outputs, verbose=request.verbose)
     output.write_stdout(reporter(request.format).render(report, options))
     return EXITS[report.status]
 
 
-def _scanners(request: Request) -> ScannerSettings:
-    """Return what the options say about scanners."""
+def _scanners(request: Request, configured: Configuration, folder: Path) -> ScannerSettings:
+    """Return what options and configuration say about scanners."""
     from gate.scanners import ScannerSettings
 
-    folder = cache_folder(request.cache_dir)
     return ScannerSettings(
         work_dir=folder,
         trivy_cache=request.trivy_cache or folder / "trivy",
@@ -123,10 +147,13 @@ def _scanners(request: Request) -> ScannerSettings:
         grype=request.grype,
         timeout=request.scanner_timeout,
         offline=request.offline,
+        trivy_source=configured.trivy_source,
+        trivy_java_source=configured.trivy_java_source,
+        grype_source=configured.grype_source,
     )
 
 
-def _prepared(request: Request) -> Callable[[Callable[[str], object]], Report]:
+def _prepared(request: Request, cache: Callable[[], Path]) -> Callable[[Callable[[str], object]], Report]:
     """Load the policy and return what runs the check; what is wrong with the request is found before any work."""
     from gate import pipeline
     from gate.policy.load import verify_digest
@@ -135,17 +162,47 @@ def _prepared(request: Request) -> Callable[[Callable[[str], object]], Report]:
     policy = Policy.load(request.policy)
     if request.policy_digest is not None:
         verify_digest(policy, request.policy_digest)
-    scanners = _scanners(request) if policy.asks_scanners else None
+    configured = sources.configuration(request.sources)
+    locations = _locations(request)
+    settings = pipeline.RunSettings(
+        scanners=_scanners(request, configured, cache()) if policy.asks_scanners else None,
+        platform=request.platform,
+        name=request.name or "",
+        timeout=request.timeout,
+        sources=sources.settings(request.sources, locations, configured),
+        cache_dir=cache,
+    )
 
     def judge(tell: Callable[[str], object]) -> Report:
-        settings = pipeline.RunSettings(
-            scanners,
-            request.platform,
-            request.name or "",
-            request.timeout,
-            tell,
-            lambda: cache_folder(request.cache_dir),
-        )
-        return pipeline.check(request.references, policy, settings)
+        return pipeline.check(locations, policy, msgspec.structs.replace(settings, progress=tell))
 
     return judge
+
+
+def _locations(request: Request) -> tuple[Location, ...]:
+    """Return the images that references and the list name, each once; raises `InvalidInput` where there is none."""
+    from gate.sources.locate import locate_all
+
+    listed: tuple[Location, ...] = ()
+    if request.images is not None:
+        if request.sources.username or request.sources.password_stdin:
+            raise InvalidInput(
+                "--username and --images exclude each other: a list could send the password to any registry",
+                hint="use docker login: its credentials go to the registry that they are for",
+            )
+        listed = _listed(request.images)
+    locations = locate_all([*request.references, *listed])
+    if not locations:
+        raise InvalidInput("no image was named", hint="give at least one reference, or a list with --images")
+    return locations
+
+
+def _listed(path: str) -> tuple[Location, ...]:
+    """Return the images that a list names."""
+    from gate.sources import listing
+
+    if path != "-":
+        return listing.parse(listing.read(path), path, os.environ)
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InvalidInput("--images - reads no terminal", hint="pipe the list in, or name a file")
+    return listing.parse(sys.stdin.buffer.read(LIMITS.list_file + 1), listing.STANDARD_INPUT, os.environ)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gate.cli import sources
 from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
 from gate.cli.options import SECONDS, option
@@ -25,7 +26,6 @@ from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import Inventory
 from gate.printable import redacted
 from gate.reporters.json import json_text
-from gate.sources import Access
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 
@@ -36,19 +36,27 @@ INSPECTED = KINDS - {ScanRuns, Vulnerabilities} - LOOKED_UP
 @click.command("inspect", epilog=EXIT_CODES, short_help="Show the evidence in an image, as JSON.")
 @click.argument("reference", metavar="REF")
 @option("files", is_flag=True, help="Every path of the image, instead of the ones that rules look at first.")
+@sources.source_options
 @option("timeout", type=SECONDS, default=f"{LIMITS.run_seconds / 60:g}m", help="Limit for the whole run.")
-def COMMAND(reference: str, files: bool, timeout: float) -> Exit:  # noqa: N802 -- a constant: the command
+def COMMAND(reference: str, files: bool, timeout: float, **chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
     """Show what the gate sees in every image that REF names, as JSON, without judging it and without scanners.
+
+    REF is as for `check`.
 
     Exits 0 if all evidence could be established, and 3 if some could not; the JSON says which and why.
     """
+    options = sources.SourceOptions.taken_from(chosen)
     location = locate(reference)
-    collector = Collector(Wanted(INSPECTED, True, (), {}), {}, None, Access.to_files(Deadline(timeout)))
+    settings = sources.settings(options, [location], sources.configuration(options))
     now = datetime.now(UTC)
     images: list[dict[str, Any]] = []
     problems: dict[str, str] = {}
     try:
-        with open_source(location, None) as opened:
+        with (
+            sources.access(settings, Deadline(timeout)) as access,
+            open_source(location, None, access) as opened,
+        ):
+            collector = Collector(Wanted(INSPECTED, True, (), {}), {}, None, access)
             problems = {label: str(error) for label, error in opened.failed.items()}
             for image in opened.images:
                 subject = Subject(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gate.errors import InvalidInput
 from gate.limits import GIB, KIB, MIB
 
 if TYPE_CHECKING:
@@ -74,6 +76,21 @@ class Size(click.ParamType[int]):
 
 
 SIZE = Size()
+
+
+@contextmanager
+def cache_place(chosen: Path | None, *, keep: bool) -> Iterator[Callable[[], Path]]:
+    """Give what finds the cache folder, which few runs need; where nothing is to be kept, one that is removed afterwards."""
+    if keep:
+        yield lambda: cache_folder(chosen)
+        return
+    if chosen is not None:
+        raise InvalidInput("--cache-dir and --no-cache contradict each other", hint="choose one")
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="image-gate-", ignore_cleanup_errors=True) as folder:
+        yield lambda: Path(folder)
 
 
 def cache_folder(chosen: Path | None) -> Path:

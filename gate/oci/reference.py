@@ -7,13 +7,18 @@ Grammar: github.com/distribution/reference. A name is compared by its parsed hos
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from msgspec import Struct
 
 from gate.errors import InvalidInput, MalformedImage, Unavailable
 from gate.oci.descriptor import Digest
+from gate.printable import redacted
 
 DEFAULT_REGISTRY = "docker.io"
+IMPLIED_TAG = "latest"
+"""What every engine takes a name without tag and digest to mean."""
+
 _DEFAULT_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io"})
 
 _HOST = re.compile(
@@ -64,6 +69,12 @@ class Reference(Struct, frozen=True):
     def name(self) -> str:
         """Registry and repository, in full."""
         return f"{self.registry}/{self.repository}"
+
+    def with_implied_tag(self) -> Reference:
+        """Return the name with the tag that engines imply, where neither tag nor digest was written."""
+        if self.tag or self.digest is not None:
+            return self
+        return Reference(self.registry, self.repository, IMPLIED_TAG)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
@@ -123,19 +134,31 @@ def _is_host(segment: str) -> bool:
     return "." in segment or ":" in segment or segment == "localhost" or segment != segment.lower()
 
 
+def parse_host(text: str) -> str:
+    """Normalise `host[:port]`, of whatever kind of server; raises `InvalidInput`."""
+    host, port = _host(text, text)
+    return f"{host.lower()}{port}"
+
+
 def _registry(segment: str, value: str) -> str:
     """Normalise host and port; port 443 is kept, because registries on other ports are other registries."""
+    host, port = _host(segment, value)
+    if port:
+        return f"{host.lower()}{port}"
+    if not _is_host(host.lower()):
+        return host  # only its case makes `FOO/bar` a registry; `foo/bar` is a repository of Docker Hub
+    return DEFAULT_REGISTRY if host.lower() in _DEFAULT_ALIASES else host.lower()
+
+
+def _host(segment: str, value: str) -> tuple[str, str]:
+    """Split host and port, the port with its colon or empty; `value` is what an error quotes."""
     match = _HOST.fullmatch(segment)
     if match is None or (match["port"] and not 0 < int(match["port"]) < 65_536):
         raise _invalid(value, f"{segment[:200]!r} is not a registry host")
-    host = match["host"].lower()
-    if match["port"]:
-        return f"{host}:{int(match['port'])}"
-    if not _is_host(host):
-        return match[
-            "host"
-        ]  # only its case makes `FOO/bar` a registry; `foo/bar` is a repository of Docker Hub
-    return DEFAULT_REGISTRY if host in _DEFAULT_ALIASES else host
+    host = match["host"]
+    if host.startswith("["):
+        host = _ipv6(host, value)
+    return host, f":{int(match['port'])}" if match["port"] else ""
 
 
 def _digest(value: str, whole: str) -> Digest:
@@ -146,8 +169,53 @@ def _digest(value: str, whole: str) -> Digest:
         raise _invalid(whole, error.message) from None
 
 
+def _ipv6(host: str, value: str) -> str:
+    """Write an IPv6 literal in its one shortest form: `[::1]` and `[0:0:0:0:0:0:0:1]` are one registry."""
+    import ipaddress  # here, because hardly any name has one
+
+    try:
+        return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
+    except ValueError:
+        raise _invalid(value, f"{host[:200]!r} is not an IPv6 address") from None
+
+
 def _invalid(value: str, why: str) -> InvalidInput:
     """Build the one error of this module."""
-    return InvalidInput(
-        f"{value[:300]!r} is not an image name: {why}", hint="write it as registry/repository:tag@digest"
-    )
+    return InvalidInput(f"{redacted(value)[:300]!r} is not an image name: {redacted(why)}", hint=_hint(value))
+
+
+def _hint(value: str) -> str:
+    """Say what to do about what was probably meant."""
+    usual = "write it as registry/repository:tag@digest"
+    foreign = next((character for character in value if not character.isascii()), "")
+    host, slash, _ = value.partition("/")
+    if foreign:
+        return f"{_described(foreign)}; {_in_ascii(host) if slash else ''}{usual}"
+    if "@" in value and not value.rpartition("@")[2].startswith(("sha256:", "sha512:")):
+        return f"{usual}; a user name and a password do not belong in it"
+    head, slash, last = value.rpartition("/")
+    last, colon, tag = last.partition(":")
+    lowered = f"{head.lower()}{slash}{last.lower()}{colon}{tag}"
+    if lowered != value:
+        with suppress(InvalidInput):
+            Reference.parse(lowered)
+            return f"{usual}; did you mean {redacted(lowered)[:200]!r}?"
+    return usual
+
+
+def _described(character: str) -> str:
+    """Name a character that may look like another one."""
+    import unicodedata  # here, because only mistakes need it
+
+    name = unicodedata.name(character, "a character without a name")
+    return f"it holds U+{ord(character):04X} ({name}), which is no letter of a name"
+
+
+def _in_ascii(host: str) -> str:
+    """Say how a host is written in ASCII, where it can be: for a look-alike that shows how different it is."""
+    name, colon, port = host.partition(":")
+    try:
+        written = name[:253].encode("idna").decode()
+    except UnicodeError:
+        return ""
+    return f"the host {(written + colon + port)[:300]!r} is what it stands for; "

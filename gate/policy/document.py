@@ -67,9 +67,7 @@ def parse(data: bytes, file: str) -> Node:
         # The parser lets these slip, for escapes beyond Unicode and for versions that are not YAML's.
         raise InvalidInput(f"{Mark(file, 1, 1)}: this is not valid YAML: {error}"[:300]) from None
     if root is None or root.value is None:
-        raise InvalidInput(
-            f"{Mark(file, 1, 1)}: the document is empty", hint="a policy starts with `schema: 1`"
-        )
+        raise InvalidInput(f"{Mark(file, 1, 1)}: the document is empty", hint="it starts with `schema: 1`")
     return root
 
 
@@ -100,7 +98,7 @@ def _forbidden(text: str, position: int, file: str) -> InvalidInput:
     lines = text[:position].split("\n")
     place = Mark(file, len(lines), len(lines[-1]) + 1)
     return InvalidInput(
-        f"{place}: the character U+{ord(text[position]):04X} cannot stand in a policy",
+        f"{place}: the character U+{ord(text[position]):04X} cannot stand here",
         hint="remove or escape it",
     )
 

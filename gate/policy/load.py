@@ -9,18 +9,26 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
+from gate.oci.descriptor import Platform
 from gate.oci.reference import Pattern
-from gate.options import Mark, Node, decode, encode, suggestion
+from gate.options import Mark, Node, Options, decode, encode, suggestion
 from gate.policy import document
 from gate.policy.catalogue import Catalogue
 from gate.policy.policy import Policy, Scope, check_scanners, overlay, read_entries, select
-from gate.policy.schema import PROFILES, PolicyFile, ScannerSettings, ScopeEntry
+from gate.policy.schema import (
+    PROFILES,
+    PlatformRequirements,
+    PolicyFile,
+    ScannerSettings,
+    ScopeEntry,
+    SourceRequirements,
+)
 from gate.rule import Rule
 
 if TYPE_CHECKING:
@@ -32,6 +40,8 @@ PROFILE_FOLDER = os.path.join(
     os.path.dirname(__file__), "profiles"
 )  # not pathlib, which takes 3 ms to import
 PARSED_PROFILES = os.path.join(PROFILE_FOLDER, "parsed.json")
+
+Section = TypeVar("Section", bound=Options)
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -65,7 +75,7 @@ def load(
     path = os.path.join(directory, shown)
     data = _read(path, shown)
     environment = os.environ if environment is None else environment
-    inside = _in_checkout(path, directory, environment)
+    inside = in_checkout(path, directory, environment)
     origin = f"{shown} (from the checkout under test)" if inside else shown
     folder = os.path.dirname(path)
     source = Source(os.path.basename(path), origin, inside, data, folder)
@@ -73,7 +83,7 @@ def load(
     editable = [
         file
         for file in policy.recorded_bases
-        if _in_checkout(os.path.join(folder, file), directory, environment)
+        if in_checkout(os.path.join(folder, file), directory, environment)
     ]
     if inside or not editable:
         return policy
@@ -176,8 +186,10 @@ def _read(path: str, shown: str) -> bytes:
         ) from None
 
 
-def _in_checkout(path: str, directory: str, environment: Mapping[str, str]) -> bool:
-    """Whether a CI job judges a change by a policy that the change itself can edit."""
+def in_checkout(
+    path: str | PathLike[str], directory: str | PathLike[str], environment: Mapping[str, str]
+) -> bool:
+    """Whether a CI job judges a change by a file that the change itself can edit."""
     root = repository_root(directory)
     in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
     if not in_ci or root is None:
@@ -205,7 +217,9 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
             f"{sections.get('rules', root).mark}: the policy selects no rule",
             hint="list at least one under `rules`, or extend a profile: an empty policy would let everything pass",
         )
-    scanning = _scanners(sections, below)
+    scanning = _section("scanners", ScannerSettings, sections, below)
+    platforms = _section("platforms", PlatformRequirements, sections, below)
+    _check_platforms(platforms, sections.get("platforms", root).mark)
     check_scanners(settings, scanning.required, sections.get("scanners", root).mark)
     policy = Policy(
         name=source.name,
@@ -216,6 +230,8 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         database_max_age={
             name: timedelta(days=days) for name, days in encode(scanning.max_database_age_days).items()
         },
+        sources=_section("sources", SourceRequirements, sections, below),
+        platforms=platforms,
         settings=settings,
         not_selected=not_selected,
         scopes=_scopes(sections, rules),
@@ -256,18 +272,33 @@ def _bases_bytes(path: str, shown: str) -> bytes:
         ) from None
 
 
-def _scanners(sections: Mapping[str, Node], below: Mapping[str, Node]) -> ScannerSettings:
-    """Decode the section `scanners`, over what the profile says; ages are replaced scanner by scanner."""
+def _section(
+    key: str, kind: type[Section], sections: Mapping[str, Node], below: Mapping[str, Node]
+) -> Section:
+    """Decode a section over what the profile says of it, key by key, and mappings in it once more."""
     merged: dict[str, Node] = {}
-    for section in (below.get("scanners"), sections.get("scanners")):
+    for section in (below.get(key), sections.get(key)):
         for name, node in section.value.items() if section else ():
             under = merged.get(name)
             both = under is not None and isinstance(under.value, dict) and isinstance(node.value, dict)
             merged[name] = (
                 Node({**under.value, **node.value}, node.mark, node.key) if under and both else node
             )
-    place = sections["scanners"].mark if "scanners" in sections else Mark("", 1, 1)
-    return decode(Node(merged, place), ScannerSettings, "scanners")
+    place = sections[key].mark if key in sections else Mark("", 1, 1)
+    return decode(Node(merged, place), kind, key)
+
+
+def _check_platforms(platforms: PlatformRequirements, where: Mark) -> None:
+    """Refuse a policy that requires a platform and leaves it out."""
+    for name in platforms.required:
+        wanted = name.pattern
+        platform = Platform(wanted.os, wanted.architecture, wanted.variant or "")
+        for other in platforms.leave_out:
+            if other.pattern.matches(platform):
+                raise InvalidInput(
+                    f"{where}: platforms: {name} is required, and {other} is left out",
+                    hint="drop one of them",
+                )
 
 
 def _scopes(sections: Mapping[str, Node], rules: Mapping[str, Rule]) -> tuple[Scope, ...]:

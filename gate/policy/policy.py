@@ -12,7 +12,7 @@ from gate.errors import InvalidInput
 from gate.evidence import Base, ScanRuns, Subject, Vulnerabilities
 from gate.oci.reference import Pattern, Reference
 from gate.options import Mark, Node, Options, decode, misspelt
-from gate.policy.schema import CONTROL_KEYS, RuleControl
+from gate.policy.schema import CONTROL_KEYS, PlatformRequirements, RuleControl, SourceRequirements
 from gate.rule import Action, Finding, Rule, Severity
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     in_checkout: bool = False
     scanners_required: tuple[str, ...]
     database_max_age: Mapping[str, timedelta]
+    sources: SourceRequirements = SourceRequirements()
+    platforms: PlatformRequirements = PlatformRequirements()
     settings: tuple[RuleSetting, ...]
     not_selected: Mapping[str, str]
     scopes: tuple[Scope, ...] = ()

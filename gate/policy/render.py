@@ -21,6 +21,8 @@ def render_policy(policy: Policy) -> str:
             "required": list(policy.scanners_required),
             "max-database-age-days": {name: age.days for name, age in policy.database_max_age.items()},
         },
+        "sources": encode(policy.sources),
+        "platforms": encode(policy.platforms),
         "rules": {setting.rule.id: _setting(setting) for setting in policy.settings},
     }
     if policy.scopes:
@@ -92,6 +94,12 @@ extends: PROFILE
 
 # Scanners that must have run. Without one of them the rules that judge their findings are unknown, which is no pass.
 # scanners: {required: [trivy, grype]}
+
+# Where images may come from, and whether a plain name that the engine does not have is looked for in its registry.
+# sources: {from: [registry], fallback: false}
+
+# Platforms that every image must have, and those that are not judged. All others are judged.
+# platforms: {required: [linux/amd64], leave-out: ['windows/*']}
 
 # Per rule: `action` (deny, warn, off), `on-unknown` (deny, warn), and the rule's own options.
 rules:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from gate.errors import InvalidInput
+from gate.oci.platform_pattern import PlatformPattern
 from gate.options import Options, Text, describe, json_schema
 from gate.rule import Rule
 
@@ -36,6 +38,71 @@ class ScannerSettings(Options):
         DatabaseAges,
         describe("An older database counts as no database: what it does not list may be known by now."),
     ] = DatabaseAges()
+
+
+class PlatformText(str):
+    """The text of a pattern over platforms that is known to parse."""
+
+    __slots__ = ()
+    SYNTAX = "OS/ARCHITECTURE[/VARIANT], with * for any word: windows/*, linux/arm/v7"
+
+    @classmethod
+    def parse(cls, value: str) -> PlatformText:
+        """Parse a pattern; raises `InvalidInput`."""
+        PlatformPattern.parse(value)
+        return cls(value)
+
+    @property
+    def pattern(self) -> PlatformPattern:
+        """The pattern."""
+        return PlatformPattern.parse(self)
+
+
+class PlatformName(PlatformText):
+    """The text of one platform."""
+
+    __slots__ = ()
+    SYNTAX = "OS/ARCHITECTURE[/VARIANT], such as linux/arm64"
+
+    @classmethod
+    def parse(cls, value: str) -> PlatformName:
+        """Parse a platform; raises `InvalidInput` for a pattern, of which it could not be said what is missing."""
+        if PlatformPattern.parse(value).wild:
+            raise InvalidInput(f"{value[:100]!r} stands for several platforms", hint="name each of them")
+        return cls(value)
+
+
+class PlatformRequirements(Options):
+    """Which platforms of an image must be there, and which are not judged."""
+
+    required: Annotated[
+        tuple[PlatformName, ...],
+        describe(
+            "Platforms that every image must have: one that lacks them fails, one of which they were not judged is unknown."
+        ),
+    ] = ()
+    leave_out: Annotated[
+        tuple[PlatformText, ...],
+        describe("Platforms that are not judged; the report names them and says that it is partial."),
+    ] = ()
+
+
+class SourceRequirements(Options):
+    """Where images may be taken from."""
+
+    from_: Annotated[
+        tuple[Literal["registry", "daemon", "file"], ...],
+        describe(
+            "Where images may come from: a registry, the container engine (daemon), or layouts and archives (file).",
+            min_length=1,
+        ),
+    ] = field(default=("registry", "daemon", "file"), name="from")
+    fallback: Annotated[
+        bool,
+        describe(
+            "Whether a plain name that the container engine does not have may be looked for in its registry."
+        ),
+    ] = True
 
 
 class RuleControl(Options):
@@ -104,6 +171,12 @@ class PolicyFile(Options):
     scanners: Annotated[dict[str, Any], describe("Which scanners must have run, and on how fresh data.")] = (
         field(default_factory=dict)
     )
+    sources: Annotated[dict[str, Any], describe("Where images may be taken from.")] = field(
+        default_factory=dict
+    )
+    platforms: Annotated[
+        dict[str, Any], describe("Which platforms of an image must be there, and which are not judged.")
+    ] = field(default_factory=dict)
     rules: Annotated[
         dict[str, Any], describe("The rules that run: exactly these, after those of `extends`.")
     ] = field(default_factory=dict)
@@ -117,10 +190,11 @@ class PolicyFile(Options):
 def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:
     """Return the JSON schema of policy files, with every option of `rules`; editors complete and check with it."""
     names = sorted(rules)
-    kinds = (PolicyFile, ScannerSettings, ScopeEntry, ExceptionEntry, RuleControl)
+    parts = (ScannerSettings, SourceRequirements, PlatformRequirements)
+    kinds = (PolicyFile, ScopeEntry, ExceptionEntry, RuleControl, *parts)
     references, definitions = json_schema(*kinds, *(rules[name].options for name in names))
     schemas = [definitions[reference["$ref"].rpartition("/")[2]] for reference in references]
-    (file, scanners, scope, exception, control), options = schemas[: len(kinds)], schemas[len(kinds) :]
+    (file, scope, exception, control, *sections), options = schemas[: len(kinds)], schemas[len(kinds) :]
     entries = {
         name: {
             "description": rules[name].title,
@@ -138,11 +212,12 @@ def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:
     chosen = {"$ref": "#/$defs/rules"}
     scope["properties"]["rules"] |= chosen
     exception["properties"]["rule"]["enum"] = names
-    sections = file["properties"]
-    sections["scanners"] = {**scanners, "description": sections["scanners"]["description"]}
-    sections["rules"] |= chosen
-    sections["scopes"]["items"] = scope
-    sections["exceptions"]["items"] = exception
+    keys = file["properties"]
+    for name, section in zip(("scanners", "sources", "platforms"), sections, strict=True):
+        keys[name] = {**section, "description": keys[name]["description"]}
+    keys["rules"] |= chosen
+    keys["scopes"]["items"] = scope
+    keys["exceptions"]["items"] = exception
     return {
         "$schema": SCHEMA_URL,
         **file,

@@ -100,6 +100,7 @@ class PlatformsDocument(msgspec.Struct, frozen=True):
 
     checked: list[str]
     left_out: list[LeftOutDocument]
+    partial: Annotated[bool, describe("Whether platforms that could be run are among those left out.")]
 
 
 class SubjectDocument(msgspec.Struct, frozen=True):
@@ -170,6 +171,7 @@ def report_document(report: Report) -> ReportDocument:
         return PlatformsDocument(
             sorted(checked.get(reference, ())),
             [LeftOutDocument(name, redacted(left_out[name])) for name in sorted(left_out)],
+            reference in report.partial,
         )
 
     verdicts = [_verdict(verdict, platforms(verdict.subject.reference)) for verdict in report.verdicts]
@@ -224,12 +226,12 @@ def _base(verdict: Verdict) -> BaseDocument:
 
 
 def _undecided(undecided: Undecided, platforms: PlatformsDocument) -> VerdictDocument:
-    """Turn what could not be judged into a verdict that is unknown and has no results."""
+    """Turn what was not judged into a verdict without results."""
     return VerdictDocument(
         subject=SubjectDocument(
             redacted(undecided.reference), None, None, None, undecided.platform or None, []
         ),
-        status=Status.UNKNOWN,
+        status=undecided.status,
         reason=redacted(undecided.reason),
         hint=redacted(undecided.hint),
         results=[],

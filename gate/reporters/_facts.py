@@ -12,6 +12,8 @@ from gate.rule import Location, Severity
 from gate.verdict import Outcome, Report, Status, Verdict
 
 _FIRST_YEAR = 2013
+PARTIAL = "partial: platforms were left out"
+"""Said first, because a verdict on some platforms must not be taken for one on all."""
 
 
 def count(number: int, noun: str) -> str:
@@ -28,7 +30,7 @@ def severity_counts(severities: Iterable[Severity] | Mapping[Severity, int]) -> 
 def outcome_counts(report: Report) -> str:
     """Return `3 pass · 1 fail · 1 unknown` over all that was to be judged."""
     counts = Counter(verdict.status for verdict in report.verdicts)
-    counts[Status.UNKNOWN] += len(report.undecided)
+    counts.update(undecided.status for undecided in report.undecided)
     return " · ".join(f"{counts[status]} {status}" for status in Status if counts[status])
 
 
@@ -59,8 +61,9 @@ def age(since: object, now: datetime) -> str:
     return f"{hours} h" if hours < 48 else f"{hours // 24:,} days"
 
 
-def facts_of_run(run: Mapping[str, object], *, verbose: bool) -> str:
-    """Return our version and the policy, on one line."""
+def facts_of_run(report: Report, *, verbose: bool) -> str:
+    """Return our version, whether the report is partial, and the policy, on one line."""
+    run = report.run
     policy = _mapping(run, "policy")
     digest = _word(policy, "digest")
     parts = [_word(policy, "origin"), digest if verbose else digest[: len("sha256:") + 12]]
@@ -70,15 +73,19 @@ def facts_of_run(run: Mapping[str, object], *, verbose: bool) -> str:
     parts += [f"requires {' and '.join(scanners)}"] if scanners else []
     facts = [
         f"{_word(run, 'version') or __version__}",
+        *([PARTIAL] if report.partial else []),
         f"policy {', '.join(part for part in parts if part)}",
     ]
     if verbose:
         facts += [f"started {_word(run, 'started')}", f"{_word(run, 'seconds')} s"]
-    return " · ".join(facts if policy else facts[:1])
+    return " · ".join(facts if policy else facts[: 1 + bool(report.partial)])
 
 
-def facts_of_image(verdict: Verdict) -> tuple[str, str]:
-    """Return two lines: what the image is, and which image it is with how many rules said what."""
+def facts_of_image(verdict: Verdict, *, partial: bool = False) -> tuple[str, str]:
+    """Return two lines: what the image is, and which image it is with how many rules said what.
+
+    `partial` says in the first that other platforms of it were not judged.
+    """
     evidence, now = verdict.evidence, verdict.subject.checked_at
     built, bytes_ = age(evidence.get("created"), now), evidence.get("size")
     what = [
@@ -86,6 +93,7 @@ def facts_of_image(verdict: Verdict) -> tuple[str, str]:
         _word(evidence, "distribution"),
         byte_size(bytes_) if isinstance(bytes_, int) else "",
         f"built {built} ago" if built else "",
+        PARTIAL if partial else "",
     ]
     return " · ".join(
         part for part in what if part

@@ -83,12 +83,12 @@ class _Sheet:
     def report(self, report: Report) -> None:
         """Write everything."""
         if not self.brief:
-            self.line(facts_of_run(report.run, verbose=self.verbose), "dim", lead="image-gate ")
+            self.line(facts_of_run(report, verbose=self.verbose), "dim", lead="image-gate ")
             self.left_out(report.left_out)
             for exception in expired_exceptions(report.run):
                 self.line(f"no longer excepted: {exception}", "yellow", lead="! ")
         for verdict in report.verdicts:
-            self.verdict(verdict)
+            self.verdict(verdict, partial=verdict.subject.reference in report.partial)
         for undecided in report.undecided:
             self.undecided(undecided)
         if self.brief:
@@ -107,10 +107,10 @@ class _Sheet:
                 what = f"not judged: {shown(name)} of {shown(reference)}: {shown(reason, self.limit)}"
                 self.line(what, "yellow", lead="! ")
 
-    def verdict(self, verdict: Verdict) -> None:
-        """Write one verdict and its sections."""
+    def verdict(self, verdict: Verdict, *, partial: bool) -> None:
+        """Write one verdict and its sections; where a line is all there is, it says that the report is `partial`."""
         subject = verdict.subject
-        image, rules = facts_of_image(verdict)
+        image, rules = facts_of_image(verdict, partial=partial and self.brief)
         base = [] if self.brief else [fact for fact in (facts_of_base(verdict),) if fact]
         self.heading(verdict.status, subject.reference, image, rules, *base)
         if self.brief:
@@ -144,11 +144,15 @@ class _Sheet:
             self.line(fact, lead=f"{'':{len(mark)}}  ")
 
     def undecided(self, undecided: Undecided) -> None:
-        """Write one reference that could not be judged, and why."""
+        """Write one reference that was not judged, and why."""
         reason = shown(undecided.reason, self.limit)
         hint = f"→ {shown(undecided.hint, self.limit)}" if undecided.hint else ""
         self.heading(
-            Status.UNKNOWN, undecided.reference, shown(undecided.platform), reason, *([hint] if hint else [])
+            undecided.status,
+            undecided.reference,
+            shown(undecided.platform),
+            reason,
+            *([hint] if hint else []),
         )
 
     def findings(self, title: str, mark: str, style: str, rows: Sequence[Row]) -> None:

@@ -34,7 +34,8 @@ class Location(Struct, frozen=True):
     `source` is `oci`, `oci-archive`, `docker-archive`, `archive` for a file whose content decides, `docker` for a
     registry, `docker-daemon` for the container engine, or `name` for a plain name, which is looked for in the engine and
     then in its registry. `path` is of a file, or what the engine is asked for: a name or an id. `choice` is the tag, name
-    or digest that chooses among the images of a file. `name` is the image name where the reference is one.
+    or digest that chooses among the images of a file. `name` is the image name where the reference is one, with the tag
+    `latest` where neither tag nor digest was written, which `implied` then says.
     """
 
     text: str
@@ -42,6 +43,14 @@ class Location(Struct, frozen=True):
     path: str
     choice: str = ""
     name: Reference | None = None
+    implied: bool = False
+
+    @property
+    def written(self) -> Reference | None:
+        """The image name as it was written: rules about tags judge what is there, not what engines imply."""
+        if self.name is None or not self.implied:
+            return self.name
+        return Reference(self.name.registry, self.name.repository)
 
 
 class SourceSettings(Struct, frozen=True):

@@ -15,7 +15,8 @@ from gate.oci.manifest import ATTESTATION_TYPE, ImageConfig, Index, Manifest, ar
 from gate.oci.stream import read_verified
 
 _IN_TOTO = "application/vnd.in-toto+json"
-_OTHER_PLATFORM = "not the platform that was asked for"
+OTHER_PLATFORM = "not the platform that was asked for"
+"""Why an image is left out that could be run on another platform."""
 
 
 class Blobs(Protocol):
@@ -80,7 +81,7 @@ def single(image: Image, wanted: Platform | None) -> Opened:
     """Return the only image of a reference, which is left out where another platform was asked for."""
     if wanted is None or _is(image.platform, wanted):
         return Opened(image.digest, (image,))
-    return Opened(image.digest, (), {str(image.platform) or "no platform": _OTHER_PLATFORM})
+    return Opened(image.digest, (), {str(image.platform) or "no platform": OTHER_PLATFORM})
 
 
 class _Walk:
@@ -118,26 +119,29 @@ class _Walk:
         label = self._label(entry)
         stated = entry.platform
         if self._wanted is not None and stated is not None and stated.known and not _is(stated, self._wanted):
-            self.left_out[label] = _OTHER_PLATFORM
+            self.left_out[label] = OTHER_PLATFORM
             return
         try:
             reason = _not_an_image(self._documents, entry)
             if reason:
                 self.left_out[label] = reason
             else:
-                opened = single(open_image(self._documents, entry, self._names), self._wanted)
-                self.images += opened.images
-                self.left_out |= opened.left_out
+                image = open_image(self._documents, entry, self._names)
+                if self._wanted is None or _is(image.platform, self._wanted):
+                    self.images.append(image)
+                else:
+                    self.left_out[self._label(entry, image.platform)] = OTHER_PLATFORM
         except Unavailable as error:
             self.failed[label] = error
 
-    def _label(self, entry: Descriptor) -> str:
-        """Name an entry for people, each by another name: several entries can state one platform."""
-        if entry.platform is None or not entry.platform.known:
+    def _label(self, entry: Descriptor, found: Platform | None = None) -> str:
+        """Name an entry for people, each by another name: several entries can state one platform, or be `found` to have it."""
+        platform = found or entry.platform
+        taken = self.left_out.keys() | self.failed.keys()
+        if platform is None or not platform.known:
             return str(entry.digest)
-        label = str(entry.platform)
-        taken = label in self.left_out or label in self.failed
-        return f"{label} ({entry.digest.short})" if taken else label
+        names = (str(platform), f"{platform} ({entry.digest.short})", f"{platform} ({entry.digest})")
+        return next((name for name in names if name not in taken), names[-1])
 
 
 def open_image(documents: Documents, descriptor: Descriptor, names: tuple[str, ...] = ()) -> Image:

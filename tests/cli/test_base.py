@@ -49,7 +49,7 @@ def recorded(text: str) -> list[Any]:
 
 
 def test_a_base_is_recorded_under_its_name(images: Path, program: Program) -> None:
-    done = program("base", "record", "named")
+    done = program("base", "record", "./named")
     assert (done.returncode, done.stderr) == (0, "")
     (entry,) = recorded(done.stdout)
     assert entry == {
@@ -64,7 +64,7 @@ def test_a_base_is_recorded_under_its_name(images: Path, program: Program) -> No
 
 
 def test_every_platform_is_recorded_under_the_name_that_is_said(images: Path, program: Program) -> None:
-    entries = recorded(program("base", "record", "many", "--as", "x.test/many").stdout)
+    entries = recorded(program("base", "record", "./many", "--as", "x.test/many").stdout)
     assert [(entry["name"], entry["platform"]) for entry in entries] == [
         ("x.test/many:latest", "linux/amd64"),
         ("x.test/many:latest", "linux/arm64/v8"),
@@ -74,10 +74,12 @@ def test_every_platform_is_recorded_under_the_name_that_is_said(images: Path, pr
 
 
 def test_a_file_keeps_what_it_lists_on_demand(images: Path, program: Program) -> None:
-    done = program("base", "record", "named", "base.tar", "--output", "bases.json")
+    done = program("base", "record", "./named", "base.tar", "--output", "bases.json")
     assert (done.returncode, done.stdout) == (0, f"bases.json records {NAME}, docker.io/library/base:1\n")
     assert (
-        program("base", "record", "many", "--as", "a.test/m:1", "--output", "bases.json", "--add").returncode
+        program(
+            "base", "record", "./many", "--as", "a.test/m:1", "--output", "bases.json", "--add"
+        ).returncode
         == 0
     )
     bases = read_bases((images / "bases.json").read_bytes(), "bases.json")
@@ -87,9 +89,9 @@ def test_a_file_keeps_what_it_lists_on_demand(images: Path, program: Program) ->
         "docker.io/library/base:1",
         NAME,
     ]
-    assert program("base", "record", "named", "--output", "bases.json").returncode == 0
+    assert program("base", "record", "./named", "--output", "bases.json").returncode == 0
     assert len(recorded((images / "bases.json").read_text())) == 1
-    assert program("base", "record", "named", "--output", "new.json", "--add").returncode == 0
+    assert program("base", "record", "./named", "--output", "new.json", "--add").returncode == 0
 
 
 def test_a_policy_recognises_what_was_recorded(images: Path, program: Program) -> None:
@@ -98,11 +100,11 @@ def test_a_policy_recognises_what_was_recorded(images: Path, program: Program) -
     write_directory(oci_layout({"": shell}), images / "built")
     write_directory(oci_layout({"": build_image([own, *GOOD.layers], Settings(NOW))}), images / "turned")
     (images / "policy.yaml").write_text(POLICY)
-    program("base", "record", "named", "--output", "bases.json")
-    done = program("check", "built", "--policy", "policy.yaml")
+    program("base", "record", "./named", "--output", "bases.json")
+    done = program("check", "./built", "--policy", "policy.yaml")
     assert done.returncode == 0, done.stdout
     assert f"built on {NAME} ({GOOD.manifest.digest[:19]}, 2 layers)" in done.stdout
-    done = program("check", "turned", "--policy", "policy.yaml", "--format", "json")
+    done = program("check", "./turned", "--policy", "policy.yaml", "--format", "json")
     assert done.returncode == 1
     (verdict,) = json.loads(done.stdout)["verdicts"]
     assert verdict["base"] is None
@@ -112,16 +114,16 @@ def test_a_policy_recognises_what_was_recorded(images: Path, program: Program) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["many"], "many carries no image name"),
-        (["named", "base.tar", "--as", "x.test/a:1"], "--as names one reference"),
-        (["named", "--add"], "--add needs the file"),
-        (["named", "--as", "NOT A NAME"], "is not an image name"),
-        (["nowhere"], "there is no image at 'nowhere'"),
-        (["named", "--output", "named/blobs/sha256/x/y", "--add"], "cannot be written"),
-        (["named", "--output", "garbage.json/x", "--add"], "garbage.json/x cannot be read"),
-        (["named", "--output", "no/such/folder.json"], "cannot be written"),
-        (["named", "--output", "garbage.json", "--add"], "garbage.json is not valid JSON"),
-        (["empty", "--as", "x.test/a:1"], "has no layers"),
+        (["./many"], "./many carries no image name"),
+        (["./named", "base.tar", "--as", "x.test/a:1"], "--as names one reference"),
+        (["./named", "--add"], "--add needs the file"),
+        (["./named", "--as", "NOT A NAME"], "is not an image name"),
+        (["./nowhere"], "there is nothing at "),
+        (["./named", "--output", "named/blobs/sha256/x/y", "--add"], "cannot be written"),
+        (["./named", "--output", "garbage.json/x", "--add"], "garbage.json/x cannot be read"),
+        (["./named", "--output", "no/such/folder.json"], "cannot be written"),
+        (["./named", "--output", "garbage.json", "--add"], "garbage.json is not valid JSON"),
+        (["./empty", "--as", "x.test/a:1"], "has no layers"),
         ([], "REF"),
     ],
 )
@@ -139,16 +141,16 @@ def test_a_wrong_request_is_exit_2(
 def test_a_base_that_cannot_be_opened_whole_is_not_recorded(images: Path, program: Program) -> None:
     broken = images / "many" / "blobs" / "sha256" / MANY.images[1].config.digest.removeprefix("sha256:")
     broken.write_bytes(broken.read_bytes()[:-1] + b"x")
-    done = program("base", "record", "many", "--as", "x.test/a:1", "--output", "bases.json")
+    done = program("base", "record", "./many", "--as", "x.test/a:1", "--output", "bases.json")
     assert (done.returncode, done.stdout) == (3, "")
-    assert "linux/arm64/v8 of many cannot be recorded" in done.stderr
+    assert "linux/arm64/v8 of ./many cannot be recorded" in done.stderr
     assert not (images / "bases.json").exists()
 
 
 def test_variables_of_check_do_not_reach_it(images: Path, program: Program) -> None:
     """`IMAGE_GATE_OUTPUT` names reports."""
     variables = {"IMAGE_GATE_OUTPUT": "json=report.json", "IMAGE_GATE_AS": "x.test/other:1"}
-    done = program("base", "record", "named", variables=variables)
+    done = program("base", "record", "./named", variables=variables)
     assert recorded(done.stdout)[0]["name"] == NAME
     assert not list(images.glob("*.json"))
 

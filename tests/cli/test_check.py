@@ -14,6 +14,9 @@ from gate.cli.check import EXITS
 from gate.cli.exits import Exit, run
 from gate.pipeline import RunSettings
 from gate.policy.policy import Policy
+from gate.registry import RegistrySettings
+from gate.sources import Location, SourceSettings
+from gate.sources.locate import locate
 from gate.verdict import Report, Status
 from tests.cli.conftest import Program
 from tests.kit.reports import passing_report
@@ -45,7 +48,7 @@ def test_the_text_report_ends_with_what_the_code_means(place: Path, program: Pro
 
 
 def test_several_images_are_one_run_and_the_worst_counts(place: Path, program: Program) -> None:
-    done = program(*CHECK, "oci:good", "bad", "--output", "json=report.json", "--output", "text=report.txt")
+    done = program(*CHECK, "oci:good", "./bad", "--output", "json=report.json", "--output", "text=report.txt")
     assert done.returncode == 1
     assert "2 images: 1 pass · 1 fail" in done.stdout
     report = json.loads((place / "report.json").read_text())
@@ -127,9 +130,9 @@ class Judge:
     """Takes the place of the pipeline and keeps what it was given."""
 
     def __init__(self) -> None:
-        self.given: tuple[Sequence[str], Policy, RunSettings] | None = None
+        self.given: tuple[Sequence[Location], Policy, RunSettings] | None = None
 
-    def __call__(self, references: Sequence[str], policy: Policy, settings: RunSettings) -> Report:
+    def __call__(self, references: Sequence[Location], policy: Policy, settings: RunSettings) -> Report:
         settings.progress("judging \x1b[2J")
         self.given = references, policy, settings
         return passing_report()
@@ -150,7 +153,8 @@ def test_what_is_not_stated(judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert run(["check", "a", "b"]) is Exit.PASS
     assert judge.given
     references, policy, settings = judge.given
-    assert references == ("a", "b")
+    assert references == (locate("a"), locate("b"))
+    assert settings.sources == SourceSettings(registry=RegistrySettings(environment=dict(os.environ)))
     assert policy.name == "baseline"
     assert (settings.platform, settings.name, settings.timeout) == ("all", "", 900)
     scanners = settings.scanners

@@ -23,7 +23,7 @@ from gate.verdict import Report
 from tests.cli.conftest import Program, clean_environment
 from tests.kit.reports import failing_report, passing_report
 
-CHECK = ["check", "oci:image", "--policy", "strict", "--quiet"]
+CHECK = ["check", "docker://image", "--policy", "strict", "--quiet"]
 
 
 def raising(error: BaseException) -> Callable[..., NoReturn]:
@@ -85,7 +85,7 @@ STAGES = [
     (output, "render_options"),
     (check, "progress"),
     (check, "reporter"),
-    (check, "cache_folder"),
+    (check, "cache_place"),
     (check, "Request"),
 ]
 
@@ -154,7 +154,7 @@ def test_verbose_shows_where_a_fault_is_without_secrets(
 ) -> None:
     monkeypatch.setenv("IMAGE_GATE_VERBOSE", variable)
     monkeypatch.setattr(pipeline, "check", raising(RuntimeError("https://user:hunter2@host\n::error::x")))
-    assert run(["check", "oci:image", "--policy", "strict", *arguments]) is Exit.NO_VERDICT
+    assert run(["check", "docker://image", "--policy", "strict", *arguments]) is Exit.NO_VERDICT
     err = capfd.readouterr().err
     assert 'File "' in err
     assert "hunter2" not in err
@@ -181,7 +181,7 @@ def check(*_):
         time.sleep(60)
 pipeline.check = check
 from gate.cli import main
-sys.argv = ["image-gate", "check", "oci:x", "--policy", "strict", "--quiet"]
+sys.argv = ["image-gate", "check", "docker://x", "--policy", "strict", "--quiet"]
 main()
 """
 

@@ -12,7 +12,7 @@ from gate.evidence import Base, Subject
 from gate.oci.descriptor import Digest, Platform
 from gate.oci.reference import Reference
 from gate.rule import Action, Finding, Location, Remark, Severity
-from gate.verdict import Excepted, Outcome, Report, RuleResult, Undecided, Verdict
+from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 BASE, TOP = (f"sha256:{digit * 64}" for digit in "ab")
@@ -161,8 +161,16 @@ def failing_report() -> Report:
             Undecided(
                 "oci:broken", "linux/s390x", "blob sha256:12… has 7 bytes, not 9", "copy the image again"
             ),
+            Undecided(
+                "oci:small",
+                "linux/arm64",
+                "the policy requires linux/arm64, and the image has linux/amd64 alone",
+                "build it for that platform too",
+                Status.FAIL,
+            ),
         ),
         left_out={"oci:image:1.0": {"linux/386": "left out by --platform"}},
+        partial=("oci:image:1.0",),
     )
 
 

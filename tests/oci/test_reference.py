@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.errors import InvalidInput
-from gate.oci.reference import Pattern, Reference
+from gate.oci.reference import Pattern, Reference, parse_host
 
 F64, F128 = "f" * 64, "f" * 128
 
@@ -42,6 +42,8 @@ NAMES = {
     "[2001:db8::1]:5000/repo": "[2001:db8::1]:5000/repo",
     f"[2001:db8::1]:5000/repo:tag@sha256:{F64}": f"[2001:db8::1]:5000/repo:tag@sha256:{F64}",
     "[::1]:5000/repo": "[::1]:5000/repo",
+    "[2001:DB8:0:0::1]:5000/repo": "[2001:db8::1]:5000/repo",
+    "[0:0:0:0:0:0:0:1]/repo": "[::1]/repo",
     "docker/docker": "docker.io/docker/docker",
     "debian": "docker.io/library/debian",
     "docker.io/docker/docker": "docker.io/docker/docker",
@@ -83,7 +85,7 @@ NO_NAMES = [
     "a b", "a\n", "\na", "a:b\n", "registry.example.com/x\r", "a\0", "a:b:c", "host:0/x", "host:65536/x", "host:-1/x",
     "host:1e1/x", "host:/x", ":5000/x", "a..b/x", ".a.b/x", "a.b./x", "-a.b/x", "a-.b/x", "a.b:5000:6000/x",
     "регистр.example/x", "registry․example/x", "a/\u0430", "a/\uff41", "user:password@registry.example.com/x", "good.example@evil/x",
-    "../x", "./x", "a/../b", "~/x", "%61/x", "a\\b", "a/b?c", "a#b",
+    "[1:2]/x", "[:::]/x", "[1:2:3:4:5:6:7:8:9]/x", "[12345::]/x", "../x", "./x", "a/../b", "~/x", "%61/x", "a\\b", "a/b?c", "a#b",
 ]  # fmt: skip
 
 
@@ -107,6 +109,46 @@ def test_the_parts_of_a_name() -> None:
     assert (reference.tag, str(reference.digest)) == ("1.4", f"sha256:{F64}")
     assert reference.name == "registry.example.com:5000/shop/api"
     assert Reference.parse("alpine") == Reference("docker.io", "library/alpine", "", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("Login", "login"), ("a.test:0443", "a.test:443"), ("index.docker.io", "index.docker.io"), ("[::0]:1", "[::]:1"),
+        ("", ""), ("a b", ""), ("a/b", ""), ("a@b", ""), ("*.a.test", ""), ("a.test:0", ""), ("a.test\n", ""), ("[1]", ""), ("а.test", ""),
+    ],
+)  # fmt: skip
+def test_hosts_of_other_servers(text: str, host: str) -> None:
+    if host:
+        assert parse_host(text) == host
+        return
+    with pytest.raises(InvalidInput):
+        parse_host(text)
+
+
+def test_the_tag_that_engines_imply() -> None:
+    for name in ("alpine:3", f"alpine@sha256:{F64}", f"alpine:3@sha256:{F64}"):
+        assert Reference.parse(name).with_implied_tag() == Reference.parse(name)
+    assert Reference.parse("x.test/a").with_implied_tag() == Reference.parse("x.test/a:latest")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Foo/Bar:x", "did you mean 'foo/bar:x'?"),
+        ("пример.example/x", "the host 'xn--e1afmkfd.example' is what it stands for"),
+        ("ｘ.example:1/x", "the host 'x.example:1' is what it stands for"),
+        ("a/\udc80", "a character without a name"),
+        ("a..б/x", "U+0431 (CYRILLIC SMALL LETTER BE)"),
+        ("user:pw@x.test/a", "a user name and a password do not belong in it"),
+        ("x.test:0/a", "write it as registry/repository:tag@digest"),
+    ],
+)
+def test_the_hint_says_what_was_meant(name: str, hint: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        Reference.parse(name)
+    assert hint in error.value.hint
+    assert "pw" not in str(error.value)
 
 
 HOSTS = st.from_regex(
@@ -208,6 +250,7 @@ def test_endless_text_is_refused_soon_and_in_few_words(text: str) -> None:
         ("index.docker.io/library/alpine", ["alpine:3"], ["alpines"]),
         ("localhost:5000", ["localhost:5000/x"], ["localhost/x", "localhost:50000/x", "localhost"]),
         ("[::1]:5000", ["[::1]:5000/x"], ["[::1]/x", "[::2]:5000/x"]),
+        ("[0::0001]", ["[::1]/x", "[0:0::1]/x"], ["[::1]:443/x", "[::10]/x"]),
         ("FOO", ["FOO/bar"], ["foo/bar", "Foo/bar"]),
     ],
 )  # fmt: skip

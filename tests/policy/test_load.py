@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,35 @@ def test_a_profile_that_names_a_rule_that_is_not_there_is_refused(tmp_path: Path
     for name in ("strict", "p.yaml"):
         with pytest.raises(InvalidInput, match="there is no rule 'no-shell'"):
             Policy.load(name, directory=tmp_path, rules=known)
+
+
+def test_what_is_not_stated_of_sources_and_platforms(load: Callable[[str], Policy]) -> None:
+    policy = load(TEXT)
+    assert (policy.sources.from_, policy.sources.fallback) == (("registry", "daemon", "file"), True)
+    assert (policy.platforms.required, policy.platforms.leave_out) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("section", "place", "what"),
+    [
+        ("sources: {from: [engine]}", "p.yaml:3:18", "sources.from[0] is the text 'engine'"),
+        ("sources: {from: []}", "p.yaml:3:17", "sources.from is an empty list"),
+        ("sources: {from: registry}", "p.yaml:3:17", "sources.from is the text 'registry'"),
+        ("sources: {form: [registry]}", "p.yaml:3:11", "sources has no key 'form'"),
+        ("sources: {fallback: no}", "p.yaml:3:21", "sources.fallback is the text 'no'"),
+        ("sources:", "p.yaml:3:1", "sources is empty"),
+        ("platforms: {required: [linux/*]}", "p.yaml:3:24", "'linux/*' stands for several platforms"),
+        ("platforms: {required: [amd64]}", "p.yaml:3:24", "'amd64' is not a platform"),
+        ("platforms: {required: [1]}", "p.yaml:3:24", "where a text belongs"),
+        ("platforms: {leave-out: ['']}", "p.yaml:3:25", "'' is not a platform"),
+        ("platforms: {leave-out: [linux/arm], required: [linux/arm/v7]}", "p.yaml:3:12", "is required, and linux/arm is left out"),
+        ("platforms: {leave-out: ['*/*'], required: [linux/amd64]}", "p.yaml:3:12", "is required, and */* is left out"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_sources_and_platforms(
+    load: Callable[[str], Policy], section: str, place: str, what: str
+) -> None:
+    with pytest.raises(InvalidInput) as error:
+        load(f"{TEXT}{section}\n")
+    assert error.value.message.startswith(f"{place}: ")
+    assert what in str(error.value)

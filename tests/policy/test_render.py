@@ -16,6 +16,8 @@ FULL = """\
 schema: 1
 extends: baseline
 scanners: {required: [trivy], max-database-age-days: {trivy: 9}}
+sources: {from: [registry, daemon], fallback: false}
+platforms: {required: [linux/amd64, linux/arm64/v8], leave-out: [windows/*]}
 rules:
   no-shell: {action: off}
   max-age: {days: 30, severity: low}
@@ -40,6 +42,7 @@ def test_what_is_shown_is_a_policy_that_comes_to_the_same(load: Load, text: str)
         policy.scanners_required,
         policy.database_max_age,
     )
+    assert (again.sources, again.platforms) == (policy.sources, policy.platforms)
     assert [(scope.match, scope.entries.keys()) for scope in again.scopes] == [
         (scope.match, scope.entries.keys()) for scope in policy.scopes
     ]
@@ -77,9 +80,20 @@ def test_the_first_policy_is_valid_as_it_is(load: Load, name: str) -> None:
 def test_every_suggestion_in_it_is_valid(load: Load) -> None:
     lines = template("baseline").splitlines()
     head = lines.index("schema: 1")
-    prose = ("#   baseline", "# A built-in", "# Scanners that", "# Per rule", "# What differs", "# Accepted")
+    prose = (
+        "#   baseline",
+        "# A built-in",
+        "# Scanners that",
+        "# Per rule",
+        "# What differs",
+        "# Accepted",
+        "# Where images",
+        "# Platforms that",
+    )
     kept = [line for line in lines[head:] if not line.startswith(prose)]
     policy = load("\n".join(line.replace("# ", "", 1) if "# " in line else line for line in kept))
     assert "allowed-registries" in {found.rule.id for found in policy.settings}
     assert len(policy.scopes) == len(policy.exceptions) == 1
     assert policy.exceptions[0].until == date(2026, 12, 31)
+    assert (policy.sources.from_, policy.sources.fallback) == (("registry",), False)
+    assert (policy.platforms.required, policy.platforms.leave_out) == (("linux/amd64",), ("windows/*",))

@@ -57,6 +57,9 @@ def test_sample_policies_load_and_fit_the_schema(schema: Draft202012Validator, p
         HEAD + "extends: strict\nscanners: {required: [trivy], max-database-age-days: {grype: 2}}",
         HEAD + "extends: audit\nscopes: [{match: x.test/a, rules: {no-shell: {action: deny}}}]",
         HEAD
+        + "extends: audit\nsources: {from: [registry], fallback: false}\nplatforms: {required: [linux/amd64]}",
+        HEAD + "extends: audit\nsources: {}\nplatforms: {leave-out: [windows/*, '*/s390x', linux/arm/v6]}",
+        HEAD
         + "extends: audit\nexceptions: [{rule: no-shell, images: x.test/a, until: 2026-12-31, reason: r}]",
         HEAD
         + "extends: audit\nexceptions: [{rule: no-shell, images: [x.test/a], until: 2026-12-31, reason: r}]",
@@ -89,6 +92,12 @@ def test_the_schema_accepts_what_the_reader_accepts(
         HEAD + "rules: {allowed-registries: {registries: []}}",
         HEAD + "extends: audit\nscanners: {required: [clair]}",
         HEAD + "extends: audit\nscanners: {max-database-age-days: {trivy: 0}}",
+        HEAD + "extends: audit\nsources: {from: []}",
+        HEAD + "extends: audit\nsources: {from: [engine]}",
+        HEAD + "extends: audit\nsources: {fallback: maybe}",
+        HEAD + "extends: audit\nsources: [registry]",
+        HEAD + "extends: audit\nplatforms: {required: linux/amd64}",
+        HEAD + "extends: audit\nplatforms: {leave_out: [windows/*]}",
         HEAD + "extends: audit\nscopes: [{match: x.test/a}]",
         HEAD + "extends: audit\nscopes: [{match: x.test/a, rules: {nope: {}}}]",
         HEAD + "extends: audit\nexceptions: [{rule: no-shell, id: x, reason: r}]",

@@ -74,7 +74,7 @@ def test_any_text_survives_apart_from_lone_surrogates(text: str) -> None:
 
 
 def test_what_could_not_be_judged_is_an_unknown_verdict_with_its_reason() -> None:
-    last = rendered(failing_report())["verdicts"][-1]
+    last = rendered(failing_report())["verdicts"][-2]
     assert last["status"] == "unknown"
     assert last["results"] == []
     assert last["reason"].startswith("blob sha256:12")
@@ -87,7 +87,16 @@ def test_platforms_say_what_was_judged_and_what_was_left_out() -> None:
     assert first["platforms"] == {
         "checked": ["linux/amd64", "linux/arm64/v8"],
         "left_out": [{"platform": "linux/386", "reason": "left out by --platform"}],
+        "partial": True,
     }
+    assert not rendered(passing_report())["verdicts"][0]["platforms"]["partial"]
+
+
+def test_a_required_platform_that_is_missing_is_a_failure_without_results() -> None:
+    missing = rendered(failing_report())["verdicts"][-1]
+    assert (missing["status"], missing["subject"]["platform"]) == ("fail", "linux/arm64")
+    assert missing["results"] == []
+    assert missing["reason"].startswith("the policy requires linux/arm64")
 
 
 @pytest.mark.parametrize(

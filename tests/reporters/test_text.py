@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from gate.reporters import RenderOptions
 from gate.reporters.text import FINDINGS_PER_RULE, LINES_PER_SECTION, render
@@ -43,6 +44,18 @@ PLAIN = RenderOptions(width=100)
 )
 def test_golden(name: str, of: Callable[[], Report], options: RenderOptions) -> None:
     assert_golden(f"reporters/golden/{name}.txt", render(of(), options))
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_first_line_says_that_platforms_were_left_out(quiet: bool) -> None:
+    found = replace(
+        passing_report(), partial=("oci:image:1.0",), left_out={"oci:image:1.0": {"linux/386": "x"}}
+    )
+    first, *_ = render(found, RenderOptions(quiet=quiet)).splitlines()
+    assert "partial: platforms were left out" in first
+    for whole in (passing_report(), replace(found, partial=())):
+        assert "partial" not in render(whole, RenderOptions(quiet=quiet))
+    assert "partial" in render(replace(found, run={}), RenderOptions()).splitlines()[0]
 
 
 def test_a_pass_is_a_few_lines() -> None:

@@ -217,6 +217,50 @@ def test_an_attestation_with_other_bytes_is_no_attestation(open_layout: Open) ->
     assert isinstance(opened.failed[attestation.manifest.digest], IntegrityError)
 
 
+def other(number: int) -> Listed:
+    """One of several images for one platform."""
+    image = build_image([CLEAN], replace(SETTINGS, labels={"number": str(number)}))
+    return Listed(listed(image, **AMD64), image.blobs())
+
+
+def test_two_images_for_one_platform_are_both_judged_and_both_named(open_layout: Open) -> None:
+    """Which of them an engine runs is up to the engine."""
+    images = [other(number) for number in range(3)]
+    entries, blobs = [image.entry for image in images], [blob for image in images for blob in image.blobs]
+    files = index_of(entries, blobs)
+    opened = open_layout(without(files, *(image.blobs[0] for image in images)))
+    assert (opened.images, len(opened.failed)) == ((), 3)
+    opened = open_layout(files)
+    assert [str(image.digest) for image in opened.images] == [entry["digest"] for entry in entries]
+    opened = open_layout(files, wanted=Platform("linux", "arm64"))
+    assert (opened.images, len(opened.left_out)) == ((), 3)
+    unstated = [{key: value for key, value in entry.items() if key != "platform"} for entry in entries]
+    opened = open_layout(index_of(unstated, blobs), wanted=Platform("linux", "arm64"))
+    assert (opened.images, len(opened.left_out)) == ((), 3)
+    assert all(name.startswith("linux/amd64") for name in opened.left_out)
+
+
+def test_one_image_for_two_platforms_is_judged_for_each(open_layout: Open) -> None:
+    entries = [
+        listed(CLEAN_IMAGE, platform={"os": "linux", "architecture": "amd64", "variant": v})
+        for v in ("v2", "v3")
+    ]
+    assert [str(image.platform) for image in open_layout(index_of(entries, BLOBS)).images] == [
+        "linux/amd64/v2",
+        "linux/amd64/v3",
+    ]
+
+
+def test_indexes_of_both_kinds_may_be_mixed(open_layout: Open) -> None:
+    """An OCI index that lists a Docker list, as `docker manifest` and buildx make together."""
+    docker = "application/vnd.docker.distribution.manifest.list.v2+json"
+    inner = Blob(
+        docker, encode({"schemaVersion": 2, "mediaType": docker, "manifests": [listed(CLEAN_IMAGE, **AMD64)]})
+    )
+    opened = open_layout(index_of([inner.descriptor(**ARM64)], (*BLOBS, inner.data)))
+    assert [str(image.platform) for image in opened.images] == ["linux/amd64"]
+
+
 def test_one_platform_that_fails_does_not_hide_the_others(open_layout: Open) -> None:
     arm64 = on("arm64")
     files = index_of([arm64.entry, CLEAN_AMD64], (*BLOBS, *arm64.blobs))
