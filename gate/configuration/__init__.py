@@ -18,6 +18,8 @@ from gate.policy.load import in_checkout
 from gate.registry import HostSettings
 
 FILE_NAME = "config.yaml"
+_XDG = frozenset(["linux"])
+"""Where the folder is found as `platformdirs` does, without its import, which costs more than the rest of a refused run."""
 
 
 class Configuration(Struct, frozen=True):
@@ -62,9 +64,7 @@ def user_file() -> Path | None:
 
 def _user_folder() -> Path:
     """Return our folder in the user's configuration folder."""
-    if (
-        sys.platform == "linux"
-    ):  # as `platformdirs` does, whose import costs more than the rest of a refused run
+    if sys.platform in _XDG:
         stated = os.environ.get("XDG_CONFIG_HOME", "").strip()
         return Path(stated if os.path.isabs(stated) else os.path.expanduser("~/.config"), "image-gate")
     import platformdirs
