@@ -7,6 +7,7 @@ writes it decides which servers are believed, and that must not be the change un
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from os import PathLike
 
@@ -17,6 +18,8 @@ from gate.policy.load import in_checkout
 from gate.registry import HostSettings
 
 FILE_NAME = "config.yaml"
+_XDG = frozenset(["linux"])
+"""Where the folder is found as `platformdirs` does, without its import, which costs more than the rest of a refused run."""
 
 
 class Configuration(Struct, frozen=True):
@@ -63,8 +66,7 @@ def user_file() -> str | None:
 
 def _user_folder() -> str:
     """Return our folder in the user's configuration folder."""
-    if os.uname().sysname == "Linux":
-        # As `platformdirs` does, whose import costs more than the rest of a refused run.
+    if sys.platform in _XDG:
         stated = os.environ.get("XDG_CONFIG_HOME", "").strip()
         return os.path.join(
             stated if os.path.isabs(stated) else os.path.expanduser("~/.config"), "image-gate"

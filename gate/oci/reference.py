@@ -19,6 +19,8 @@ DEFAULT_REGISTRY = "docker.io"
 IMPLIED_TAG = "latest"
 """What every engine takes a name without tag and digest to mean."""
 
+SYNTAX = "write it as registry/repository:tag@digest"
+
 _DEFAULT_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io"})
 
 _HOST = re.compile(
@@ -186,21 +188,20 @@ def _invalid(value: str, why: str) -> InvalidInput:
 
 def _hint(value: str) -> str:
     """Say what to do about what was probably meant."""
-    usual = "write it as registry/repository:tag@digest"
     foreign = next((character for character in value if not character.isascii()), "")
     host, slash, _ = value.partition("/")
     if foreign:
-        return f"{_described(foreign)}; {_in_ascii(host) if slash else ''}{usual}"
+        return f"{_described(foreign)}{_in_ascii(host) if slash else ''}"
     if "@" in value and not value.rpartition("@")[2].startswith(("sha256:", "sha512:")):
-        return f"{usual}; a user name and a password do not belong in it"
+        return "a user name and a password do not belong in it: use `docker login`, or --username"
     head, slash, last = value.rpartition("/")
     last, colon, tag = last.partition(":")
     lowered = f"{head.lower()}{slash}{last.lower()}{colon}{tag}"
     if lowered != value:
         with suppress(InvalidInput):
             Reference.parse(lowered)
-            return f"{usual}; did you mean {redacted(lowered)[:200]!r}?"
-    return usual
+            return f"did you mean {redacted(lowered)[:200]!r}?"
+    return SYNTAX
 
 
 def _described(character: str) -> str:
@@ -218,4 +219,4 @@ def _in_ascii(host: str) -> str:
         written = name[:253].encode("idna").decode()
     except UnicodeError:
         return ""
-    return f"the host {(written + colon + port)[:300]!r} is what it stands for; "
+    return f"; the host {(written + colon + port)[:300]!r} is what it stands for"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 
 from gate.errors import InvalidInput
-from gate.oci.reference import Reference
+from gate.oci.reference import SYNTAX, Reference
 from gate.printable import redacted
 from gate.sources import ENGINE, REGISTRY, Location
 
@@ -150,11 +150,11 @@ def _meant(text: str, hint: str) -> str:
         return "a variable in it was not replaced; check the script or template that it comes from"
     if word in ("http", "https") and name:
         return f"write docker://{name}"
-    if word in ("docker", "registry", "docker-daemon", "podman") and rest[:1] != "@":
-        return f"{hint}; the image in a registry is docker://NAME, that of the engine docker-daemon:NAME"
+    if word.lower() in ("docker", "registry", "docker-daemon", "podman") and hint == SYNTAX:
+        return "the image in a registry is docker://NAME, that of the engine docker-daemon:NAME or docker-daemon:ID"
     if text.startswith("-"):
-        return f"an option stands before the references, and after -- none is read; {_SYNTAX}"
-    return hint if hint.startswith("write docker-daemon:") or "did you mean" in hint else f"{hint}; {_SYNTAX}"
+        return f"no reference starts with a hyphen, and no option stands after --; {_SYNTAX}"
+    return _SYNTAX if hint == SYNTAX else hint
 
 
 def _split(rest: str, text: str) -> tuple[str, str]:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import platformdirs
@@ -195,7 +195,7 @@ def test_the_folder_is_the_one_of_the_system(home: Path, monkeypatch: pytest.Mon
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         assert user_file() == str(path)
-        monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(sysname="Darwin"))
+        monkeypatch.setattr(sys, "platform", "darwin")
         assert user_file() == str(path)
         monkeypatch.undo()
         monkeypatch.setenv("HOME", str(home))

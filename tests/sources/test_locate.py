@@ -226,7 +226,7 @@ def test_what_names_nothing_is_a_wrong_request(text: str) -> None:
         ("аpple.example:5000/x", "the host 'xn--pple-43d.example:5000' is what it stands for"),
         ("registry․example/x", "U+2024 (ONE DOT LEADER)"),
         ("shop/аpi", "U+0430"),
-        ("-x", "an option stands before the references"),
+        ("-x", "no reference starts with a hyphen"),
         ("nowhere.tar", "docker-archive:FILE"),
     ],
 )
