@@ -66,6 +66,15 @@ class Limits(Struct, frozen=True):
     """Files that tell what is installed: pacman keeps one for each package, and nothing else keeps as many."""
     archive_members: int = 10_000
     """Members of an image archive: 500 layers need about a thousand."""
+    engine_export: int = 128 * GIB
+    """What a container engine exports for one image: layers come expanded, and a disk must not be filled without end."""
+    engine_answer: int = 16 * MIB
+    """What an engine says of an image or of itself: an image's configuration, up to twice, and a line for each name."""
+    engine_seconds: float = 60.0
+    """An engine's answer: these are look-ups, and an image of many gigabytes is inspected in milliseconds."""
+    engine_silence: float = 120.0
+    """Between two pieces of an export, once it has begun: engines read it from a disk. Only the run's time bounds how
+    long an engine may prepare an export, because older ones write it to a disk of theirs first."""
     references: int = 10_000
     """References of one run."""
     run_seconds: float = 900.0

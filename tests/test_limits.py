@@ -37,6 +37,10 @@ STATED = {
     "kept_total": 100_663_296,
     "database_files": 10_000,
     "archive_members": 10_000,
+    "engine_export": 137_438_953_472,
+    "engine_answer": 16_777_216,
+    "engine_seconds": 60.0,
+    "engine_silence": 120.0,
     "references": 10_000,
     "run_seconds": 900.0,
     "scanner_seconds": 600.0,
@@ -86,4 +90,6 @@ def test_they_fit_together() -> None:
     assert LIMITS.kept_file <= LIMITS.kept_total
     assert LIMITS.kept_total + LIMITS.index_total <= 256 * MIB  # what the gate may take
     assert LIMITS.tar_record >= LIMITS.path
+    assert LIMITS.layer_expanded <= LIMITS.engine_export
     assert LIMITS.scanner_seconds <= LIMITS.run_seconds
+    assert LIMITS.engine_seconds <= LIMITS.engine_silence <= LIMITS.run_seconds

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from pathlib import Path
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -27,6 +28,18 @@ class Layer(Protocol):
 
     def open(self) -> BinaryIO:
         """Open the stored bytes, from the start, not yet verified. The caller closes it."""
+
+
+@runtime_checkable
+class StoredLayer(Layer, Protocol):
+    """A layer whose stored bytes lie in a private file, and hashed to its descriptor's digest when that was written.
+
+    Whoever keeps the layer may link to the file instead of copying it.
+    """
+
+    @property
+    def stored(self) -> Path:
+        """The file."""
 
 
 class Image(Struct, frozen=True):

@@ -25,6 +25,10 @@ _CONTAINERD_NAME = "io.containerd.image.name"
 _DIGEST = re.compile(r"sha(?:256|512):[0-9a-f]+", re.ASCII)
 
 
+class Absent(Unavailable):
+    """A blob that should be there is not; whoever wrote the layout left it out."""
+
+
 class LayoutFiles(Protocol):
     """The files of a layout, wherever they are."""
 
@@ -39,11 +43,11 @@ class LayoutBlobs:
         self._files = files
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
-        """Open a blob; raises `Unavailable` where it is not there."""
+        """Open a blob; raises `Absent` where it is not there."""
         digest = descriptor.digest
         stream = self._files.open_file(f"blobs/{digest.algorithm}/{digest.encoded}")
         if stream is None:
-            raise Unavailable(
+            raise Absent(
                 f"the blob {digest} is not in the layout",
                 hint="copy the image again with all its platforms, or judge one of them with --platform OS/ARCHITECTURE",
             )
