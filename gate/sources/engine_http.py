@@ -148,7 +148,13 @@ def _session(address: Address) -> tuple[Session, str]:
     import requests
     from docker.transport import UnixHTTPAdapter
 
-    session = requests.Session()
+    class Direct(requests.Session):
+        """A session for which there are no redirects: requests reads their bodies whole, even where it does not follow."""
+
+        def get_redirect_target(self, resp: Response) -> None:
+            """Return where to go on."""
+
+    session = Direct()
     session.trust_env = False  # no proxies, and no passwords of .netrc
     if address.socket:
         session.mount("http+docker://", UnixHTTPAdapter(f"http+unix://{address.socket}", pool_connections=1))

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gate.errors import IntegrityError, MalformedImage, Unavailable
+from gate.errors import IntegrityError, MalformedImage
 from gate.limits import LIMITS
 from gate.oci.descriptor import DOCKER_CONFIG, Platform
+from gate.sources.layout import Absent
 from samples.images import builder
 from samples.images.builder import (
     CONFIG,
