@@ -77,6 +77,28 @@ class Limits(Struct, frozen=True):
     long an engine may prepare an export, because older ones write it to a disk of theirs first."""
     references: int = 10_000
     """References of one run."""
+    answer: int = 1 * MIB
+    """A registry's token or error: real ones stay below 16 KiB."""
+    redirects: int = 5
+    """Redirects of one request: registries send blobs elsewhere once, sometimes twice."""
+    retries: int = 3
+    """New tries of a request, or of a transfer that brings nothing on: what is still broken then stays so for minutes."""
+    pages: int = 1_000
+    """Pages of one list: registries give a hundred entries or more on each."""
+    tags: int = 100_000
+    """Tags of a repository: the busiest public ones have some 20,000."""
+    referrers: int = 1_000
+    """What refers to one manifest: signatures, attestations and lists of contents stay below a hundred."""
+    connect_seconds: float = 10.0
+    """Finding and connecting a host, and the TLS handshake: seconds even from the other side of the earth."""
+    silence_seconds: float = 30.0
+    """Between two pieces of an answer: registries that fetch from elsewhere first take some seconds."""
+    request_seconds: float = 60.0
+    """One request as a whole; a blob may also take the time that it needs at `blob_rate`."""
+    blob_rate: int = 32 * KIB
+    """Bytes per second: a slower transfer is broken off, and goes on with a new request."""
+    resume_progress: int = 8 * MIB
+    """What a transfer must bring on for its retries to count anew: a large layer may break as often as that."""
     run_seconds: float = 900.0
     """One run, unless `--timeout` says otherwise."""
     scanner_seconds: float = 600.0

@@ -42,6 +42,17 @@ STATED = {
     "engine_seconds": 60.0,
     "engine_silence": 120.0,
     "references": 10_000,
+    "answer": 1_048_576,
+    "redirects": 5,
+    "retries": 3,
+    "pages": 1_000,
+    "tags": 100_000,
+    "referrers": 1_000,
+    "connect_seconds": 10.0,
+    "silence_seconds": 30.0,
+    "request_seconds": 60.0,
+    "blob_rate": 32_768,
+    "resume_progress": 8_388_608,
     "run_seconds": 900.0,
     "scanner_seconds": 600.0,
     "scanner_output": 268_435_456,
@@ -93,3 +104,5 @@ def test_they_fit_together() -> None:
     assert LIMITS.layer_expanded <= LIMITS.engine_export
     assert LIMITS.scanner_seconds <= LIMITS.run_seconds
     assert LIMITS.engine_seconds <= LIMITS.engine_silence <= LIMITS.run_seconds
+    assert LIMITS.connect_seconds <= LIMITS.silence_seconds <= LIMITS.request_seconds < LIMITS.run_seconds
+    assert LIMITS.answer <= LIMITS.document

@@ -21,7 +21,7 @@ from gate.limits import LIMITS
 from gate.oci import strict_json
 from gate.sources import SourceSettings
 from gate.sources.engine_address import Address, addresses
-from gate.sources.engine_http import CONNECT_SECONDS, START, EngineHttp, NoEngine, NotInEngine, Refused
+from gate.sources.engine_http import START, EngineHttp, NoEngine, NotInEngine, Refused
 
 _NEWEST_API = (1, 52)
 """The newest version of the API whose answers are known here; newer engines speak it as well."""
@@ -147,7 +147,7 @@ def _unreachable(address: Address) -> Unavailable | None:
         return None
     try:
         with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(CONNECT_SECONDS)
+            probe.settimeout(LIMITS.connect_seconds)
             probe.connect(address.socket)
     except OSError as error:
         # Where even the folder is closed to us nobody can tell that there is a socket: Podman's is, on every host.

@@ -16,9 +16,6 @@ from gate.sources.engine_address import Address
 if TYPE_CHECKING:
     from requests import Response, Session
 
-CONNECT_SECONDS = 10.0
-"""Until an engine takes the connection: they are on this machine, or near."""
-
 START = "start the engine, or name its socket with DOCKER_HOST"
 
 _ERROR_TEXT = 64 * KIB
@@ -61,7 +58,7 @@ class EngineHttp:
         try:
             response = self._session.get(
                 f"{self._base}{path}",
-                timeout=(min(CONNECT_SECONDS, left), min(seconds, left)),
+                timeout=(min(LIMITS.connect_seconds, left), min(seconds, left)),
                 headers={
                     "Accept-Encoding": "identity"
                 },  # what is compressed for the way cannot be bounded on it

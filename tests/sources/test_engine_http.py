@@ -14,7 +14,7 @@ import pytest
 from gate.deadline import Deadline
 from gate.errors import IntegrityError, Unavailable
 from gate.limits import LIMITS, Limits
-from gate.sources import SourceSettings, engine_client, engine_http
+from gate.sources import SourceSettings, engine_client
 from gate.sources.engine_address import Address
 from gate.sources.engine_client import find_engine
 from gate.sources.engine_http import EngineHttp, NoEngine, NotInEngine, Refused
@@ -329,4 +329,3 @@ def test_a_deadline_that_is_over_asks_nothing(server: EngineServer) -> None:
     with pytest.raises(Unavailable, match="time limit of 0 s"):
         EngineHttp(Address(socket=str(server.socket_path)), Deadline(0)).get("/version", 5)
     assert server.requests == []
-    assert LIMITS.engine_seconds >= engine_http.CONNECT_SECONDS
