@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from samples.images.builder import Image, Index, encode
+from samples.images.builder import INDEX, Image, Index, encode
 from samples.images.entries import file, with_parents
 from samples.images.layers import tar_of
 from samples.images.layout import Files, blob_files, docker_archive, docker_archive_with_index
-from tests.kit.shapes import containers_image, without
+from tests.kit.shapes import attached, containers_image, without
 
 Json = dict[str, Any]
 
@@ -90,11 +90,17 @@ def podman(image: Image, *names: str) -> Held:
 
 
 def containerd(
-    subject: Image | Index, host: Image, *names: str, described: bool = True, absent: tuple[Image, ...] = ()
+    subject: Image | Index,
+    host: Image,
+    *names: str,
+    described: bool = True,
+    absent: tuple[Image, ...] = (),
+    attested: bool = False,
 ) -> Held:
     """An image of containerd's store: a manifest or an index, `host` its image for the host's platform.
 
-    `absent` are images of the index that were never pulled. Without `described` the API is older than 1.48.
+    `absent` are images of the index that were never pulled. Without `described` the API is older than 1.48. `attested` as
+    by Docker since 29.1, which exports attestations and signatures beside what they are attached to.
     """
     digests = tuple(f"{name.rpartition(':')[0]}@{subject.manifest.digest}" for name in names)
     found = _description(subject.manifest.digest, host, names, digests)
@@ -102,12 +108,13 @@ def containerd(
         found["Descriptor"] = subject.manifest.descriptor()
     left_out = [blob for image in absent for blob in (image.manifest.data, image.config.data)]
     left_out += [layer.data for image in absent for layer in image.layers if layer not in host.layers]
-    return Held(found, archive(without(containerd_files(subject, host), *left_out)))
+    files = containerd_files(subject, host)
+    return Held(found, archive(without(attached(files, host) if attested else files, *left_out)))
 
 
 def containerd_files(subject: Image | Index, host: Image) -> Files:
     """What containerd's exporter writes where an id was asked for: descriptors without names, members sorted by name."""
-    index = {"schemaVersion": 2, "manifests": [subject.manifest.descriptor()]}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [subject.manifest.descriptor()]}
     manifest = {
         "Config": _blob_path(host.config.digest),
         "RepoTags": None,

@@ -44,6 +44,7 @@ ENGINES: Mapping[str, tuple[Kind, Held]] = {
     "docker-29-classic": (engine.DOCKER_29_CLASSIC, classic_25(IMAGE, NAME)),
     "docker-29-manifest": (engine.DOCKER_29, containerd(IMAGE, IMAGE, NAME)),
     "docker-29-index": (engine.DOCKER_29, containerd(INDEX, IMAGE, NAME)),
+    "docker-29-attested": (engine.DOCKER_29, containerd(IMAGE, IMAGE, NAME, attested=True)),
     "docker-26-containerd": (engine.DOCKER_26_CONTAINERD, containerd(INDEX, IMAGE, NAME, described=False)),
     "podman": (engine.PODMAN, podman(IMAGE, NAME)),
 }
