@@ -22,6 +22,8 @@ from pathlib import Path
 
 START_SECONDS, STOP_SECONDS = 30, 20
 
+_IN_MEMORY = 'mount -t tmpfs -o size=6g,mode=711 engine "$0" && exec "$@"'
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -44,32 +46,25 @@ class Keys:
 def docker_engine(programs: Path) -> Iterator[str]:
     """Run dockerd from Debian's packages, unpacked at `programs`; yields its address. Takes root.
 
-    It has no network but its own socket, changes no rules of the firewall, and knows nothing of another engine here.
+    It has no network but its own socket, changes no rules of the firewall, and knows nothing of another engine here. What
+    it stores is in memory, mounted where it alone sees it: all its mounts go when it goes.
     """
     with _folder() as folder:
         address = f"unix://{folder}/docker.sock"
+        (folder / "none.json").write_text("{}")
+        (folder / "state").mkdir()
         command = [
+            *("unshare", "--mount", "--propagation", "private", "sh", "-c", _IN_MEMORY, f"{folder}/state"),
             *(str(_program(programs, "dockerd")), "--host", address, "--pidfile", f"{folder}/pid"),
-            *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
-            *(
-                "--config-file",
-                f"{folder}/none.json",
-                "--bridge",
-                "none",
-                "--iptables=false",
-                "--ip6tables=false",
-            ),
-            *("--ip-forward=false", "--ip-masq=false", "--containerd-namespace", f"test-{os.getpid()}"),
+            *("--data-root", f"{folder}/state/data", "--exec-root", f"{folder}/state/exec"),
+            *("--config-file", f"{folder}/none.json", "--bridge", "none"),
+            *("--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"),
+            *("--containerd-namespace", f"test-{os.getpid()}"),
             *("--containerd-plugins-namespace", f"test-plugins-{os.getpid()}"),
         ]
-        (folder / "none.json").write_text("{}")
-        try:
-            with _running(
-                command, folder, _environment(programs, folder), lambda: _answers_at(f"{folder}/docker.sock")
-            ):
-                yield address
-        finally:
-            _unmount(folder)
+        environment = _environment(programs, folder)
+        with _running(command, folder, environment, lambda: _answers_at(f"{folder}/docker.sock")):
+            yield address
 
 
 @contextmanager
@@ -207,11 +202,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _unmount(folder: Path) -> None:
-    """Unmount what is left below a folder: dockerd keeps the network namespace of the host mounted."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    for point in sorted((line.split()[4] for line in lines), reverse=True):
-        if Path(point).is_relative_to(folder):
-            subprocess.run(["umount", "--lazy", point], check=True)
