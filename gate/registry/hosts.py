@@ -7,12 +7,12 @@ import threading
 from msgspec import Struct
 
 from gate.errors import Unavailable
+from gate.limits import LIMITS
 from gate.oci.reference import Reference
 from gate.registry.address import Url, is_loopback
 from gate.registry.retries import Transient, persist
 from gate.registry.transport import SERVED_BY, Request, Transport
 
-_PING_SECONDS = 10.0
 _BAD_REQUEST = 400
 """What servers of TLS answer to plain HTTP."""
 
@@ -93,7 +93,7 @@ class Hosts:
 
     def _answers(self, url: Url) -> bool:
         """Whether an address answers as a server of its scheme does."""
-        answer = self._transport.send(Request(url, seconds=_PING_SECONDS, redirects=0))
+        answer = self._transport.send(Request(url, seconds=LIMITS.connect_seconds, redirects=0))
         answer.discard()
         return answer.status != _BAD_REQUEST
 

@@ -93,7 +93,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with registry.lock:
             registry.calls.append(made)
         answer = Answers(registry, self.server.name).to(made)
-        self._send(made, answer, registry.fault(call))
+        self._send(made, answer, registry.fault(call, self.server.name))
 
     do_HEAD = do_GET  # noqa: N815 -- the name that the standard library calls
     do_POST = do_GET  # noqa: N815
