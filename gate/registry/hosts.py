@@ -63,7 +63,8 @@ class Hosts:
         host, _, prefix = name.partition("/")
         what = "the mirror" if mirror else "the registry"
         prefix = prefix.strip("/")
-        Url.parse(f"https://{host}/{prefix}", what)  # nothing but a path
+        if "?" in Url.parse(f"https://{host}/{prefix}", what).target:
+            raise Unavailable(f"{what} {name[:200]!r} is not host[:port][/path]")
         place = SERVED_BY.get(host, host)
         url = Url.parse(f"https://{place}/", what)
         if self._transport.host_settings(host).plain_http or (

@@ -52,6 +52,7 @@ class _Server(http.server.ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Note the connection."""
         self._open.add(request)
+        self.registry.connections += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:

@@ -117,6 +117,8 @@ class Registry:
         self.faults = list(faults)
         self.sent: dict[str, int] = {}
         """Bytes of bodies sent, by call."""
+        self.connections = 0
+        """How many connections were made, to all servers."""
         self.errors: list[BaseException] = []
         """What went wrong in the simulator itself."""
         self.hosts: dict[str, str] = {}

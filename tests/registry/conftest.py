@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from gate.deadline import Deadline
 from gate.registry import RegistrySettings
+from gate.registry.address import IPAddress, Reach, reach_of
 from gate.registry.client import RegistryClient
 from gate.registry.transport import Transport
 
@@ -46,3 +48,33 @@ def transport() -> Iterator[Sender]:
             return made
 
         yield make
+
+
+Names = dict[str, str]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """The addresses of host names, as a name server would tell them; what is not in it does not exist."""
+    known: Names = {}
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, port: int, *arguments: Any, **named: Any) -> Any:
+        if host not in known:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [found for each in known[host].split() for found in real(each, port, *arguments, **named)]
+
+    monkeypatch.setattr("gate.registry.connect.socket.getaddrinfo", getaddrinfo)
+    return known
+
+
+@pytest.fixture
+def public(names: Names, monkeypatch: pytest.MonkeyPatch) -> Names:
+    """The same, and 127.0.0.1, where the servers of tests listen, counts as an address of the public internet."""
+
+    def reach(address: IPAddress) -> Reach:
+        return Reach.PUBLIC if str(address) == "127.0.0.1" else reach_of(address)
+
+    monkeypatch.setattr("gate.registry.connect.reach_of", reach)
+    monkeypatch.setattr("gate.registry.address.reach_of", reach)
+    return names
