@@ -65,7 +65,7 @@ def test_a_registry_elsewhere_is_asked_over_tls_unless_said_otherwise(transport:
     ],
 )
 def test_a_mirror_that_is_none(mirror: str, transport: Sender) -> None:
-    with pytest.raises(Unavailable, match="the mirror .*is not"):
+    with pytest.raises(Unavailable, match=r"the mirror .*is not"):
         Hosts(transport()).endpoint((mirror, True))
 
 

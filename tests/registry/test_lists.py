@@ -6,12 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from gate.errors import MalformedImage, Unavailable
+from gate.errors import Unavailable
 from gate.limits import LIMITS
 from gate.registry.address import Url
-from gate.registry.lists import pages, referrers_of, tags_of
+from gate.registry.lists import pages, tags_of
 from gate.registry.transport import Answer
-from samples.images.builder import INDEX, Blob
 
 FIRST = Url.parse("https://registry.example.com/v2/x/tags/list", "x")
 
@@ -70,27 +69,3 @@ def test_what_is_no_list_of_tags(body: bytes) -> None:
     with pytest.raises(Unavailable) as caught:
         list(tags_of(body))
     assert not caught.value.blocks  # it says nothing of an image
-
-
-def referrers(*types: str) -> bytes:
-    """Return a list of referrers of these types."""
-    entries = [
-        Blob("application/vnd.oci.image.manifest.v1+json", kind.encode()).descriptor(artifactType=kind)
-        for kind in types
-    ]
-    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
-
-
-def test_referrers_are_filtered_here_too() -> None:
-    body = referrers("a/b", "c/d", "a/b")
-    assert [entry.artifact_type for entry in referrers_of(body, "")] == ["a/b", "c/d", "a/b"]
-    assert [entry.artifact_type for entry in referrers_of(body, "c/d")] == ["c/d"]
-    assert list(referrers_of(body, "x/y")) == []
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b'{"schemaVersion":2,"layers":[]}', b'{"schemaVersion":2,"manifests":[{}]}']
-)
-def test_what_is_no_list_of_referrers(body: bytes) -> None:
-    with pytest.raises(MalformedImage):
-        list(referrers_of(body, ""))
