@@ -99,6 +99,8 @@ class Limits(Struct, frozen=True):
     """Bytes per second: a slower transfer is broken off, and goes on with a new request."""
     resume_progress: int = 8 * MIB
     """What a transfer must bring on for its retries to count anew: a large layer may break as often as that."""
+    helper_seconds: float = 30.0
+    """A credential helper: it asks a key chain or a cloud, and one that waits for a person is given up."""
     run_seconds: float = 900.0
     """One run, unless `--timeout` says otherwise."""
     scanner_seconds: float = 600.0

@@ -53,6 +53,7 @@ STATED = {
     "request_seconds": 60.0,
     "blob_rate": 32_768,
     "resume_progress": 8_388_608,
+    "helper_seconds": 30.0,
     "run_seconds": 900.0,
     "scanner_seconds": 600.0,
     "scanner_output": 268_435_456,

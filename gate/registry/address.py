@@ -24,6 +24,7 @@ _URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _VISIBLE = re.compile(r"[!-~]+", re.ASCII)
+_OTHER_SCHEME = re.compile(r"(?!https?://)[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 _LONGEST = 16 * 1024
@@ -120,7 +121,7 @@ class Url(Struct, frozen=True):
 
     def join(self, location: str, what: str) -> Url:
         """Return what an address given by a page of this one means, absolute or relative."""
-        if not _VISIBLE.fullmatch(location) or len(location) > _LONGEST:
+        if not _VISIBLE.fullmatch(location) or len(location) > _LONGEST or _OTHER_SCHEME.match(location):
             raise _refused(what, location)
         try:
             return Url.parse(urllib.parse.urljoin(str(self), location), what)

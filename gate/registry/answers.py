@@ -81,6 +81,9 @@ def document(answer: Answer, what: str) -> bytes:
             hint="a proxy before the registry may compress what passes; it must not",
         )
     data = answer.body(LIMITS.document)
+    if not data and answer.length is None:
+        # So an answer looks that broke off in its headers.
+        raise Transient(f"{answer.url.authority[:200]!r} answers with nothing for {what}")
     if len(data) > LIMITS.document:
         raise MalformedImage(f"{what} has more than {LIMITS.document:,} bytes")
     return data

@@ -87,7 +87,8 @@ class Authentication:
             else:
                 kinds = ", ".join(sorted(found)[:5])[:100] or "no kind that it states"
                 raise Unavailable(
-                    f"{endpoint.key!r} wants a login, of {kinds!r}", hint="Basic and Bearer are supported"
+                    f"{endpoint.key!r} answers 401 and wants a login, of {kinds!r}",
+                    hint="Basic and Bearer are supported",
                 )
             if told is None or told.header == refused:  # nothing to tell, or what was told already
                 return ""

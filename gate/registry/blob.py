@@ -35,7 +35,7 @@ class BlobStream(io.BufferedIOBase):
         self._position = start
         self._deadline = deadline
         self._answer: Answer | None = None
-        self._ended = False
+        self._ended = 0 < size <= start
         self._tried = 0
         self._mark = start
 
@@ -69,6 +69,7 @@ class BlobStream(io.BufferedIOBase):
             try:
                 data = self._next(wanted)
             except Transient as error:
+                self._ended = 0 < self._size == self._position  # what broke came after the last byte
                 self._break(error)
                 continue
             self._position += len(data)
@@ -112,6 +113,8 @@ class BlobStream(io.BufferedIOBase):
         if self._answer is not None:
             self._answer.close()
             self._answer = None
+        if self._ended:
+            return
         self._tried += 1
         if self._tried > LIMITS.retries:
             raise Unavailable(

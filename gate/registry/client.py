@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import BinaryIO, TypeVar, cast
-from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,33 +14,26 @@ from msgspec.structs import replace
 from gate.deadline import Deadline
 from gate.errors import Unavailable, joined
 from gate.limits import LIMITS
-from gate.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, Descriptor, Digest
+from gate.oci.descriptor import Descriptor, Digest
 from gate.oci.reference import Reference
 from gate.registry import NotFound, RegistrySettings
-from gate.registry.address import Url
-from gate.registry.answers import document, type_of
+from gate.registry.answers import type_of
 from gate.registry.authentication import Authentication
 from gate.registry.blob import BlobStream
 from gate.registry.credentials import Credentials
 from gate.registry.documents import described
 from gate.registry.exchange import Exchange, Question
+from gate.registry.fetch import Fetcher
 from gate.registry.hosts import Endpoint, Hosts
-from gate.registry.lists import pages, referrers_of, tags_of
-from gate.registry.retries import Transient, persist
+from gate.registry.lists import tags_of
+from gate.registry.referrers import referrers
+from gate.registry.retries import Transient
 from gate.registry.transport import Answer, Transport
 
 T = TypeVar("T")
 
-_ACCEPT = ", ".join(sorted(INDEX_TYPES | MANIFEST_TYPES))
-_NO_REFERRERS_API = frozenset(
-    {
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        HTTPStatus.NOT_ACCEPTABLE,
-    }
-)
-"""How registries without the referrers API answer; the specification says 404, older ones differ."""
+_WHOLE = frozenset({HTTPStatus.OK})
+_PART = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 
 
 class Manifest(Struct, frozen=True):
@@ -67,9 +59,9 @@ class RegistryClient:
         self._deadline = deadline
         self._transport = Transport(settings, deadline)
         self._hosts = Hosts(self._transport)
-        self._exchange = Exchange(
-            self._transport, Authentication(self._transport, Credentials(settings, deadline))
-        )
+        authentication = Authentication(self._transport, Credentials(settings, deadline))
+        self._exchange = Exchange(self._transport, authentication)
+        self._fetcher = Fetcher(self._exchange, deadline)
 
     def manifest(self, name: Reference) -> Manifest:
         """Fetch the manifest or index that a name states, by its digest where it has one, else by its tag."""
@@ -77,15 +69,11 @@ class RegistryClient:
         what = f"the manifest of {name}"
 
         def fetch(endpoint: Endpoint) -> Manifest:
-            question = self._question(endpoint, name, f"manifests/{wanted}", what)
-            content, answer = persist(self._deadline, lambda: self._document(question))
-            described_as = described(content, type_of(answer), name.digest, what)
-            return Manifest(
-                described_as,
-                content,
-                endpoint.url.authority,
-                _modified(answer.headers.get("last-modified", "")),
-            )
+            question = self._fetcher.question(endpoint, name, f"manifests/{wanted}", what)
+            content, answer = self._fetcher.document(question)
+            descriptor = described(content, type_of(answer), name.digest, what)
+            modified = _modified(answer.headers.get("last-modified", ""))
+            return Manifest(descriptor, content, endpoint.url.authority, modified)
 
         return self._anywhere(name, fetch)
 
@@ -117,17 +105,13 @@ class RegistryClient:
         Entries of a fallback tag are written by the tools that push, some of which state another `artifact_type` than
         the manifest does; without one, all are listed.
         """
-
-        def fetch(endpoint: Endpoint) -> tuple[Descriptor, ...]:
-            return tuple(self._referrers(endpoint, name, digest, artifact_type))
-
-        return self._anywhere(name, fetch)
+        return self._anywhere(
+            name, lambda endpoint: tuple(referrers(self._fetcher, endpoint, name, digest, artifact_type))
+        )
 
     def tags(self, name: Reference) -> Iterator[str]:
-        """Yield the tags of a repository, page by page."""
-        what = f"the tags of {name.name}"
-        first = self._anywhere(name, lambda endpoint: self._first_page(endpoint, name, what))
-        for number, tag in enumerate(first):
+        """Yield the tags of a repository; pages are asked for as they are needed, all from one endpoint."""
+        for number, tag in enumerate(self._anywhere(name, lambda endpoint: self._tags(endpoint, name))):
             if number >= LIMITS.tags:
                 raise Unavailable(f"{name.name} has more than {LIMITS.tags:,} tags")
             yield tag
@@ -152,41 +136,19 @@ class RegistryClient:
                 failed.append(error)
         raise _failure_of(failed)
 
-    def _question(self, endpoint: Endpoint, name: Reference, rest: str, what: str) -> Question:
-        """Ask for a document of a repository."""
-        return Question(endpoint, endpoint.repository(name), endpoint.at(name, rest), what, _ACCEPT)
-
-    def _document(self, question: Question) -> tuple[bytes, Answer]:
-        """Fetch a document once."""
-        answer = self._exchange.ask(question)
-        return document(answer, question.what), answer
-
     def _blob_at(
         self, name: Reference, descriptor: Descriptor, position: int, first: int
     ) -> tuple[Answer, int]:
-        """Open a blob at the first endpoint that gives it, counted from `first`, where the last transfer came from.
+        """Open a blob at the first endpoint that gives it, counted from `first`; returns where to go on if it breaks.
 
-        Raises `Transient` where trying all again may help.
+        That is the next endpoint: what broke off there may do so again. Raises `Transient` where trying all again may help.
         """
         keys = self._hosts.keys(name.registry)
-        what = f"the blob {descriptor.digest.short} of {name.name}"
-        seconds = LIMITS.request_seconds + max(descriptor.size - position, 0) / LIMITS.blob_rate
         failed: list[Unavailable] = []
-        for number in [*range(first, len(keys)), *range(first)]:
+        for number in (*range(first, len(keys)), *range(first)):
             try:
-                endpoint = self._hosts.endpoint(keys[number])
-                question = Question(
-                    endpoint,
-                    endpoint.repository(name),
-                    endpoint.at(name, f"blobs/{descriptor.digest}"),
-                    what,
-                    headers={"Range": f"bytes={position}-"} if position else {},
-                    expected=frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
-                    if position
-                    else frozenset({HTTPStatus.OK}),
-                    seconds=seconds,
-                )
-                return self._exchange.ask(question), number
+                question = _blob_question(self._hosts.endpoint(keys[number]), name, descriptor, position)
+                return self._exchange.ask(question), (number + 1) % len(keys)
             except Unavailable as error:
                 self._deadline.check()
                 if isinstance(error, NotFound):
@@ -195,78 +157,31 @@ class RegistryClient:
         again = next((error for error in failed if isinstance(error, Transient)), None)
         raise again or _failure_of(failed)
 
-    def _referrers(
-        self, endpoint: Endpoint, name: Reference, digest: Digest, artifact_type: str
-    ) -> Iterator[Descriptor]:
-        """Yield what an endpoint lists by the API, else by the fallback tag (distribution specification, "Listing Referrers")."""
-        what = f"what refers to {digest.short} of {name.name}"
-        query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
-        question = self._question(endpoint, name, f"referrers/{digest}{query}", what)
-        question = replace(question, accept=OCI_INDEX, expected=question.expected | _NO_REFERRERS_API)
-        count = 0
-        for data, answer in self._pages(question):
-            if answer.status != HTTPStatus.OK or type_of(answer) != OCI_INDEX:
-                if count:
-                    raise Unavailable(f"the registry breaks off in the list of {what}")
-                odd = answer.status == HTTPStatus.OK
-                yield from self._fallback(question, name, (digest, artifact_type), odd)
-                return
-            for entry in referrers_of(data, artifact_type):
-                count += 1
-                if count > LIMITS.referrers:
-                    raise Unavailable(f"more than {LIMITS.referrers:,} manifests refer to {digest.short}")
-                yield entry
-
-    def _fallback(
-        self, question: Question, name: Reference, wanted: tuple[Digest, str], odd: bool
-    ) -> Iterator[Descriptor]:
-        """Yield what the tag lists under which tools keep referrers where there is no API.
-
-        No such tag means that nothing refers to the manifest, unless the registry's answer to the API was an `odd` one.
-        """
-        digest, artifact_type = wanted
-        tag = f"{digest.algorithm}-{digest.encoded}"[:128]
-        question = self._question(
-            question.endpoint, name, f"manifests/{tag}", f"the tag {tag} of {name.name}"
-        )
-        try:
-            content, answer = persist(self._deadline, lambda: self._document(question))
-        except NotFound:
-            if odd:
-                raise Unavailable(
-                    f"{question.endpoint.key!r} answers with no list of {question.what}",
-                    hint="a proxy before the registry may answer in its place",
-                ) from None
-            return
-        described(content, type_of(answer), None, question.what)
-        yield from referrers_of(content, artifact_type)
-
-    def _first_page(self, endpoint: Endpoint, name: Reference, what: str) -> Iterator[str]:
-        """Return all tags of an endpoint, of which the first page has been fetched."""
-        question = replace(
-            self._question(endpoint, name, "tags/list?n=1000", what), accept="application/json"
-        )
-        found = self._pages(question)
-        data, _ = next(found)
-        first = list(tags_of(data))
+    def _tags(self, endpoint: Endpoint, name: Reference) -> Iterator[str]:
+        """Return the tags that an endpoint lists, of which the first page has been fetched."""
+        question = self._fetcher.question(endpoint, name, "tags/list?n=1000", f"the tags of {name.name}")
+        pages = self._fetcher.pages(replace(question, accept="application/json"))
+        first = list(tags_of(next(pages)[0]))
 
         def following() -> Iterator[str]:
             yield from first
-            for more, _ in found:
-                yield from tags_of(more)
+            for data, _ in pages:
+                yield from tags_of(data)
 
         return following()
 
-    def _pages(self, question: Question) -> Iterator[tuple[bytes, Answer]]:
-        """Yield the pages of a list."""
 
-        def ask(url: Url) -> tuple[bytes, Answer]:
-            return persist(
-                self._deadline,
-                lambda: self._document(replace(question, url=url)),
-            )
-
-        return pages(question.url, ask)
+def _blob_question(endpoint: Endpoint, name: Reference, descriptor: Descriptor, position: int) -> Question:
+    """Ask for a blob from a position on, within the time that the rest takes at the slowest rate."""
+    return Question(
+        endpoint,
+        endpoint.repository(name),
+        endpoint.at(name, f"blobs/{descriptor.digest}"),
+        f"the blob {descriptor.digest.short} of {name.name}",
+        headers={"Range": f"bytes={position}-"} if position else {},
+        expected=_PART if position else _WHOLE,
+        seconds=LIMITS.request_seconds + max(descriptor.size - position, 0) / LIMITS.blob_rate,
+    )
 
 
 def _failure_of(failed: list[Unavailable]) -> Unavailable:

@@ -25,8 +25,6 @@ _DOCKER_HUB = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"
 """The user name by which helpers mark an identity token."""
 _NOTHING = b"credentials not found"
-_HELPER_SECONDS = 30.0
-"""A helper asks a key chain or a cloud; one that waits for a person is given up."""
 
 
 def credential_of(
@@ -100,7 +98,7 @@ def _ask(helper: object, server: str, environment: Mapping[str, str], deadline: 
     try:
         done = subprocess.run(
             [program, "get"], input=server.encode(), env=dict(environment), capture_output=True, check=False,
-            timeout=min(_HELPER_SECONDS, deadline.left),
+            timeout=min(LIMITS.helper_seconds, deadline.left),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Unavailable(f"its credential helper {name} does not answer") from None

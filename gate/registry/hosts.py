@@ -7,12 +7,12 @@ import threading
 from msgspec import Struct
 
 from gate.errors import Unavailable
+from gate.limits import LIMITS
 from gate.oci.reference import Reference
 from gate.registry.address import Url, is_loopback
 from gate.registry.retries import Transient, persist
 from gate.registry.transport import SERVED_BY, Request, Transport
 
-_PING_SECONDS = 10.0
 _BAD_REQUEST = 400
 """What servers of TLS answer to plain HTTP."""
 
@@ -63,7 +63,8 @@ class Hosts:
         host, _, prefix = name.partition("/")
         what = "the mirror" if mirror else "the registry"
         prefix = prefix.strip("/")
-        Url.parse(f"https://{host}/{prefix}", what)  # nothing but a path
+        if "?" in Url.parse(f"https://{host}/{prefix}", what).target:
+            raise Unavailable(f"{what} {name[:200]!r} is not host[:port][/path]")
         place = SERVED_BY.get(host, host)
         url = Url.parse(f"https://{place}/", what)
         if self._transport.host_settings(host).plain_http or (
@@ -93,7 +94,7 @@ class Hosts:
 
     def _answers(self, url: Url) -> bool:
         """Whether an address answers as a server of its scheme does."""
-        answer = self._transport.send(Request(url, seconds=_PING_SECONDS, redirects=0))
+        answer = self._transport.send(Request(url, seconds=LIMITS.connect_seconds, redirects=0))
         answer.discard()
         return answer.status != _BAD_REQUEST
 

@@ -1,4 +1,4 @@
-"""Lists that come in pages: tags, and what refers to a manifest."""
+"""Lists that come in pages, and the one of tags."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 from gate.errors import MalformedImage, Unavailable
 from gate.limits import LIMITS
 from gate.oci import strict_json
-from gate.oci.descriptor import OCI_INDEX, Descriptor
-from gate.oci.manifest import Index
 from gate.registry.address import Url
 from gate.registry.links import next_page
 from gate.registry.transport import Answer
@@ -47,10 +45,3 @@ def tags_of(data: bytes) -> Iterator[str]:
         if not _TAG.fullmatch(tag):
             raise Unavailable(f"the registry lists {tag[:200]!r}, which is not a tag")
         yield tag
-
-
-def referrers_of(data: bytes, artifact_type: str) -> Iterator[Descriptor]:
-    """Yield what one page of referrers lists, of one type where that is asked for."""
-    for entry in Index.from_bytes(data, OCI_INDEX).manifests:
-        if artifact_type in ("", entry.artifact_type):
-            yield entry

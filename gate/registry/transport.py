@@ -251,6 +251,8 @@ class Transport:
 
     def _failure(self, error: Exception, url: Url, watch: Watch) -> Unavailable:
         """Say what went wrong: in our words, because those of the libraries hold addresses with their secrets."""
+        from requests.exceptions import ProxyError
+
         self.deadline.check()
         host = url.authority[:200]
         cause = _cause(error)
@@ -266,6 +268,10 @@ class Transport:
         if isinstance(cause, ssl.SSLError):
             return Transient(
                 f"TLS with {host!r} fails: {(cause.reason or 'it ends').replace('_', ' ').lower()}"
+            )
+        if isinstance(error, ProxyError):
+            return Transient(
+                f"the proxy does not lead to {host!r}: {str(cause)[:200]}", hint="look at the proxy"
             )
         if isinstance(cause, OSError) and cause.strerror:
             return Transient(f"the connection to {host!r} breaks: {cause.strerror}")

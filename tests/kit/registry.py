@@ -52,6 +52,7 @@ class _Server(http.server.ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Note the connection."""
         self._open.add(request)
+        self.registry.connections += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
@@ -93,7 +94,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with registry.lock:
             registry.calls.append(made)
         answer = Answers(registry, self.server.name).to(made)
-        self._send(made, answer, registry.fault(call))
+        self._send(made, answer, registry.fault(call, self.server.name))
 
     do_HEAD = do_GET  # noqa: N815 -- the name that the standard library calls
     do_POST = do_GET  # noqa: N815

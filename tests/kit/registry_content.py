@@ -29,12 +29,13 @@ zeros under `Content-Encoding: gzip`.
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong: at which call, how, and for how many of the first calls (0: always)."""
+    """One thing that goes wrong: at which call, how, for how many of the first calls (0: always), at which server (any)."""
 
     call: str
     kind: str
     first: int = 0
     retry_after: str = ""
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ class Registry:
         self.faults = list(faults)
         self.sent: dict[str, int] = {}
         """Bytes of bodies sent, by call."""
+        self.connections = 0
+        """How many connections were made, to all servers."""
         self.errors: list[BaseException] = []
         """What went wrong in the simulator itself."""
         self.hosts: dict[str, str] = {}
@@ -162,15 +165,21 @@ class Registry:
         """Every `Authorization` that a server was sent."""
         return {made.authorization for made in self.calls if made.server == server and made.authorization}
 
-    def fault(self, call: str) -> Fault | None:
-        """Take the fault that is due at a call."""
+    def fault(self, call: str, server: str) -> Fault | None:
+        """Take the fault that is due at a call to a server."""
         with self.lock:
             for fault in self.faults:
-                if fault.call != call or (fault.first and self._hit.get(fault, 0) >= fault.first):
+                if fault.call != call or fault.server not in ("", server):
+                    continue
+                if fault.first and self._hit.get(fault, 0) >= fault.first:
                     continue
                 self._hit[fault] = self._hit.get(fault, 0) + 1
                 return fault
         return None
+
+    def hit(self, call: str) -> int:
+        """How often a fault at a call came to pass."""
+        return sum(count for fault, count in self._hit.items() if fault.call == call)
 
     def revoke(self) -> None:
         """Make every token that was given invalid."""

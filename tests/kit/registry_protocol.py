@@ -55,7 +55,7 @@ class Answers:
         """Answer one call."""
         if made.call == "token":
             return self._token(made)
-        if made.call == "other":
+        if made.call == "other" and "other" not in self._behaviour.redirect:
             return _error(404)
         if self._server != "storage":
             refused = self._refusal(made)
