@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import docker.transport  # noqa: F401 -- imported here, so that no measured time includes it
 import pytest
 
 from gate.deadline import Deadline
