@@ -4,10 +4,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gate import __version__
 from gate.errors import Unavailable
@@ -159,6 +161,20 @@ def test_a_stopped_run_ends_what_is_being_read(transport: Sender) -> None:
 def test_what_is_not_http_is_our_error(answer: bytes, transport: Sender) -> None:
     with answering(answer) as address, pytest.raises(Transient):
         transport().send(Request(Url.parse(address, "x"))).body(1_000)
+
+
+PIECES = (
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 ", b"307 X\r\n", b"401 X\r\n", b"100 X\r\n\r\n", b"Content-Length: ", b"5\r\n", b"-1\r\n", b"9" * 30,
+    b"Transfer-Encoding: chunked\r\n", b"Location: /v2/\r\n", b"Location: //[\r\n", b"Connection: close\r\n", b"Set-Cookie: a=b\r\n", b"\r\n",
+    b"\n", b"\r\n\r\n", b"hello", b"5\r\nhello\r\n0\r\n\r\n", b"\x00", b"\xff\xfe", b": ", b" : x\r\n", b"\tfolded\r\n",
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=12))
+def test_whatever_a_server_sends_is_an_answer_or_our_error(transport: Sender, pieces: list[bytes]) -> None:
+    with answering(b"".join(pieces)) as address, suppress(Unavailable):
+        transport(5).send(Request(Url.parse(address, "x"), seconds=1)).body(1_000)
 
 
 def test_a_server_that_answers_continue_without_end(transport: Sender) -> None:
