@@ -9,8 +9,8 @@ from gate.errors import MalformedImage, Unavailable
 from gate.limits import LIMITS
 from gate.oci import strict_json
 from gate.registry import NotFound
+from gate.registry.messages import Answer
 from gate.registry.retries import TRANSIENT, Transient, retry_after
-from gate.registry.transport import Answer
 
 _QUOTED = 200
 _ERRORS = 3
@@ -29,7 +29,7 @@ def failure(answer: Answer, what: str, conceal: Callable[[str], str], note: str 
     `conceal` hides secrets in what the registry says, `note` says why it was not told any.
     """
     after = retry_after(answer.headers.get("retry-after", ""), answer.headers.get("date", ""))
-    said = conceal(_quoted(answer))
+    said = _quoted(answer, conceal)
     status = answer.status
     host = answer.url.authority[:200]
     message = f"{host!r} answers {_named(status)} for {what}{said}{f'; {note}' if note else ''}"
@@ -51,7 +51,7 @@ def _named(status: int) -> str:
         return str(status)
 
 
-def _quoted(answer: Answer) -> str:
+def _quoted(answer: Answer, conceal: Callable[[str], str]) -> str:
     """Quote the errors that a registry states (OCI distribution specification, "Error Codes")."""
     try:
         body = strict_json.parse(answer.body(LIMITS.answer), "the error", limit=LIMITS.answer)
@@ -61,7 +61,7 @@ def _quoted(answer: Answer) -> str:
     found = []
     for error in errors[:_ERRORS] if isinstance(errors, list) else ():
         if isinstance(error, dict):
-            code, message = (str(error.get(name) or "")[:_QUOTED] for name in ("code", "message"))
+            code, message = (conceal(str(error.get(name) or ""))[:_QUOTED] for name in ("code", "message"))
             found.append(f"{code} {message!r}" if message else code)
     return f": {'; '.join(found)}" if any(found) else ""
 

@@ -25,8 +25,9 @@ from gate.registry.address import Reach, Url, check_literal
 from gate.registry.answers import failure
 from gate.registry.credentials import Credential, Credentials
 from gate.registry.hosts import Endpoint, is_safe, refuse_unsafe
+from gate.registry.messages import Answer, Request
 from gate.registry.retries import persist
-from gate.registry.transport import Answer, Request, Transport
+from gate.registry.transport import Transport
 
 TOKEN_HOSTS = {
     "docker.io": "auth.docker.io",
@@ -50,6 +51,9 @@ class _Told(Struct, frozen=True):
 
     header: str
     until: float
+
+    def __repr__(self) -> str:
+        return f"_Told(…, {self.until!r})"
 
 
 class Authentication:

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from gate.deadline import Deadline
 from gate.errors import Unavailable
 from gate.limits import LIMITS
+from gate.registry.messages import Answer
 from gate.registry.retries import Transient, pause
-from gate.registry.transport import Answer
 
 _CONTENT_RANGE = re.compile(
     r"bytes (?P<start>[0-9]{1,18})-(?P<end>[0-9]{1,18})/(?P<size>[0-9]{1,18}|\*)", re.ASCII

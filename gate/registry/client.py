@@ -26,9 +26,10 @@ from gate.registry.exchange import Exchange, Question
 from gate.registry.fetch import Fetcher
 from gate.registry.hosts import Endpoint, Hosts
 from gate.registry.lists import tags_of
+from gate.registry.messages import Answer
 from gate.registry.referrers import referrers
 from gate.registry.retries import Transient
-from gate.registry.transport import Answer, Transport
+from gate.registry.transport import Transport
 
 T = TypeVar("T")
 

@@ -41,12 +41,14 @@ class Connector:
         """
         until = time.monotonic() + seconds
         failed: OSError | None = None
-        for family, address, scope in _allowed(host, _resolve(host, port, seconds), allowed):
+        found = _allowed(host, _resolve(host, port, seconds), allowed)
+        for number, (family, address, scope) in enumerate(found):
             left = until - time.monotonic()
             if left <= 0:
                 break
             try:
-                connected = _open(family, address, (port, scope), left)
+                # One that is silent leaves time for the others: many networks have addresses of IPv6 that lead nowhere.
+                connected = _open(family, address, (port, scope), left / (len(found) - number))
             except OSError as error:
                 failed = error
                 continue

@@ -14,7 +14,8 @@ from gate.registry.address import Url
 from gate.registry.answers import failure
 from gate.registry.authentication import Authentication
 from gate.registry.hosts import Endpoint
-from gate.registry.transport import Answer, Request, Transport
+from gate.registry.messages import Answer, Request
+from gate.registry.transport import Transport
 
 
 class Question(Struct, frozen=True):

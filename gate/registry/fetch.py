@@ -14,8 +14,8 @@ from gate.registry.answers import document
 from gate.registry.exchange import Exchange, Question
 from gate.registry.hosts import Endpoint
 from gate.registry.lists import pages
+from gate.registry.messages import Answer
 from gate.registry.retries import persist
-from gate.registry.transport import Answer
 
 _ACCEPT = ", ".join(sorted(INDEX_TYPES | MANIFEST_TYPES))
 

@@ -10,8 +10,9 @@ from gate.errors import Unavailable
 from gate.limits import LIMITS
 from gate.oci.reference import Reference
 from gate.registry.address import Url, is_loopback
+from gate.registry.messages import Request
 from gate.registry.retries import Transient, persist
-from gate.registry.transport import SERVED_BY, Request, Transport
+from gate.registry.transport import SERVED_BY, Transport
 
 _BAD_REQUEST = 400
 """What servers of TLS answer to plain HTTP."""

@@ -11,7 +11,7 @@ from gate.limits import LIMITS
 from gate.oci import strict_json
 from gate.registry.address import Url
 from gate.registry.links import next_page
-from gate.registry.transport import Answer
+from gate.registry.messages import Answer
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 

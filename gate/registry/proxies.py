@@ -39,7 +39,7 @@ def proxy_for(url: Url, settings: RegistrySettings) -> str:
 
 def _excepted(url: Url, no_proxy: str) -> bool:
     """Whether `NO_PROXY` names a host: `*`, a domain with all below it, a host with a port, an address or a network."""
-    return any(_names(entry.strip().lower(), url) for entry in no_proxy.split(",") if entry.strip())
+    return any(_names(entry.lower(), url) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 
 def _names(entry: str, url: Url) -> bool:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from gate import __version__
 from gate.deadline import Deadline
@@ -17,10 +14,11 @@ from gate.oci.reference import DEFAULT_REGISTRY
 from gate.registry import HostSettings, RegistrySettings
 from gate.registry.address import Reach, Url, check_literal, is_loopback
 from gate.registry.connect import Connector
+from gate.registry.failures import failure_of
+from gate.registry.messages import Answer, Request
 from gate.registry.proxies import proxy_for
-from gate.registry.retries import Transient
 from gate.registry.tls import Profile, context_of, profile_of
-from gate.registry.watch import Watch, Watchman
+from gate.registry.watch import Watchman
 
 if TYPE_CHECKING:
     from gate.registry.adapter import BoundedAdapter
@@ -29,88 +27,7 @@ SERVED_BY = {DEFAULT_REGISTRY: "registry-1.docker.io"}
 """Registries that answer under another host than the one in their names."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SHORT = 16 * 1024
 _REDIRECT = "what the registry redirects to"
-
-
-class Request(Struct, frozen=True):
-    """What is asked: address, headers, whether the caller named the host (or a registry did), and how long it may take.
-
-    `form` makes it a POST. `authorization` goes to the host of `url` alone, wherever redirects lead.
-    """
-
-    url: Url
-    headers: Mapping[str, str] = {}
-    authorization: str = ""
-    form: Mapping[str, str] | None = None
-    nearest: Reach = Reach.LOOPBACK
-    seconds: float = LIMITS.request_seconds
-    redirects: int = LIMITS.redirects
-
-    def __repr__(self) -> str:
-        return f"Request({self.url.authority!r}, …)"
-
-
-class Answer:
-    """Status, headers (names in lower case), and a body that is read once, as it was sent: nothing is decoded."""
-
-    def __init__(
-        self, url: Url, response: Any, watch: Watch, fail: Callable[[Exception], Unavailable]
-    ) -> None:
-        self.url = url
-        self.status: int = response.status_code
-        self.headers: Mapping[str, str] = {
-            name.lower(): value for name, value in response.raw.headers.itermerged()
-        }
-        self._raw = response.raw
-        self._watch = watch
-        self._fail = fail
-
-    def read(self, size: int) -> bytes:
-        """Read at most `size` bytes; nothing at the end. Raises `Transient` where the transfer breaks."""
-        from gate.registry.adapter import BROKEN
-
-        try:
-            data: bytes = self._raw.read(size, decode_content=False)
-        except BROKEN as error:
-            raise self._fail(error) from None
-        if not data and self._watch.over:
-            raise self._fail(TimeoutError())
-        return data
-
-    def body(self, limit: int) -> bytes:
-        """Read the body and close; one that has more than `limit` bytes is returned one byte too long."""
-        parts: list[bytes] = []
-        left = limit + 1
-        try:
-            while left > 0 and (data := self.read(min(left, LIMITS.chunk))):
-                parts.append(data)
-                left -= len(data)
-        finally:
-            self.close()
-        return b"".join(parts)
-
-    @property
-    def length(self) -> int | None:
-        """How long the body is by its header; None where it ends with the connection."""
-        value = self.headers.get("content-length", "")
-        return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else None
-
-    def discard(self) -> None:
-        """Close where the body does not matter; a short one is read, so that the connection serves on."""
-        try:
-            if self.length is not None and self.length <= _SHORT:
-                self.read(_SHORT)
-        except Unavailable:
-            pass
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close; the connection serves on where the body was read to its end."""
-        self._watch.end()
-        self._raw.close()
-        self._raw.release_conn()
 
 
 class Transport:
@@ -205,7 +122,8 @@ class Transport:
         watch = self._watchman.watch(request.seconds)
 
         def fail(error: Exception) -> Unavailable:
-            return self._failure(error, url, watch)
+            self.deadline.check()
+            return failure_of(error, url, watch)
 
         try:
             prepared = requests.Request(method, str(url), headers, data=request.form).prepare()
@@ -248,42 +166,3 @@ class Transport:
                 context = self._contexts[profile] if profile is not None else None
                 self._adapters[key] = BoundedAdapter(context, nearest, self._connector, self._watchman)
             return self._adapters[key]
-
-    def _failure(self, error: Exception, url: Url, watch: Watch) -> Unavailable:
-        """Say what went wrong: in our words, because those of the libraries hold addresses with their secrets."""
-        from requests.exceptions import ProxyError
-
-        self.deadline.check()
-        host = url.authority[:200]
-        cause = _cause(error)
-        if watch.over or isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-            return Transient(
-                f"{host!r} takes too long to answer", hint="the registry or the network is overloaded"
-            )
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Unavailable(
-                f"the certificate of {host!r} cannot be verified: {cause.verify_message}",
-                hint="where it is of an authority of your own, name that with --ca-file or in the configuration",
-            )
-        if isinstance(cause, ssl.SSLError):
-            return Transient(
-                f"TLS with {host!r} fails: {(cause.reason or 'it ends').replace('_', ' ').lower()}"
-            )
-        if isinstance(error, ProxyError):
-            return Transient(
-                f"the proxy does not lead to {host!r}: {str(cause)[:200]}", hint="look at the proxy"
-            )
-        if isinstance(cause, OSError) and cause.strerror:
-            return Transient(f"the connection to {host!r} breaks: {cause.strerror}")
-        return Transient(f"the answer of {host!r} breaks off, or is not as HTTP wants it")
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return what is at the bottom of the errors that libraries wrap into each other."""
-    for _ in range(10):
-        inner = [getattr(error, "reason", None), error.__cause__, error.__context__, *error.args]
-        found = next((each for each in inner if isinstance(each, BaseException)), None)
-        if found is None or isinstance(error, ssl.SSLError):
-            return error
-        error = found
-    return error

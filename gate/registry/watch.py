@@ -30,6 +30,7 @@ class Watch:
         with self._lock:
             if self.over:
                 raise Transient("the answer takes too long")
+            connection = getattr(connection, "socket", connection)  # what lies under TLS within TLS
             self._socket = connection if isinstance(connection, socket.socket) else None
 
     def cut(self) -> None:

@@ -193,7 +193,7 @@ def serving_registry(
     with ExitStack() as stack:
         for name in names:
             server = _Server(name, registry, tls)
-            thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+            thread = threading.Thread(target=server.serve_forever, args=(0.005,))
             registry.hosts[name] = server.host
             thread.start()
             stack.callback(thread.join)

@@ -16,8 +16,8 @@ from gate.oci.descriptor import Descriptor, Digest
 from gate.oci.reference import Reference
 from gate.registry.address import Url
 from gate.registry.blob import BlobStream
+from gate.registry.messages import Answer
 from gate.registry.retries import Transient
-from gate.registry.transport import Answer
 from samples.images.builder import MANIFEST, Blob
 from tests.kit.registry import Fault, Registry, serving_registry
 from tests.registry.conftest import Client

@@ -12,7 +12,7 @@ from gate.limits import LIMITS
 from gate.oci.descriptor import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Digest
 from gate.oci.reference import Reference
 from gate.registry import HostSettings, Login, NotFound
-from samples.images.builder import MANIFEST, Blob, Image, Index, build_index, encode
+from samples.images.builder import MANIFEST, Blob, Image, Index, build_index
 from samples.images.layers import digest_of
 from tests.kit.hostile_images import CLEAN_IMAGE, DIRTY_IMAGE
 from tests.kit.pulls import login_of, pull
@@ -109,50 +109,6 @@ def test_what_is_not_there(client: Client) -> None:
                 client().manifest(name)
             assert "MANIFEST_UNKNOWN 'as the test wants it'" in caught.value.message
             assert "without a login" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("body", "quoted"),
-    [
-        (b'{"errors":[{"code":"DENIED","message":"no\\n::error::x"}]}', ": DENIED 'no\\n::error::x'"),
-        (b'{"errors":[{"code":"DENIED"}]}', ": DENIED"),
-        (
-            b'{"errors":[{"code":"' + b"A" * 5_000 + b'","message":"' + b"b" * 5_000 + b'"}]}',
-            ": " + "A" * 200 + " '" + "b" * 200 + "'",
-        ),
-        (encode({"errors": [{"code": f"E{number}"} for number in range(50)]}), ": E0; E1; E2"),
-        (b'{"errors":[{"code":5,"message":null}]}', ": 5"),
-        (b'{"errors":"x"}', ""),
-        (b'{"errors":["x"]}', ""),
-        (b"[]", ""),
-        (b"<html>", ""),
-        (b"", ""),
-        (b"[" * 100_000, ""),
-        (b" " * (LIMITS.answer + 1), ""),
-    ],
-)
-def test_errors_are_quoted_and_bounded(
-    body: bytes, quoted: str, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tests.kit import registry_protocol
-
-    monkeypatch.setattr(
-        registry_protocol.Answers, "_manifest", lambda *_: registry_protocol.Answer(403, body)
-    )
-    with serving_registry(IMAGES) as registry:
-        with pytest.raises(Unavailable, match="403 Forbidden") as caught:
-            client().manifest(named(registry))
-        assert caught.value.message.endswith(f"{NAME}:1.4{quoted}")
-        assert len(caught.value.message) < 1_500
-
-
-@pytest.mark.parametrize("status", [418, 451, 599, 999, 204, 206, 304])
-def test_any_other_status_is_no_answer(status: int, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.kit import registry_protocol
-
-    monkeypatch.setattr(registry_protocol.Answers, "_manifest", lambda *_: registry_protocol.Answer(status))
-    with serving_registry(IMAGES) as registry, pytest.raises(Unavailable, match=str(status)):
-        client().manifest(named(registry))
 
 
 # --- tags --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from gate.errors import Unavailable
 from gate.limits import LIMITS
 from gate.registry.address import Url
 from gate.registry.lists import pages, tags_of
-from gate.registry.transport import Answer
+from gate.registry.messages import Answer
 
 FIRST = Url.parse("https://registry.example.com/v2/x/tags/list", "x")
 

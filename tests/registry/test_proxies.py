@@ -67,6 +67,7 @@ def test_this_machine_is_asked_without(url: str) -> None:
         ("example.com", "https://registry.example.com/", True),
         (".example.com", "https://registry.example.com/", True),
         ("*.example.com", "https://registry.example.com/", True),
+        ("other.example.com example.com", "https://registry.example.com/", True),
         ("other.example.com, example.com", "https://registry.example.com/", True),
         ("ample.com", "https://registry.example.com/", False),
         ("registry.example.com.evil.example.org", "https://registry.example.com/", False),
