@@ -30,7 +30,7 @@ from gate.packages.inventory import (
 )
 
 if TYPE_CHECKING:
-    from gate.cache.layers import StoredLayer
+    from gate.cache.layers import CachedLayer
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -144,7 +144,7 @@ class Inspection:
 
             return index_layer(source, self._look, sink=both)
 
-        return cast("StoredLayer", layer).read(read)
+        return cast("CachedLayer", layer).read(read)
 
     def _filesystem(self) -> Filesystem:
         """Squash the layers."""

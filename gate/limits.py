@@ -66,6 +66,15 @@ class Limits(Struct, frozen=True):
     """Files that tell what is installed: pacman keeps one for each package, and nothing else keeps as many."""
     archive_members: int = 10_000
     """Members of an image archive: 500 layers need about a thousand."""
+    engine_export: int = 128 * GIB
+    """What a container engine exports for one image: layers come expanded, and a disk must not be filled without end."""
+    engine_answer: int = 16 * MIB
+    """What an engine says of an image or of itself: an image's configuration, up to twice, and a line for each name."""
+    engine_seconds: float = 60.0
+    """An engine's answer: these are look-ups, and an image of many gigabytes is inspected in milliseconds."""
+    engine_silence: float = 120.0
+    """Between two pieces of an export, once it has begun: engines read it from a disk. Only the run's time bounds how
+    long an engine may prepare an export, because older ones write it to a disk of theirs first."""
     references: int = 10_000
     """References of one run."""
     cache_bytes: int = 20 * GIB
@@ -88,6 +97,30 @@ class Limits(Struct, frozen=True):
     """Nesting there: resource definitions describe structures of structures and reach about 60."""
     password: int = 64 * KIB
     """A password on standard input: the longest are keys and tokens of cloud registries, with about 3 KiB."""
+    answer: int = 1 * MIB
+    """A registry's token or error: real ones stay below 16 KiB."""
+    redirects: int = 5
+    """Redirects of one request: registries send blobs elsewhere once, sometimes twice."""
+    retries: int = 3
+    """New tries of a request, or of a transfer that brings nothing on: what is still broken then stays so for minutes."""
+    pages: int = 1_000
+    """Pages of one list: registries give a hundred entries or more on each."""
+    tags: int = 100_000
+    """Tags of a repository: the busiest public ones have some 20,000."""
+    referrers: int = 1_000
+    """What refers to one manifest: signatures, attestations and lists of contents stay below a hundred."""
+    connect_seconds: float = 10.0
+    """Finding and connecting a host, and the TLS handshake: seconds even from the other side of the earth."""
+    silence_seconds: float = 30.0
+    """Between two pieces of an answer: registries that fetch from elsewhere first take some seconds."""
+    request_seconds: float = 60.0
+    """One request as a whole; a blob may also take the time that it needs at `blob_rate`."""
+    blob_rate: int = 32 * KIB
+    """Bytes per second: a slower transfer is broken off, and goes on with a new request."""
+    resume_progress: int = 8 * MIB
+    """What a transfer must bring on for its retries to count anew: a large layer may break as often as that."""
+    helper_seconds: float = 30.0
+    """A credential helper: it asks a key chain or a cloud, and one that waits for a person is given up."""
     run_seconds: float = 900.0
     """One run, unless `--timeout` says otherwise."""
     scanner_seconds: float = 600.0

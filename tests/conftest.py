@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import settings
 
+from tests.kit.servers import docker_engine, docker_registry, referrers_registry
+
 TOOLS_FILE = Path(sys.prefix) / "tools.json"
 
 settings.register_profile("mutation", max_examples=25, derandomize=True, database=None)
@@ -153,6 +155,33 @@ def debian_archive(debian_layout: Path, skopeo_binary: Path) -> Path:
         capture_output=True,
     )
     return archive
+
+
+@pytest.fixture(scope="session")
+def debian_servers(tools: Tools) -> Path:
+    """Debian's packages of a container engine and a registry, unpacked; tests/kit/servers.py runs them."""
+    return tools.path("debian_servers")
+
+
+@pytest.fixture(scope="session")
+def docker_engine_address(debian_servers: Path) -> Iterator[str]:
+    """The address of a Docker engine of the tests' own, which has no network; it holds what tests put there."""
+    with docker_engine(debian_servers) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def docker_registry_host(debian_servers: Path) -> Iterator[str]:
+    """`HOST:PORT` of Debian's docker-registry, open to everyone on this machine."""
+    with docker_registry(debian_servers) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def referrers_registry_host(tools: Tools) -> Iterator[str]:
+    """`HOST:PORT` of a registry with the referrers API of the distribution specification 1.1."""
+    with referrers_registry(tools.path("referrers_registry")) as host:
+        yield host
 
 
 AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)

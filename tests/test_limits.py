@@ -37,6 +37,10 @@ STATED = {
     "kept_total": 100_663_296,
     "database_files": 10_000,
     "archive_members": 10_000,
+    "engine_export": 137_438_953_472,
+    "engine_answer": 16_777_216,
+    "engine_seconds": 60.0,
+    "engine_silence": 120.0,
     "references": 10_000,
     "cache_bytes": 21_474_836_480,
     "cached_index": 33_554_432,
@@ -47,6 +51,18 @@ STATED = {
     "list_values": 500_000,
     "list_depth": 128,
     "password": 65_536,
+    "answer": 1_048_576,
+    "redirects": 5,
+    "retries": 3,
+    "pages": 1_000,
+    "tags": 100_000,
+    "referrers": 1_000,
+    "connect_seconds": 10.0,
+    "silence_seconds": 30.0,
+    "request_seconds": 60.0,
+    "blob_rate": 32_768,
+    "resume_progress": 8_388_608,
+    "helper_seconds": 30.0,
     "run_seconds": 900.0,
     "scanner_seconds": 600.0,
     "scanner_output": 268_435_456,
@@ -95,4 +111,8 @@ def test_they_fit_together() -> None:
     assert LIMITS.kept_file <= LIMITS.kept_total
     assert LIMITS.kept_total + LIMITS.index_total <= 256 * MIB  # what the gate may take
     assert LIMITS.tar_record >= LIMITS.path
+    assert LIMITS.layer_expanded <= LIMITS.engine_export
     assert LIMITS.scanner_seconds <= LIMITS.run_seconds
+    assert LIMITS.engine_seconds <= LIMITS.engine_silence <= LIMITS.run_seconds
+    assert LIMITS.connect_seconds <= LIMITS.silence_seconds <= LIMITS.request_seconds < LIMITS.run_seconds
+    assert LIMITS.answer <= LIMITS.document

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Tools
+
 pytestmark = pytest.mark.real
 
 
@@ -62,3 +64,23 @@ def test_the_debian_programs_are_programs(debian_programs: Mapping[str, Path]) -
     }
     assert wanted <= set(debian_programs)
     assert {debian_programs[name].read_bytes()[:4] for name in wanted} == {b"\x7fELF"}
+
+
+def test_the_servers_are_unpacked_and_not_installed(debian_servers: Path) -> None:
+    """Their services would start at once, and listen on all addresses."""
+    for name in ("dockerd", "containerd", "runc", "docker-registry"):
+        assert [
+            path for path in debian_servers.glob(f"usr/*bin/{name}") if path.read_bytes()[:4] == b"\x7fELF"
+        ], name
+
+
+def test_the_referrers_registry_ends_with_its_input(tools: Tools) -> None:
+    done = subprocess.run(
+        [tools.path("referrers_registry")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.startswith("127.0.0.1:")

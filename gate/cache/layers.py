@@ -25,12 +25,12 @@ Read = Callable[[Layer, Callable[[bytes], object]], T]
 def through(blobs: BlobStore, image: Image, check: Check) -> Image:
     """Return an image of remote layers whose layers are read through the store; `check` may raise between reads."""
     layers = tuple(
-        StoredLayer(layer, blobs, check) for layer in image.layers if isinstance(layer, RemoteLayer)
+        CachedLayer(layer, blobs, check) for layer in image.layers if isinstance(layer, RemoteLayer)
     )
     return replace(image, layers=layers)
 
 
-class StoredLayer:
+class CachedLayer:
     """A remote layer that is fetched when it is first read, and read from the store from then on."""
 
     def __init__(self, layer: RemoteLayer, blobs: BlobStore, check: Check) -> None:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gate.cache.layers import StoredLayer
+from gate.cache.layers import CachedLayer
 from gate.errors import Unavailable
 from gate.oci.descriptor import Descriptor, Digest
 from gate.oci.image import Image, Layer
@@ -71,7 +71,7 @@ def stored_manifest(image: Image) -> Digest:
 def _store_layer(layer: Layer, folder: Path, check: Callable[[], None]) -> _CopiedLayer:
     """Link or copy the stored bytes of one layer; a layer that occurs twice is there once."""
     path = _path(folder, layer.descriptor.digest)
-    if not path.exists() and not (isinstance(layer, StoredLayer) and layer.link(path)):
+    if not path.exists() and not (isinstance(layer, CachedLayer) and layer.link(path)):
         with path.open("xb", buffering=0) as target:
 
             def sink(data: bytes) -> None:

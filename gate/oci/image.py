@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -12,6 +12,9 @@ from gate.errors import Unavailable
 from gate.oci.descriptor import Descriptor, Digest, Platform
 from gate.oci.manifest import ImageConfig, Manifest
 from gate.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Layer(Protocol):
@@ -35,6 +38,18 @@ class RemoteLayer(Layer, Protocol):
 
     def open_at(self, start: int) -> BinaryIO:
         """Open the stored bytes from byte `start` on, not yet verified. The caller closes it."""
+
+
+@runtime_checkable
+class StoredLayer(Layer, Protocol):
+    """A layer whose stored bytes lie in a private file, and hashed to its descriptor's digest when that was written.
+
+    Whoever keeps the layer may link to the file instead of copying it.
+    """
+
+    @property
+    def stored(self) -> Path:
+        """The file."""
 
 
 class Image(Struct, frozen=True):

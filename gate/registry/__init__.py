@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from gate.errors import Unavailable
+
 
 class HostSettings(Struct, frozen=True):
     """What the configuration says about one registry, by `host[:port]`.
@@ -26,10 +28,15 @@ class HostSettings(Struct, frozen=True):
 
 
 class Login(Struct, frozen=True):
-    """A user name and password that the caller gave for the registries of this run; never shown."""
+    """A user name and password that the caller gave; never shown.
+
+    `registries` are the hosts that it is for: those of the names that the caller wrote. No other is ever told it, because
+    a run may ask more registries than those, such as that of a base image which the image itself names.
+    """
 
     username: str
     password: str
+    registries: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Login({self.username!r}, …)"
@@ -47,3 +54,7 @@ class RegistrySettings(Struct, frozen=True):
     ca_file: str = ""
     proxy: str = ""
     environment: Mapping[str, str] = {}
+
+
+class NotFound(Unavailable):
+    """The registry answered, and says that it does not have what was asked for (or does not tell)."""

@@ -28,7 +28,7 @@ from gate.oci.manifest import ImageConfig, Index, Manifest
 from gate.oci.reference import Reference
 from gate.sources import Location
 from gate.sources.layout import LayoutBlobs, LayoutFiles, names_of, open_files
-from gate.sources.resolve import Documents, resolve, single
+from gate.sources.resolve import Documents, images_of, resolve, single
 
 _FIELDS = ("Config", "RepoTags", "Layers", "Parent", "LayerSources")
 _BLOB_PATH = re.compile(r"blobs/(?P<algorithm>sha256|sha512)/(?P<encoded>[0-9a-f]+)")
@@ -83,13 +83,15 @@ def open_docker(members: Members, location: Location, wanted: Platform | None, *
     if not both:
         return single(_image(members, _choose(entries, location), documents), wanted)
     images = [_image(members, entry, documents) for entry in entries]
-    layout = _layout(members, documents)
+    listed, attached = images_of(documents, _index(members).manifests)
+    layout = _layout(listed, documents)
     _compare(images, layout)
     if location.source == "oci-archive":
         return open_files(members, location, wanted)
     image = images[entries.index(_choose(entries, location))]
     descriptor, names = _in_layout(image, layout, location)
-    return resolve(documents, descriptor, wanted, image.names or names)
+    opened = resolve(documents, descriptor, wanted, image.names or names)
+    return replace(opened, left_out={**attached, **opened.left_out})
 
 
 def _entries(members: Members) -> tuple[_Entry, ...]:
@@ -230,11 +232,15 @@ def _identity(image: Image) -> _Identity:
     return (image.manifest.config.digest, *(layer.digest for layer in image.manifest.layers))
 
 
-def _layout(members: Members, documents: Documents) -> list[_Listed]:
-    """Return every entry of index.json with the images that it leads to."""
+def _index(members: Members) -> Index:
+    """Read index.json."""
     with _open(members, "index.json") as stream:
-        index = Index.from_bytes(stream.read(LIMITS.document + 1), OCI_INDEX)
-    opened = ((entry, resolve(documents, entry, None)) for entry in index.manifests)
+        return Index.from_bytes(stream.read(LIMITS.document + 1), OCI_INDEX)
+
+
+def _layout(listed: tuple[Descriptor, ...], documents: Documents) -> list[_Listed]:
+    """Return entries of index.json with the images that each leads to."""
+    opened = ((entry, resolve(documents, entry, None)) for entry in listed)
     return [(entry, frozenset(_identity(image) for image in found.images)) for entry, found in opened]
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
+from msgspec.structs import replace
+
 from gate.errors import InvalidInput, MalformedImage, Unavailable
 from gate.limits import LIMITS
 from gate.oci import strict_json
@@ -18,11 +20,15 @@ from gate.oci.image import Opened
 from gate.oci.manifest import Index
 from gate.sources import Location
 from gate.sources.file import HostFile
-from gate.sources.resolve import Documents, resolve
+from gate.sources.resolve import Documents, images_of, resolve
 
 _REFERENCE = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
 _DIGEST = r"sha(?:256|512):[0-9a-f]+"
+
+
+class Absent(Unavailable):
+    """A blob that should be there is not; whoever wrote the layout left it out."""
 
 
 class LayoutFiles(Protocol):
@@ -39,11 +45,11 @@ class LayoutBlobs:
         self._files = files
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
-        """Open a blob; raises `Unavailable` where it is not there."""
+        """Open a blob; raises `Absent` where it is not there."""
         digest = descriptor.digest
         stream = self._files.open_file(f"blobs/{digest.algorithm}/{digest.encoded}")
         if stream is None:
-            raise Unavailable(
+            raise Absent(
                 f"the blob {digest} is not in the layout",
                 hint="copy the image again with all its platforms, or judge one of them with --platform OS/ARCHITECTURE",
             )
@@ -93,10 +99,13 @@ def open_files(files: LayoutFiles, location: Location, wanted: Platform | None) 
     index_bytes = _read(files, "index.json")
     index = Index.from_bytes(index_bytes, OCI_INDEX)
     blobs = LayoutBlobs(files)
-    chosen = _choose(index, location)
+    documents = Documents(blobs)
+    images, attached = images_of(documents, index.manifests)
+    chosen = _choose(images, location)
     names = tuple(dict.fromkeys(name for entry in chosen for name in names_of(entry)))
     if len({_content(entry) for entry in chosen}) == 1:
-        return resolve(Documents(blobs), chosen[0], wanted, names)
+        opened = resolve(documents, chosen[0], wanted, names)
+        return replace(opened, left_out={**attached, **opened.left_out})
     return resolve(Documents(_WithIndex(blobs, index_bytes)), _descriptor(index_bytes), wanted, names)
 
 
@@ -125,20 +134,20 @@ def names_of(descriptor: Descriptor) -> tuple[str, ...]:
     return tuple(name for name in found if name)
 
 
-def _choose(index: Index, location: Location) -> tuple[Descriptor, ...]:
+def _choose(images: tuple[Descriptor, ...], location: Location) -> tuple[Descriptor, ...]:
     """Return the entries that are the chosen image.
 
     They are one, the same one under several names, or the platforms of a single image.
     """
-    if not index.manifests:
+    if not images:
         raise MalformedImage("index.json lists no image")
-    entries = index.manifests
+    entries = images
     if location.choice:
         entries = tuple(entry for entry in entries if _is(entry, location.choice))
         if not entries:
             raise InvalidInput(
                 f"there is no {location.choice!r} in {location.path}",
-                hint=f"it has {_listing(index.manifests)}",
+                hint=f"it has {_listing(images)}",
             )
     if len({_content(entry) for entry in entries}) == 1:
         return entries

@@ -15,6 +15,8 @@ from gate.oci.manifest import ATTESTATION_TYPE, ImageConfig, Index, Manifest, ar
 from gate.oci.stream import read_verified
 
 _IN_TOTO = "application/vnd.in-toto+json"
+_SUBJECT = "io.containerd.manifest.subject"
+"""The annotation with which containerd exports what is attached to an image: attestations and signatures, beside it."""
 OTHER_PLATFORM = "not the platform that was asked for"
 """Why an image is left out that could be run on another platform."""
 
@@ -82,6 +84,24 @@ def single(image: Image, wanted: Platform | None) -> Opened:
     if wanted is None or _is(image.platform, wanted):
         return Opened(image.digest, (image,))
     return Opened(image.digest, (), {str(image.platform) or "no platform": OTHER_PLATFORM})
+
+
+def images_of(
+    documents: Documents, entries: tuple[Descriptor, ...]
+) -> tuple[tuple[Descriptor, ...], dict[str, str]]:
+    """Part the entries of index.json: what may be images, and, by digest, what is merely attached to one.
+
+    Docker writes attestations and signatures there since 29.1. As in any index, the annotation alone hides nothing.
+    """
+    images, attached = [], {}
+    for entry in entries:
+        marked = _SUBJECT in entry.annotations and entry.media_type not in INDEX_TYPES
+        reason = _not_an_image(documents, entry) if marked else ""
+        if reason:
+            attached[str(entry.digest)] = reason
+        else:
+            images.append(entry)
+    return tuple(images), attached
 
 
 class _Walk:
@@ -186,7 +206,9 @@ def _not_an_image(documents: Documents, entry: Descriptor) -> str:
     if entry.media_type not in MANIFEST_TYPES:
         _refuse_look_alike(documents, entry, ("layers", "manifests", "fslayers"))
         return f"not an image, but {entry.media_type[:100] or 'something without a type'}"
-    said_so = entry.annotations.get(ATTESTATION_TYPE) == "attestation-manifest"
+    said_so = (
+        entry.annotations.get(ATTESTATION_TYPE) == "attestation-manifest" or _SUBJECT in entry.annotations
+    )
     try:
         config, layer_types = artifact_content(documents.read(entry, "the manifest"))
     except Unavailable as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from gate.cache import Cache
-from gate.cache.layers import StoredLayer
+from gate.cache.layers import CachedLayer
 from gate.errors import IntegrityError, Unavailable
 from gate.oci.image import Layer, RemoteLayer
 from gate.oci.layer import LayerIndex, Reading, index_layer
@@ -43,9 +43,9 @@ def breaking_at(position: int, times: int = 1) -> Callable[[int], None]:
     return at
 
 
-def stored(layer: RemoteSample, cache: Cache) -> StoredLayer:
+def stored(layer: RemoteSample, cache: Cache) -> CachedLayer:
     assert isinstance(layer, RemoteLayer)
-    return StoredLayer(layer, cache.blobs, never)
+    return CachedLayer(layer, cache.blobs, never)
 
 
 def test_a_layer_is_fetched_once(cache: Cache) -> None:
@@ -143,6 +143,6 @@ def test_a_check_may_stop_it(cache: Cache) -> None:
         if len(calls) == 3:
             raise Unavailable("the time is over")
 
-    layer = StoredLayer(RemoteSample(LARGE, step=10_000), cache.blobs, check)
+    layer = CachedLayer(RemoteSample(LARGE, step=10_000), cache.blobs, check)
     with pytest.raises(Unavailable, match="the time is over"):
         layer.read(indexing)

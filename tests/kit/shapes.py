@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from samples.images.builder import INDEX, Blob, Image, Index, Json, build_index, encode
+from samples.images.builder import INDEX, Blob, Image, Index, Json, attestation_of, build_index, encode
 from samples.images.entries import Entry, file, symbolic_link
 from samples.images.layers import digest_of
 from samples.images.layout import (
@@ -38,6 +38,7 @@ def archives(image: Image, other: Image) -> dict[str, Files]:
         "docker-save-25-two-tags": _two_tags(containerd_archive(plain, plain)),
         "docker-save-by-id": docker_archive({"": image}),
         "docker-save-containerd": containerd_archive(image, index),
+        "docker-save-29-attested": attached(containerd_archive(image, image), image),
         "buildx-docker": containerd_archive(image, image),
         "podman-save": containers_image(image),
         "kaniko": go_containerregistry(image),
@@ -148,6 +149,15 @@ def containerd_archive(image: Image, listed: Image | Index) -> Files:
         "manifest.json": _manifest_json(config, layers),
         "oci-layout": file('{"imageLayoutVersion":"1.0.0"}'),
     }
+
+
+def attached(files: Mapping[str, Entry], image: Image) -> Files:
+    """The same archive with an attestation of the image beside it, as Docker writes it since 29.1."""
+    attestation = attestation_of(image)
+    index: Any = json.loads(files["index.json"].content)
+    annotations = {"io.containerd.manifest.subject": image.manifest.digest}
+    index["manifests"].append(attestation.manifest.descriptor(annotations=annotations))
+    return {**files, **blob_files(*attestation.blobs()), "index.json": file(encode(index))}
 
 
 def without(files: Mapping[str, Entry], *blobs: bytes) -> Files:

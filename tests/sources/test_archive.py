@@ -15,8 +15,9 @@ from gate.errors import InvalidInput, MalformedImage, Unavailable
 from gate.limits import LIMITS
 from gate.oci import tarball
 from gate.sources import Location
-from gate.sources.archive import ArchiveFiles, open_archive
+from gate.sources.archive import open_archive
 from gate.sources.file import HostFile
+from gate.sources.members import ArchiveFiles, members_of
 from samples.images.entries import (
     Entry,
     character_device,
@@ -45,7 +46,7 @@ def members(tmp_path: Path) -> Iterator[Members]:
         def read(files: Mapping[str, Entry] | bytes) -> ArchiveFiles:
             path = tmp_path / "members.tar"
             path.write_bytes(files if isinstance(files, bytes) else tar_of(files))
-            return ArchiveFiles(stack.enter_context(HostFile(str(path))))
+            return members_of(stack.enter_context(HostFile(str(path))))
 
         yield read
 

@@ -19,6 +19,7 @@ from samples.images.builder import (
     Blob,
     Image,
     assemble,
+    attestation_of,
     build_image,
     build_index,
     config_of,
@@ -31,6 +32,7 @@ from tests.kit.hostile_images import CLEAN, CLEAN_IMAGE, DIRTY, DIRTY_IMAGE, SET
 from tests.kit.shapes import (
     NAME,
     Files,
+    attached,
     containerd_archive,
     containerd_names,
     go_containerregistry,
@@ -405,3 +407,60 @@ def test_index_json_says_what_it_is(open_archive: Open) -> None:
     assert open_archive(edited(files, "index.json", lambda index: index.update(mediaType=INDEX))).images
     with pytest.raises(MalformedImage):
         open_archive(edited(files, "index.json", lambda index: index.update(mediaType="application/json")))
+
+
+# --- what is attached to an image (Docker since 29.1) ----------------------------------------------------------------
+
+ATTESTED = attached(containerd_archive(CLEAN_IMAGE, CLEAN_IMAGE), CLEAN_IMAGE)
+SUBJECT = {"io.containerd.manifest.subject": CLEAN_IMAGE.manifest.digest}
+
+
+@pytest.mark.parametrize("source", ["docker-archive", "oci-archive"])
+def test_attestations_beside_an_image_are_no_second_image(source: str, open_archive: Open) -> None:
+    opened = open_archive(ATTESTED, source=source)
+    assert str(opened.digest) == CLEAN_IMAGE.manifest.digest
+    assert opened.left_out == {attestation_of(CLEAN_IMAGE).manifest.digest: "an attestation"}
+
+
+def _also(image: Image, **more: Any) -> Files:
+    """The archive of a clean image whose index.json lists another one too."""
+    files = edited(
+        containerd_archive(CLEAN_IMAGE, CLEAN_IMAGE),
+        "index.json",
+        lambda index: index["manifests"].append(image.manifest.descriptor(annotations=SUBJECT, **more)),
+    )
+    return files | blob_files(*image.blobs())
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        _also(DIRTY_IMAGE),
+        _also(DIRTY_IMAGE, platform={"os": "linux", "architecture": "amd64"}),
+        _also(DIRTY_IMAGE, platform={"os": "unknown", "architecture": "unknown"}),
+        _also(DIRTY_IMAGE, artifactType="application/vnd.example.signature"),
+        _also(assemble(Blob("application/vnd.example+json", DIRTY_IMAGE.config.data), DIRTY_IMAGE.layers)),
+    ],
+    ids=["image", "platform", "unknown-platform", "artifact-type", "look-alike"],
+)
+@pytest.mark.parametrize("source", ["docker-archive", "oci-archive"])
+def test_an_image_that_is_said_to_be_attached_is_an_image(
+    source: str, files: Files, open_archive: Open
+) -> None:
+    """D4: an annotation hides nothing."""
+    with pytest.raises((MalformedImage, InvalidInput)):
+        open_archive(files, source=source)
+
+
+def test_a_signature_beside_an_image_is_no_second_image(open_archive: Open) -> None:
+    signature = assemble(Blob("application/vnd.oci.empty.v1+json", b"{}"), [])
+    opened = open_archive(_also(signature, artifactType="application/vnd.dev.sigstore.bundle.v0.3+json"))
+    assert list(opened.left_out.values()) == [
+        "not an image, but an artifact of type application/vnd.oci.empty.v1+json"
+    ]
+
+
+def test_what_is_attached_and_missing_is_not_passed_over(open_archive: Open) -> None:
+    files = without(ATTESTED, attestation_of(CLEAN_IMAGE).manifest.data)
+    with pytest.raises(Unavailable):
+        open_archive(files)

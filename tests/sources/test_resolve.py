@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gate.errors import IntegrityError, MalformedImage, Unavailable
+from gate.errors import IntegrityError, MalformedImage
 from gate.limits import LIMITS
 from gate.oci.descriptor import DOCKER_CONFIG, Platform
+from gate.sources.layout import Absent
 from samples.images import builder
 from samples.images.builder import (
     CONFIG,
@@ -205,7 +206,7 @@ def test_an_attestation_that_was_not_exported_is_left_out(wanted: Platform | Non
 )
 def test_what_is_not_stored_and_could_be_run_fails(entry: Json, open_layout: Open) -> None:
     opened = open_layout(index_of([CLEAN_AMD64, listed(attestation_of(CLEAN_IMAGE), **entry)], BLOBS))
-    assert [type(error) for error in opened.failed.values()] == [Unavailable]
+    assert [type(error) for error in opened.failed.values()] == [Absent]
 
 
 def test_an_attestation_with_other_bytes_is_no_attestation(open_layout: Open) -> None:

@@ -51,6 +51,9 @@ DEBIAN_PROGRAMS = (
     *("apt", "dpkg", "rpm"),
 )
 """Debian packages whose shells and package managers tests must recognise by content; unpacked, never installed."""
+DEBIAN_SERVERS = ("containerd", "docker-registry", "docker.io", "libdevmapper1.02.1", "libseccomp2", "runc")
+"""Debian packages of a container engine and a registry. Unpacked, never installed: an installed one would start at once,
+listen on all addresses, and take the place of a Docker that came from elsewhere."""
 
 
 class Missing(Exception):
@@ -163,15 +166,27 @@ def debian_root() -> Path:
 
 def debian_programs() -> Path:
     """Unpack the real shells and package managers of Debian into a folder, without installing them."""
-    key = hashlib.sha256(json.dumps(DEBIAN_PROGRAMS).encode()).hexdigest()[:16]
-    target = CACHE / "debian-programs" / key
+    return unpacked("debian-programs", DEBIAN_PROGRAMS)
+
+
+def debian_servers() -> Path:
+    """Unpack a container engine, which only root can run, and a registry."""
+    if os.geteuid() != 0:
+        raise Missing("a container engine has to be run by root")
+    return unpacked("debian-servers", DEBIAN_SERVERS)
+
+
+def unpacked(name: str, packages: tuple[str, ...]) -> Path:
+    """Unpack Debian packages into a folder of the cache."""
+    key = hashlib.sha256(json.dumps(packages).encode()).hexdigest()[:16]
+    target = CACHE / name / key
     if not target.exists():
         if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
             raise Missing("packages can be downloaded and unpacked on Debian and Ubuntu only")
-        say("unpacking real shells and package managers")
+        say(f"unpacking {' '.join(packages)}")
         with made(target) as folder, tempfile.TemporaryDirectory() as downloads:
             os.chmod(downloads, 0o755)  # apt downloads as a user of its own
-            run("apt-get", "-q", "download", *DEBIAN_PROGRAMS, folder=Path(downloads))
+            run("apt-get", "-q", "download", *packages, folder=Path(downloads))
             for package in sorted(Path(downloads).glob("*.deb")):
                 run("dpkg-deb", "-x", package, folder)
     return target
@@ -212,8 +227,8 @@ def _go_version(program: Path) -> tuple[int, ...]:
     return tuple(int(part or 0) for part in match.groups()) if match else ()
 
 
-def go_build(target: Path, package: str, *options: str) -> Path:
-    """Build `package` of the module in this folder into `target`, unless it is there; sources and objects do not stay."""
+def go_build(target: Path, package: str, *options: str, folder: Path = HERE) -> Path:
+    """Build `package` of the module in a folder into `target`, unless it is there; sources and objects do not stay."""
     if not target.exists():
         program = go()
         with made(target) as path, tempfile.TemporaryDirectory(dir=CACHE, prefix=".go-") as work:
@@ -225,7 +240,17 @@ def go_build(target: Path, package: str, *options: str) -> Path:
                 "GOWORK": "off",
                 "CGO_ENABLED": "0",
             }
-            run(program, "build", "-buildvcs=false", *options, "-o", path, package, variables=settings)
+            run(
+                program,
+                "build",
+                "-buildvcs=false",
+                *options,
+                "-o",
+                path,
+                package,
+                folder=folder,
+                variables=settings,
+            )
     return target
 
 
@@ -243,6 +268,14 @@ def own_program(name: str) -> Path:
     made_from = (HERE / name / "main.go").read_bytes() + (HERE / "go.sum").read_bytes()
     key = hashlib.sha256(made_from).hexdigest()[:16]
     return go_build(CACHE / name / key / name, f"./{name}", "-trimpath")
+
+
+def own_module(name: str) -> Path:
+    """Build a program that is a module of its own, in the folder `name` beside this file."""
+    folder = HERE / name
+    made_from = b"".join((folder / part).read_bytes() for part in ("main.go", "go.mod", "go.sum"))
+    key = hashlib.sha256(made_from).hexdigest()[:16]
+    return go_build(CACHE / name / key / name, ".", "-trimpath", folder=folder)
 
 
 # --- Trivy -------------------------------------------------------------------------------------------------------
@@ -265,10 +298,12 @@ PROVIDERS: dict[str, Callable[[], Path]] = {
     "bsdtar": lambda: system_program("bsdtar"),
     "gnu_tar": gnu_tar,
     "debian_programs": debian_programs,
+    "debian_servers": debian_servers,
     "go": go,
     "static_program": lambda: own_program("hello"),
     "tar_headers": lambda: own_program("tar_headers"),
     "containerd_apply": lambda: own_program("containerd_apply"),
+    "referrers_registry": lambda: own_module("referrers_registry"),
     "debian_root": debian_root,
     "grype": grype,
 }

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import time
+
+import pytest
+import requests
+import urllib3
+
+from gate.deadline import Deadline
+from gate.errors import Unavailable
+from gate.registry.address import Url
+from gate.registry.failures import failure_of
+from gate.registry.retries import Transient
+from gate.registry.watch import Watch, Watchman
+
+URL = Url.parse("https://registry.example.com:5000/v2/?token=hunter2", "x")
+POOL = urllib3.HTTPSConnectionPool("registry.example.com")
+
+
+def wrapped(error: Exception) -> Exception:
+    """Wrap an error as the libraries do."""
+    return requests.exceptions.ConnectionError(
+        urllib3.exceptions.MaxRetryError(POOL, "/?token=hunter2", urllib3.exceptions.SSLError(error))
+    )
+
+
+def untrusted() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+def tls(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, "x")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "transient", "message"),
+    [
+        (ConnectionResetError(104, "Connection reset by peer"), True, "breaks: Connection reset by peer"),
+        (
+            wrapped(ConnectionResetError(104, "Connection reset by peer")),
+            True,
+            "breaks: Connection reset by peer",
+        ),
+        (urllib3.exceptions.ProtocolError("x", http.client.IncompleteRead(b"")), True, "breaks off"),
+        (http.client.BadStatusLine("hunter2"), True, "breaks off"),
+        (ValueError("hunter2"), True, "breaks off"),
+        (requests.exceptions.ReadTimeout("hunter2"), True, "takes too long"),
+        (urllib3.exceptions.ReadTimeoutError(POOL, "/?token=hunter2", "x"), True, "takes too long"),
+        (socket.timeout("x"), True, "takes too long"),  # noqa: UP041 -- the name that libraries still use
+        (untrusted(), False, "cannot be verified: self-signed certificate"),
+        (wrapped(untrusted()), False, "cannot be verified: self-signed certificate"),
+        (wrapped(tls("WRONG_VERSION_NUMBER")), True, "fails: wrong version number"),
+        (wrapped(tls("")), True, "fails: it ends"),
+        (
+            requests.exceptions.ProxyError(urllib3.exceptions.ProxyError("x", OSError("Tunnel: 403"))),
+            True,
+            "the proxy",
+        ),
+    ],
+)
+def test_what_a_failure_means(error: Exception, transient: bool, message: str) -> None:
+    watch = Watch(Watchman(Deadline(60)), time.monotonic() + 60)
+    found = failure_of(error, URL, watch)
+    assert isinstance(found, Unavailable)
+    assert isinstance(found, Transient) == transient
+    assert message in str(found)
+    assert "registry.example.com:5000" in str(found)
+    assert "hunter2" not in str(found)
+
+
+def test_whatever_breaks_after_its_time_took_too_long() -> None:
+    watch = Watch(Watchman(Deadline(60)), time.monotonic())
+    watch.cut()
+    assert "takes too long" in str(failure_of(ConnectionResetError(104, "reset"), URL, watch))

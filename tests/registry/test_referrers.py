@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gate.errors import MalformedImage, Unavailable
+from gate.limits import LIMITS
+from gate.oci.descriptor import Digest
+from gate.oci.reference import Reference
+from samples.images.builder import CONFIG, INDEX, MANIFEST, Blob, encode
+from tests.kit.hostile_images import CLEAN_IMAGE
+from tests.kit.registry import Fault, Registry, serving_registry
+from tests.registry.conftest import Client
+
+NAME = "shop/api"
+IMAGES = {f"{NAME}:1.4": CLEAN_IMAGE}
+DIGEST = Digest.parse(CLEAN_IMAGE.manifest.digest)
+SIGNATURE, SBOM = "application/vnd.example.signature", "application/vnd.example.sbom"
+
+
+def named(registry: Registry) -> Reference:
+    return Reference.parse(f"{registry.host}/{NAME}:1.4")
+
+
+def referrer(kind: str, number: int = 0) -> Blob:
+    """Return a manifest that refers to the image."""
+    body = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": kind,
+        "config": Blob(CONFIG, b"{}").descriptor(),
+        "layers": [],
+        "subject": CLEAN_IMAGE.manifest.descriptor(),
+        "annotations": {"number": str(number)},
+    }
+    return Blob(MANIFEST, encode(body))
+
+
+def kinds(registry: Registry, client: Client, kind: str = "", **settings: Any) -> list[str]:
+    return [entry.artifact_type for entry in client(**settings).referrers(named(registry), DIGEST, kind)]
+
+
+@pytest.mark.parametrize("filters", [True, False])
+def test_referrers(filters: bool, client: Client) -> None:
+    with serving_registry(IMAGES, filters=filters) as registry:
+        assert kinds(registry, client) == []
+        for kind in (SIGNATURE, SBOM, SIGNATURE):
+            registry.put(NAME, referrer(kind, registry.count("referrers")), [])
+        assert kinds(registry, client) == [SIGNATURE, SBOM, SIGNATURE]
+        assert kinds(registry, client, SBOM) == [SBOM]
+        assert kinds(registry, client, "application/vnd.other+json") == []
+
+
+@pytest.mark.parametrize("page", [1, 3, 4])
+def test_referrers_in_pages(page: int, client: Client) -> None:
+    with serving_registry(IMAGES, page=page) as registry:
+        for number in range(10):
+            registry.put(NAME, referrer(SIGNATURE, number), [])
+        found = client().referrers(named(registry), DIGEST, SIGNATURE)
+        assert [entry.annotations["number"] for entry in found] == [str(number) for number in range(10)]
+        assert registry.count("referrers") == -(-10 // page)
+
+
+def test_more_referrers_than_anybody_has(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gate.registry.referrers.LIMITS", replace(LIMITS, referrers=5))
+    with serving_registry(IMAGES, page=2) as registry:
+        for number in range(8):
+            registry.put(NAME, referrer(SIGNATURE, number), [])
+        with pytest.raises(Unavailable, match="more than 5"):
+            kinds(registry, client)
+
+
+def tagged(registry: Registry, *referrers: Blob) -> None:
+    """Put an index under the tag that tools use where there is no API."""
+    entries = [each.descriptor(artifactType=json.loads(each.data)["artifactType"]) for each in referrers]
+    index = Blob(INDEX, encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}))
+    registry.put(NAME, index, [each.data for each in referrers], tag=f"sha256-{DIGEST.encoded}")
+
+
+@pytest.mark.parametrize("fault", [None, "404", "400", "405", "406", "portal", "wrong-type"])
+def test_the_fallback_tag(fault: str | None, client: Client) -> None:
+    faults = [Fault("referrers", fault)] if fault else []
+    with serving_registry(IMAGES, faults, referrers=False) as registry:
+        tagged(registry, referrer(SIGNATURE), referrer(SBOM))
+        assert kinds(registry, client) == [SIGNATURE, SBOM]
+        assert kinds(registry, client, SBOM) == [SBOM]
+
+
+def test_no_api_and_no_tag_is_nothing(client: Client) -> None:
+    with serving_registry(IMAGES, referrers=False) as registry:
+        assert kinds(registry, client) == []
+
+
+@pytest.mark.parametrize("fault", ["portal", "wrong-type"])
+def test_an_odd_answer_and_no_tag_is_not_nothing(fault: str, client: Client) -> None:
+    with (
+        serving_registry(IMAGES, [Fault("referrers", fault)]) as registry,
+        pytest.raises(Unavailable, match="gives no list of what refers"),
+    ):
+        kinds(registry, client)
+
+
+def test_where_the_api_is_the_tag_is_not_looked_at(client: Client) -> None:
+    with serving_registry(IMAGES) as registry:
+        tagged(registry, referrer(SBOM))
+        registry.repositories[NAME].referrers.clear()
+        assert kinds(registry, client) == []
+
+
+def test_a_fallback_tag_that_is_no_list(client: Client) -> None:
+    with serving_registry(IMAGES, referrers=False) as registry:
+        registry.repositories[NAME].tags[f"sha256-{DIGEST.encoded}"] = str(DIGEST)
+        with pytest.raises(MalformedImage):
+            kinds(registry, client)
+
+
+@pytest.mark.parametrize("status", ["401", "403", "500"])
+def test_no_answer_is_not_an_empty_one(status: str, client: Client) -> None:
+    with (
+        serving_registry(IMAGES, [Fault("referrers", status)]) as registry,
+        pytest.raises(Unavailable, match=status),
+    ):
+        kinds(registry, client)
