@@ -34,7 +34,7 @@ from gate.registry.transport import Transport
 T = TypeVar("T")
 
 _WHOLE = frozenset({HTTPStatus.OK})
-_PART = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
+_PART = _WHOLE | {HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}
 
 
 class Manifest(Struct, frozen=True):
@@ -149,7 +149,11 @@ class RegistryClient:
         for number in (*range(first, len(keys)), *range(first)):
             try:
                 question = _blob_question(self._hosts.endpoint(keys[number]), name, descriptor, position)
-                return self._exchange.ask(question), (number + 1) % len(keys)
+                answer = self._exchange.ask(question)
+                if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    answer.discard()  # it does not know ranges of this form, so from the start
+                    answer = self._exchange.ask(replace(question, headers={}, expected=_WHOLE))
+                return answer, (number + 1) % len(keys)
             except Unavailable as error:
                 self._deadline.check()
                 if isinstance(error, NotFound):
@@ -179,7 +183,7 @@ def _blob_question(endpoint: Endpoint, name: Reference, descriptor: Descriptor, 
         endpoint.repository(name),
         endpoint.at(name, f"blobs/{descriptor.digest}"),
         f"the blob {descriptor.digest.short} of {name.name}",
-        headers={"Range": f"bytes={position}-"} if position else {},
+        headers={"Range": f"bytes={position}-{descriptor.size - 1}"} if position else {},  # some want an end
         expected=_PART if position else _WHOLE,
         seconds=LIMITS.request_seconds + max(descriptor.size - position, 0) / LIMITS.blob_rate,
     )

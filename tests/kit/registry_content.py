@@ -73,7 +73,8 @@ class Behaviour:
 
     `auth` is `none`, `basic` or `bearer`; with `anonymous` a bearer token is given without credentials too.
     `token_elsewhere` and `blobs_elsewhere` open servers on ports of their own. `realm` replaces the address of the token
-    server in challenges, `challenge` the whole header. `referrers` says whether the referrers API is there.
+    server in challenges, `challenge` the whole header. `referrers` says whether the referrers API is there, `ranges` whether
+    ranges of blobs are `served`, `ignored` or `refused`.
     """
 
     auth: str = "none"
@@ -89,7 +90,7 @@ class Behaviour:
     referrers: bool = True
     filters: bool = True
     page: int = 0
-    ranges: bool = True
+    ranges: str = "served"
     last_modified: str = "Tue, 24 Nov 2026 10:00:00 GMT"
     forged_digest: str = ""
     redirect: Mapping[str, str] = field(default_factory=dict)

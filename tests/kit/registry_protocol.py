@@ -142,14 +142,14 @@ class Answers:
             )
             return Answer(307, b"", {"Location": address})
         headers = {"Content-Type": "application/octet-stream", "Docker-Content-Digest": digest}
-        asked = re.fullmatch(r"bytes=(\d+)-", made.headers.get("range", ""))
-        if asked is None or not self._behaviour.ranges:
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", made.headers.get("range", ""))
+        if asked is None or self._behaviour.ranges == "ignored":
             return Answer(200, data, headers)
-        start = int(asked[1])
-        if start >= len(data):
+        start, end = int(asked[1]), min(int(asked[2]) + 1, len(data))
+        if start >= end or self._behaviour.ranges == "refused":
             return _error(416, **{"Content-Range": f"bytes */{len(data)}"})
         return Answer(
-            206, data[start:], {**headers, "Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
+            206, data[start:end], {**headers, "Content-Range": f"bytes {start}-{end - 1}/{len(data)}"}
         )
 
     def _referrers(self, made: Call, held: Repository, digest: str) -> Answer:

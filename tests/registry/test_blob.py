@@ -77,10 +77,10 @@ def test_a_stream_that_is_not_read_to_its_end_is_closed(client: Client) -> None:
             stream.read(1)
 
 
-@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("ranges", ["served", "ignored", "refused"])
 @pytest.mark.parametrize("kind", ["cut-1", "cut-50", "cut-99", "reset", "503"])
 @pytest.mark.parametrize("elsewhere", [True, False])
-def test_a_transfer_that_breaks_goes_on(kind: str, ranges: bool, elsewhere: bool, client: Client) -> None:
+def test_a_transfer_that_breaks_goes_on(kind: str, ranges: str, elsewhere: bool, client: Client) -> None:
     server = "storage" if elsewhere else "registry"
     fault = Fault("layer", kind, first=3, server=server)
     with serving(fault, ranges=ranges, blobs_elsewhere=elsewhere) as registry:
@@ -91,11 +91,15 @@ def test_a_transfer_that_breaks_goes_on(kind: str, ranges: bool, elsewhere: bool
             for call in registry.calls
             if call.server == server and call.call == "layer"
         ]
-        assert len(asked) == 4
         assert asked[0] == ""
+        if ranges == "refused":
+            # Each part is asked for, and then the whole.
+            assert asked.count("") == 4 if kind in ("reset", "503") else asked[1::2] == asked[1:2] * 2
+            return
+        assert len(asked) == 4
         if kind.startswith("cut"):
             assert all(value.startswith("bytes=") for value in asked[1:])
-            if ranges:
+            if ranges == "served":
                 assert registry.sent["layer"] < len(DATA) + 65_536
 
 

@@ -247,7 +247,7 @@ def test_a_transfer_goes_on_at_another_place(client: Client) -> None:
         with client(**mirrored(registry, mirror.host)).blob(name, descriptor) as stream:
             assert stream.read() == layer.data
         (call,) = (call for call in registry.calls if call.call == "layer")
-        assert call.headers["range"] == f"bytes={len(layer.data) // 2}-"
+        assert call.headers["range"] == f"bytes={len(layer.data) // 2}-{len(layer.data) - 1}"
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------
