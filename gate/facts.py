@@ -7,17 +7,18 @@ from typing import Any
 
 from gate.errors import Unavailable
 from gate.evidence import Evidence, ScanRun, ScanRuns
-from gate.oci.image import Image
+from gate.oci.image import Image, Origin
 from gate.packages.inventory import Inventory
 
 
-def facts_of(evidence: Evidence, image: Image) -> dict[str, object]:
-    """Return what is known of an image and of the tools that looked at it.
+def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, object]:
+    """Return what is known of an image, of where it came from, and of the tools that looked at it.
 
     `size` is the stored size of all layers in bytes. What was not collected is left out; what could not be had stands
     under `unavailable`, by kind of evidence.
     """
     facts: dict[str, object] = {
+        "origin": _origin(origin),
         "created": image.config.created,
         "size": sum(layer.descriptor.size for layer in image.layers),
         "layers": [
@@ -49,6 +50,27 @@ def facts_of(evidence: Evidence, image: Image) -> dict[str, object]:
     }
     if missing:
         facts["unavailable"] = dict(sorted(missing.items()))
+    return facts
+
+
+def _origin(origin: Origin) -> Mapping[str, Any]:
+    """Return where the image came from, and what that place says of it."""
+    facts: dict[str, Any] = {"source": origin.source}
+    if origin.name is not None:
+        facts["name"] = str(origin.name)
+    if origin.served_by:
+        facts["served_by"] = origin.served_by
+    if origin.modified is not None:
+        facts["modified"] = origin.modified.isoformat()
+    if origin.engine is not None:
+        engine = origin.engine
+        facts["engine"] = {
+            "name": engine.engine,
+            "version": engine.version,
+            "store": engine.store,
+            "id": str(engine.id),
+            "repo_digests": [str(name) for name in engine.repo_digests],
+        }
     return facts
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from gate import __version__
 from gate.cache import open_cache
@@ -130,13 +130,13 @@ class _Run:
             digest=image.digest,
             config_digest=image.manifest.config.digest,
             platform=image.platform,
-            names=self._names_of(image, origin),
+            names=self._names_of(location, image, origin),
             checked_at=self._started,
         )
         policy = self._policy.for_subject(subject.names)
         self._settings.progress(f"{place}checking {location.text} ({image.platform})")
         evidence = self._collect(policy, image, subject, origin)
-        self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image)))
+        self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image, origin)))
 
     def _collect(self, policy: Policy, image: Image, subject: Subject, origin: Origin) -> Evidence:
         """Collect what the selected rules need, and nothing else."""
@@ -166,11 +166,17 @@ class _Run:
         self._lookups = self._lookups or Lookups(self._access)
         return self._lookups.collect(kinds, image, origin, listed_bases(policy))
 
-    def _names_of(self, image: Image, origin: Origin) -> tuple[Reference, ...]:
-        """Return what an image is called: in a registry as it was asked for, elsewhere as the caller says."""
-        if origin.source == REGISTRY and origin.name is not None:
-            return (origin.name,)
-        return self._names or ((origin.name,) if origin.name is not None else _names(image))
+    def _names_of(self, location: Location, image: Image, origin: Origin) -> tuple[Reference, ...]:
+        """Return what an image is called: in a registry as it was asked for, elsewhere as the caller says.
+
+        A tag that was only implied is left out: rules about tags judge what is written.
+        """
+        name = origin.name
+        if name is not None and location.implied:
+            name = structs.replace(name, tag="")
+        if self._names and origin.source != REGISTRY:
+            return self._names
+        return (name,) if name is not None else _names(image)
 
     def report(self) -> Report:
         """Return what was found."""
@@ -186,6 +192,7 @@ class _Run:
                 "started": self._started.isoformat(timespec="seconds"),
                 "seconds": round(time.monotonic() - self._clock, 3),
                 "platform": self._settings.platform,
+                "proxied": sorted(self._access.proxied),
                 "policy": {
                     "name": policy.name,
                     "origin": policy.origin,

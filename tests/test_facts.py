@@ -10,7 +10,8 @@ import pytest
 from gate.errors import Unavailable
 from gate.evidence import Database, Evidence, ScanRun, ScanRuns, Secrets, Vulnerabilities
 from gate.facts import facts_of
-from gate.oci.image import Image
+from gate.oci.image import EngineImage, Image, Origin
+from gate.oci.reference import Reference
 from gate.packages.inventory import Inventory
 from gate.sources.locate import locate
 from gate.sources.open import open_source
@@ -38,16 +39,39 @@ def image(tmp_path: Path) -> Image:
 def facts(image: Image, **values: Any) -> dict[str, Any]:
     """The facts of an image of which this evidence was collected; all of them are JSON."""
     kinds = {kind.__name__: kind for kind in (Inventory, ScanRuns, Secrets, Vulnerabilities)}
-    found = facts_of(Evidence({kinds[name]: value for name, value in values.items()}), image)
+    found = facts_of(Evidence({kinds[name]: value for name, value in values.items()}), image, Origin("oci"))
     assert json.loads(json.dumps(found)) == found
     return found
 
 
 def test_what_is_known_of_every_image(image: Image) -> None:
     assert facts(image) == {
+        "origin": {"source": "oci"},
         "created": "2026-11-01T00:00:00Z",
         "size": len(CLEAN.data),
         "layers": [{"digest": CLEAN.digest, "diff_id": CLEAN.diff_id, "size": len(CLEAN.data)}],
+    }
+
+
+def test_where_it_came_from(image: Image) -> None:
+    name = Reference.parse("registry.example.com/shop/api:1.4")
+    served = Origin("docker", name, "mirror.example.com", NOW)
+    assert facts_of(Evidence({}), image, served)["origin"] == {
+        "source": "docker",
+        "name": "registry.example.com/shop/api:1.4",
+        "served_by": "mirror.example.com",
+        "modified": "2026-11-23T06:00:00+00:00",
+    }
+    held = EngineImage(image.digest, (Reference.parse(f"app@{image.digest}"),), "classic", "Docker", "28.0")
+    assert facts_of(Evidence({}), image, Origin("docker-daemon", engine=held))["origin"] == {
+        "source": "docker-daemon",
+        "engine": {
+            "name": "Docker",
+            "version": "28.0",
+            "store": "classic",
+            "id": str(image.digest),
+            "repo_digests": [f"docker.io/library/app@{image.digest}"],
+        },
     }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +17,7 @@ from msgspec.structs import replace
 from gate.cache.layers import CachedLayer
 from gate.errors import Unavailable
 from gate.oci.descriptor import Descriptor, Digest
-from gate.oci.image import Image, Layer
+from gate.oci.image import Image, Layer, StoredLayer
 from gate.oci.stream import drain
 
 
@@ -71,7 +73,7 @@ def stored_manifest(image: Image) -> Digest:
 def _store_layer(layer: Layer, folder: Path, check: Callable[[], None]) -> _CopiedLayer:
     """Link or copy the stored bytes of one layer; a layer that occurs twice is there once."""
     path = _path(folder, layer.descriptor.digest)
-    if not path.exists() and not (isinstance(layer, CachedLayer) and layer.link(path)):
+    if not path.exists() and not _is_linked(layer, path):
         with path.open("xb", buffering=0) as target:
 
             def sink(data: bytes) -> None:
@@ -80,6 +82,17 @@ def _store_layer(layer: Layer, folder: Path, check: Callable[[], None]) -> _Copi
 
             drain(layer, sink=sink)
     return _CopiedLayer(layer.descriptor, layer.diff_id, path)
+
+
+def _is_linked(layer: Layer, path: Path) -> bool:
+    """Whether the layer lay verified in a private file, and now is at `path` as well; some file systems have no links."""
+    if isinstance(layer, CachedLayer):
+        return layer.link(path)
+    if isinstance(layer, StoredLayer):
+        with suppress(OSError):
+            os.link(layer.stored, path)
+            return True
+    return False
 
 
 def _write_all(target: io.FileIO, data: bytes) -> None:

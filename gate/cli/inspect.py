@@ -21,7 +21,7 @@ from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.config_credentials import in_config
 from gate.oci.filesystem import Entry, Filesystem
-from gate.oci.image import Image
+from gate.oci.image import Image, Origin
 from gate.oci.manifest import ImageConfig
 from gate.packages.inventory import Inventory
 from gate.printable import redacted
@@ -58,17 +58,19 @@ def COMMAND(reference: str, files: bool, timeout: float, **chosen: Any) -> Exit:
         ):
             collector = Collector(Wanted(INSPECTED, True, (), {}), {}, None, access)
             problems = {label: str(error) for label, error in opened.failed.items()}
+            origin = opened.origin or Origin(location.source)
             for image in opened.images:
                 subject = Subject(
                     reference=redacted(location.text),
-                    source=location.source,
+                    source=origin.source,
                     digest=image.digest,
                     config_digest=image.manifest.config.digest,
                     platform=image.platform,
                     names=(),
                     checked_at=now,
                 )
-                images.append(_described(image, collector.collect(image, subject), files=files))
+                found = collector.collect(image, subject, {Origin: origin})
+                images.append(_described(image, found, origin, files=files))
     except Unavailable as error:
         problems[location.text] = str(error)
     write_stdout(
@@ -78,7 +80,7 @@ def COMMAND(reference: str, files: bool, timeout: float, **chosen: Any) -> Exit:
     return Exit.PASS if complete else Exit.NO_VERDICT
 
 
-def _described(image: Image, evidence: Evidence, *, files: bool) -> dict[str, Any]:
+def _described(image: Image, evidence: Evidence, origin: Origin, *, files: bool) -> dict[str, Any]:
     """Return one image and its evidence as plain data."""
     filesystem, inventory, secrets = (evidence.values.get(kind) for kind in (Filesystem, Inventory, Secrets))
     return {
@@ -86,7 +88,7 @@ def _described(image: Image, evidence: Evidence, *, files: bool) -> dict[str, An
         "platform": str(image.platform),
         "names": list(image.names),
         "config": _config(image.config),
-        "facts": facts_of(evidence, image),
+        "facts": facts_of(evidence, image, origin),
         "files": list(_files(filesystem, files=files)) if isinstance(filesystem, Filesystem) else [],
         "packages": list(inventory.packages) if isinstance(inventory, Inventory) else [],
         "secrets": list(secrets.found) if isinstance(secrets, Secrets) else [],

@@ -127,7 +127,7 @@ def _login(options: SourceOptions, locations: Iterable[Location]) -> Login | Non
         raise InvalidInput("--username holds a colon or characters that cannot be seen")
     from gate.registry import Login
 
-    return Login(options.username, _password())
+    return Login(options.username, _password(), tuple(asked))
 
 
 def _password() -> str:

@@ -55,6 +55,9 @@ class RegistrySettings(Struct, frozen=True):
     proxy: str = ""
     environment: Mapping[str, str] = {}
 
+    def __repr__(self) -> str:
+        return "RegistrySettings(…)"  # a proxy's address and the environment hold passwords
+
 
 class NotFound(Unavailable):
     """The registry answered, and says that it does not have what was asked for (or does not tell)."""

@@ -76,6 +76,8 @@ def facts_of_run(report: Report, *, verbose: bool) -> str:
         *([PARTIAL] if report.partial else []),
         f"policy {', '.join(part for part in parts if part)}",
     ]
+    if proxied := [shown(str(host)) for host in _items(run, "proxied")]:
+        facts.append(f"{', '.join(proxied)} asked through a proxy, so only literal addresses were checked")
     if verbose:
         facts += [f"started {_word(run, 'started')}", f"{_word(run, 'seconds')} s"]
     return " · ".join(facts if policy else facts[: 1 + bool(report.partial)])
@@ -89,6 +91,7 @@ def facts_of_image(verdict: Verdict, *, partial: bool = False) -> tuple[str, str
     evidence, now = verdict.evidence, verdict.subject.checked_at
     built, bytes_ = age(evidence.get("created"), now), evidence.get("size")
     what = [
+        _came_from(_mapping(evidence, "origin")),
         shown(str(verdict.subject.platform)),
         _word(evidence, "distribution"),
         byte_size(bytes_) if isinstance(bytes_, int) else "",
@@ -98,6 +101,12 @@ def facts_of_image(verdict: Verdict, *, partial: bool = False) -> tuple[str, str
     return " · ".join(
         part for part in what if part
     ), f"{verdict.subject.digest.short}  {rule_counts(verdict)}"
+
+
+def _came_from(origin: Mapping[str, object]) -> str:
+    """Say which source had the image that a name stands for; of a file its reference tells."""
+    source = _word(_mapping(origin, "engine"), "name") or _word(origin, "served_by")
+    return f"from {source}" if source else ""
 
 
 def facts_of_base(verdict: Verdict) -> str:

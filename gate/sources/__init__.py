@@ -14,7 +14,6 @@ from msgspec import Struct, field
 
 from gate.cache import Cache
 from gate.deadline import Deadline
-from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.oci.reference import Reference
 from gate.registry import RegistrySettings
@@ -70,7 +69,7 @@ class SourceSettings(Struct, frozen=True):
 class Access:
     """What reading images may use in one run: the settings, the deadline, the cache, and one registry client.
 
-    `cache` is None in runs that keep nothing and need no private folder. The client is made when it is first needed,
+    `cache` is None in runs that keep nothing. The client is made when it is first needed,
     because what it imports takes longer than reading a small image.
     """
 
@@ -86,11 +85,9 @@ class Access:
         return cls(SourceSettings(), deadline or Deadline(LIMITS.run_seconds), cache)
 
     @property
-    def work_dir(self) -> Path:
-        """The private folder of the run; raises `InvalidInput` where none can be made."""
-        if self.cache is None:
-            raise InvalidInput("this needs a folder to work in", hint="name one with --cache-dir")
-        return self.cache.work_dir
+    def work_dir(self) -> Path | None:
+        """The private folder of the run, None for the system's temporary one; raises `InvalidInput` where none can be made."""
+        return None if self.cache is None else self.cache.work_dir
 
     @property
     def registry(self) -> RegistryClient:
@@ -100,6 +97,11 @@ class Access:
 
             self._client = RegistryClient(self.settings.registry, self.deadline)
         return self._client
+
+    @property
+    def proxied(self) -> frozenset[str]:
+        """The hosts that were asked through a proxy, which resolved their names: only literal addresses were checked."""
+        return frozenset() if self._client is None else self._client.proxied
 
     def __enter__(self) -> Self:
         return self

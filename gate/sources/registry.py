@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gate.errors import InvalidInput, MalformedImage
 from gate.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Digest, Platform
-from gate.oci.image import Opened, Origin
+from gate.oci.image import Image, Opened, Origin
 from gate.oci.reference import Reference
 from gate.sources import REGISTRY, Access, Location
 from gate.sources.resolve import Documents, resolve
@@ -45,6 +46,23 @@ class RegistryBlobs:
         return io.BytesIO(manifest.content)
 
 
+class RegistryLayer(Struct, frozen=True):
+    """A layer in a registry; nothing of it is fetched before it is read."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+    client: RegistryClient
+    name: Reference
+
+    def open(self) -> BinaryIO:
+        """Open the stored bytes."""
+        return self.open_at(0)
+
+    def open_at(self, start: int) -> BinaryIO:
+        """Open the stored bytes from byte `start` on."""
+        return self.client.blob(self.name, self.descriptor, start)
+
+
 @contextmanager
 def open_registry(location: Location, wanted: Platform | None, access: Access) -> Iterator[Opened]:
     """Open the image or index that a name states: by its digest where it has one, else by what its tag names now."""
@@ -56,4 +74,11 @@ def open_registry(location: Location, wanted: Platform | None, access: Access) -
     root = access.registry.manifest(name)
     documents = Documents(RegistryBlobs(access.registry, name, root))
     opened = resolve(documents, root.descriptor, wanted, (str(name),))
-    yield replace(opened, origin=Origin(REGISTRY, name, root.served_by, root.modified))
+    images = tuple(_remote(image, access.registry, name) for image in opened.images)
+    yield replace(opened, images=images, origin=Origin(REGISTRY, name, root.served_by, root.modified))
+
+
+def _remote(image: Image, client: RegistryClient, name: Reference) -> Image:
+    """Return an image whose layers say that they cross the network, and can be read from any byte on."""
+    layers = tuple(RegistryLayer(layer.descriptor, layer.diff_id, client, name) for layer in image.layers)
+    return replace(image, layers=layers)

@@ -74,7 +74,7 @@ def test_a_login(judge: Judge, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Ca
     for data in (f"{SECRET}\n", SECRET, f"{SECRET}\r\n"):
         stdin(monkeypatch, data.encode())
         assert run(["check", "x.test/a", "x.test/b", "docker-daemon:c", "--verbose", *LOGIN]) is Exit.PASS
-        assert judge.settings.sources.registry.login == Login("me", SECRET)
+        assert judge.settings.sources.registry.login == Login("me", SECRET, ("x.test",))
     assert SECRET not in repr(judge.settings)
     assert SECRET not in "".join(capfd.readouterr())
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from gate.cache import Cache
 from gate.deadline import Deadline
 from gate.errors import InvalidInput
 from gate.oci.descriptor import Platform
@@ -33,7 +34,11 @@ def access_to(
 ) -> Access:
     """Access to the engine at an address, or to what the environment says."""
     settings = SourceSettings(RegistrySettings(environment=environment or {}), engine=address)
-    return Access(settings, Deadline(seconds), work_dir)
+    cache = None
+    if work_dir is not None:
+        cache = Cache(work_dir, ExitStack())
+        cache.__dict__["work_dir"] = work_dir  # of a run that goes on
+    return Access(settings, Deadline(seconds), cache)
 
 
 @contextmanager
