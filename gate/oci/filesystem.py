@@ -111,8 +111,10 @@ class Filesystem:
     def under(self, directory: str) -> Iterator[Entry]:
         """Yield everything below a directory, which links may lead to."""
         real = self._resolve(directory, follow_last=True)
-        prefix = b"" if not real else real + b"/"
-        found = () if real is None else self._squash.tree.items()
+        if real is None or (real and real not in self._squash.directories):
+            return iter(())
+        prefix = real + b"/" if real else b""
+        found = self._squash.tree.items()
         return self._yield((path, entry) for path, entry in found if path.startswith(prefix) and path != real)
 
     def real_path(self, path: str) -> str | None:
