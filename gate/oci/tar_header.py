@@ -75,7 +75,7 @@ def number(field: bytes) -> int:
         if not -(2**63) <= value < 2**63:
             raise MalformedImage("a tar header has a number beyond 64 bits")
         return value
-    raise MalformedImage(f"a tar header has {digits[:20]!r} where an octal number belongs")
+    raise MalformedImage(f"a tar header has {digits!r} where an octal number belongs")
 
 
 def check_sum(header: bytes) -> None:

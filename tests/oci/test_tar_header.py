@@ -59,6 +59,8 @@ def applied(data: bytes, member: Member = PLAIN) -> Member:
         (b"\xff" * 8, -1),
         (b"\x80\0\0\0\x7f" + b"\xff" * 7, 2**63 - 1),
         (b"\xff\xff\xff\xff\x80" + bytes(7), -(2**63)),
+        (b"\x81" + bytes(7), 1 << 56),
+        (b"\xc0" + bytes(7), -(1 << 62)),
     ],
 )
 def test_numbers(field: bytes, value: int) -> None:
@@ -83,6 +85,7 @@ def test_numbers(field: bytes, value: int) -> None:
             "7٣".encode(),
         ),
         b"\x80\0\0\0\x80" + bytes(7),
+        b"\x80\0\0\1" + bytes(8),
         b"\xff\xff\xff\xff\x7f" + b"\xff" * 7,
         b"\xc0" + bytes(11),
     ],
@@ -107,7 +110,7 @@ def test_base_256_numbers_are_what_was_written(value: int) -> None:
 # --- check sums --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [b"bin/sh", b"caf\xc3\xa9"])
+@pytest.mark.parametrize("name", [b"bin/sh", b"caf\xc3\xa9", b"\x7f\x80"])
 def test_unsigned_and_signed_check_sums(name: bytes) -> None:
     block = Header(name).block()
     check_sum(block)
@@ -135,7 +138,13 @@ TIME = b"00000000000\0"
         (GNU, TIME + TIME, b""),
         (GNU, b"\x80" + bytes(10) + b"\x05", b""),
         (GNU, b"usr/lib", b"usr/lib/"),
+        (GNU, b"p" * 155, b"p" * 155 + b"/"),
+        (GNU, b"x0000000000\0", b"x0000000000/"),
+        (GNU, b"00000000000x", b"00000000000x/"),
         (GNU, TIME + b"junk", TIME[:-1] + b"/"),
+        (GNU, TIME + b"x0000000000\0", TIME[:-1] + b"/"),
+        (GNU, TIME + b"00000000000x", TIME[:-1] + b"/"),
+        (GNU, TIME + b"\xc0" + bytes(11), TIME[:-1] + b"/"),
         (GNU, b"usr/\xff", b""),
     ],
 )
@@ -276,10 +285,24 @@ def test_broken_records_are_refused(data: bytes) -> None:
         (b"-1.0", -1),
         (b"-1.5", -2),
         (b"-0.25", -1),
+        (b"9" * 18, 10**18 - 1),
+        (b"-" + b"9" * 17, 1 - 10**17),
     ],
 )
 def test_times_are_cut_to_the_earlier_second(value: bytes, seconds: int) -> None:
     assert applied(records(mtime=value)).mtime == seconds
+
+
+@pytest.mark.parametrize("key", ["size", "uid", "gid"])
+def test_numbers_of_records_may_have_eighteen_digits(key: str) -> None:
+    assert getattr(applied(records(**{key: b"9" * 18})), key) == 10**18 - 1
+
+
+def test_a_message_shows_the_start_of_a_long_name() -> None:
+    """What a hostile archive makes long does not make a message long."""
+    with pytest.raises(MalformedImage) as caught:
+        applied(pax_record("k" * 300, b"1") + pax_record("k" * 300, b"2"))
+    assert str(caught.value).count("k") == 100
 
 
 KEYS = st.text(st.characters(codec="utf-8", exclude_characters="=\0"), min_size=1, max_size=20)

@@ -24,6 +24,7 @@ REASONS = ROOT / "tests" / "mutants.md"
 TESTS = {
     "gate/evaluate.py": ["tests/test_evaluate.py", "tests/test_fail_closed.py"],
     "gate/limits.py": ["tests/test_limits.py", "tests/oci"],
+    "gate/oci/tar_header.py": ["tests/oci/test_tar_header.py", "tests/oci/test_tarball.py"],
     "gate/oci/tarball.py": ["tests/oci/test_tarball.py"],
 }
 """What is changed, and the tests that have to notice."""
