@@ -131,14 +131,17 @@ TIME = b"00000000000\0"
     ("magic", "field", "expected"),
     [
         (USTAR, b"usr/lib", b"usr/lib/"),
-        (USTAR, b"p" * 155, b"p" * 155 + b"/"),
+        (USTAR, b"p" * 156, b"p" * 155 + b"/"),
+        (USTAR, b"usr/\xff", b"usr/\xff/"),
         (b"ustar\x0099", b"usr/lib", b"usr/lib/"),
         (USTAR, b"q" * 155 + bytes(8) + b"tar\0", b"q" * 131 + b"/"),
+        (USTAR, b"q" * 155 + bytes(8) + b"tar\1", b"q" * 155 + b"/"),
         (GNU, TIME, b""),
         (GNU, TIME + TIME, b""),
         (GNU, b"\x80" + bytes(10) + b"\x05", b""),
         (GNU, b"usr/lib", b"usr/lib/"),
-        (GNU, b"p" * 155, b"p" * 155 + b"/"),
+        (GNU, b"p" * 156, b"p" * 155 + b"/"),
+        (GNU, b"00000000000 00000000000 0", b""),
         (GNU, b"x0000000000\0", b"x0000000000/"),
         (GNU, b"00000000000x", b"00000000000x/"),
         (GNU, TIME + b"junk", TIME[:-1] + b"/"),
@@ -158,12 +161,18 @@ def test_times_that_go_reads_up_to_a_nul_are_no_prefix(field: bytes) -> None:
     assert prefix(Header(b"bin/sh", magic=GNU, prefix=field).block()) == b""
 
 
-def test_a_prefix_without_a_known_format_is_refused() -> None:
+@pytest.mark.parametrize("magic", [OLD, b"tarred\0\0", b"ustar \x0000", b"ustar  \1", b"ustar\1\0\0"])
+def test_a_prefix_without_a_known_format_is_refused(magic: bytes) -> None:
     with pytest.raises(MalformedImage, match="without a known format"):
-        prefix(Header(b"sh", magic=OLD, prefix=b"bin").block())
+        prefix(Header(b"sh", magic=magic, prefix=b"bin").block())
 
 
 # --- extended headers --------------------------------------------------------------------------------------------
+
+
+def test_a_member_is_a_value() -> None:
+    with pytest.raises(AttributeError):
+        PLAIN.size = 5  # type: ignore[misc]
 
 
 def test_records_replace_fields() -> None:
@@ -217,6 +226,7 @@ def test_an_extension_without_content_changes_nothing() -> None:
     assert not extension
     extension.add(X, b"")
     extension.add(PAX_GLOBAL, records(comment=b"0123"))
+    extension.add(PAX_GLOBAL, b"")
     assert not extension
 
 
@@ -246,6 +256,7 @@ def test_sparse_files_are_not_inspected(key: str) -> None:
         b"+15 path=bin/x\n",
         b"14 path-bin/x\n",
         b"14 path=bin/x.",
+        b"14 path=bin/x\t",
         b"6 =bin\n",
         b"4 =\n",
         b"3 \n",
@@ -254,7 +265,8 @@ def test_sparse_files_are_not_inspected(key: str) -> None:
         b" ",
         b"\0",
         b"9" * 60_000 + b" path=bin/x\n",
-        b"00000014 path=bin/x\n",
+        b"00000020 path=bin/x\n",
+        b"1000000xcomment=".ljust(999_999, b"y") + b"\n",
         records(path=b"a") + b"\0\0\0",
         records(path=b"bin/sh\0.txt"),
         records(path=b""),

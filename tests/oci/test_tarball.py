@@ -670,8 +670,12 @@ def test_passing_over_contents_in_a_file_changes_nothing(size: int) -> None:
         + END
     )
     file = io.BytesIO(data)
-    chunks_of_file = iter(lambda: file.read(size), b"")
-    reader = TarReader(chunks_of_file, lambda count: file.seek(count, os.SEEK_CUR))
+
+    def advance(count: int) -> None:
+        assert count > 0
+        file.seek(count, os.SEEK_CUR)
+
+    reader = TarReader(iter(lambda: file.read(size), b""), advance)
     places = [(found, data[reader.tell() : reader.tell() + found.size]) for found in reader]
     plain = TarReader(chunks(data))
     assert places == [(found, content(plain)) for found in plain]

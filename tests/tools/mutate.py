@@ -89,12 +89,12 @@ def survivors(folder: Path, module: str) -> Iterator[str]:
 
 
 def changed_lines(result: dict[str, Any]) -> str:
-    """Return the lines a change removed and added; line numbers would not outlive the next edit."""
+    """Return the lines a change removed and added, without empty ones; line numbers would not outlive the next edit."""
     lines = result["diff"].splitlines()
     return " ".join(
         f"{line[0]} {line[1:].strip()}"
         for line in lines
-        if line[:1] in "+-" and line[:3] not in ("+++", "---")
+        if line[:1] in "+-" and line[:3] not in ("+++", "---") and line[1:].strip()
     )
 
 
