@@ -35,6 +35,7 @@ def limit(image: Image) -> int:
     from isal import igzip_lib
 
     expanded = 0
+    bytes(16 * _CHUNK)  # so that the memory of one chunk serves the next, as in `gate.oci.stream`
     for layer in image.layers:
         stored, plain = hashlib.sha256(), hashlib.sha256()
         inflate = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)

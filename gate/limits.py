@@ -38,6 +38,11 @@ class Limits(Struct, frozen=True):
     """Expanded over compressed size, once `ratio_floor` is passed: deflate itself ends near 1,030, honest layers below 100."""
     ratio_floor: int = 1 * GIB
     """Below this expanded size the ratio does not matter: sparse and log files of honest images compress extremely well."""
+    member_size: int = 48
+    """Stored bytes of a gzip member or zstd frame, on average. eStargz and zstd:chunked have one or two for each file, and
+    its tar header alone takes 100; starting one can take as long as expanding 20 KiB, and the smallest has eight."""
+    members_floor: int = 1_000
+    """Members or frames whose size does not matter: some writers end with empty ones, and small layers consist of little else."""
     tar_record: int = 1 * MIB
     """A PAX header or GNU long name: Go's archive/tar stops there too."""
     path: int = 4_096

@@ -24,6 +24,8 @@ STATED = {
     "layer_expanded": 68_719_476_736,
     "layer_ratio": 200,
     "ratio_floor": 1_073_741_824,
+    "member_size": 48,
+    "members_floor": 1_000,
     "tar_record": 1_048_576,
     "path": 4_096,
     "path_components": 255,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -84,9 +85,10 @@ class Filesystem:
     @property
     def total_size(self) -> int:
         """Bytes of all regular files in the tree; a file with several links counts once."""
-        visible = self._squash.tree.values()
-        files = {self._squash.same_file.get(entry, entry) for entry in visible}
-        return sum(self._column("sizes", entry) for entry in files)
+        visible, same_file = self._squash.tree.values(), self._squash.same_file
+        linked = {same_file[entry] for entry in visible if entry in same_file}
+        others = (entry for entry in visible if entry not in same_file and entry not in linked)
+        return sum(self._column("sizes", file) for file in chain(linked, others))
 
     def lower(self, count: int) -> Filesystem:
         """Return the file system that the lowest `count` layers make alone."""
@@ -104,22 +106,21 @@ class Filesystem:
 
     def entries(self) -> Iterator[Entry]:
         """Yield the whole tree."""
-        return self._yield(self._squash.tree.items())
+        return self._at(self._squash.tree)
 
     def named(self, names: Collection[str]) -> Iterator[Entry]:
         """Yield all that is not a directory and whose last component is one of `names`."""
         wanted = {name.encode() for name in names}
-        found = (
-            (path, entry) for path, entry in self._squash.tree.items() if path.rpartition(b"/")[2] in wanted
-        )
-        return self._yield((path, entry) for path, entry in found if self._squash.kind(entry) != DIRECTORY)
+        found = (path for path in self._squash.tree if path.rpartition(b"/")[2] in wanted)
+        return self._at(path for path in found if self._squash.kind(self._squash.tree[path]) != DIRECTORY)
 
     def under(self, directory: str) -> Iterator[Entry]:
         """Yield everything below a directory, which links may lead to."""
         real = self._resolve(directory, follow_last=True)
-        prefix = b"" if not real else real + b"/"
-        found = () if real is None else self._squash.tree.items()
-        return self._yield((path, entry) for path, entry in found if path.startswith(prefix) and path != real)
+        if real is None or (real and real not in self._squash.directories):
+            return iter(())
+        prefix = real + b"/" if real else b""
+        return self._at(path for path in self._squash.tree if path.startswith(prefix) and path != real)
 
     def real_path(self, path: str) -> str | None:
         """Return the path that links make of `path`, whether or not anything is there; None where they loop."""
@@ -145,13 +146,14 @@ class Filesystem:
 
         That is: set-user-ID, set-group-ID, and file capabilities.
         """
-        capable = {
+        capable = (
             file
             for entry in self._having("xattrs")
             if _CAPABILITY in self._extra("xattrs", entry, {})
             and entry in (file := self._squash.same_file.get(entry, entry), self._squash.last_link.get(file))
-        }
-        return self._files(capable | {file for file in self._with_mode(0o6000) if self._mode(file) & 0o6000})
+        )
+        other = (file for file in self._with_mode(0o6000) if self._mode(file) & 0o6000)
+        return self._files(chain(capable, other))
 
     def removed(self, names: Collection[str] = (), *, marked: bool = False) -> Iterator[Entry]:
         """Yield what layers hold although a later entry deletes or replaces it, directories apart.
@@ -174,7 +176,7 @@ class Filesystem:
             path = squash.moved.get(entry, path)
             if squash.tree.get(path) != entry and squash.layers[layer].types[position] not in _NO_FILES:
                 found.append((path, entry))
-        return self._yield(found)
+        return (self._entry(path, entry) for path, entry in sorted(found))
 
     def removed_contents(self) -> Iterator[tuple[Entry, bytes]]:
         """Yield what the pass kept of files that a later entry deletes or replaces, in the order of their paths."""
@@ -324,25 +326,23 @@ class Filesystem:
         added = self._added.get(file)
         return self._extra("kept", file, None) if added is None else added
 
-    def _yield(self, chosen: Iterable[tuple[bytes, int]]) -> Iterator[Entry]:
-        """Yield entries in the order of their paths."""
-        return (self._entry(path, entry) for path, entry in sorted(chosen))
+    def _at(self, paths: Iterable[bytes]) -> Iterator[Entry]:
+        """Yield what is at these paths of the tree, in their order; beside them, a million take no more than a list."""
+        return (self._entry(path, self._squash.tree[path]) for path in sorted(paths))
 
     def _files(self, files: Iterable[int]) -> Iterator[Entry]:
-        """Yield one entry for each file that the tree shows, at the first of its paths."""
+        """Yield one entry for each file that the tree shows, at the first of its paths; `files` may have one repeatedly."""
         regular = (file for file in files if self._squash.kind(file) == FILE)
-        shown = ((paths[0], file) for file in regular if (paths := self._visible_paths(file)))
-        return self._yield((path, self._squash.tree[path]) for path, file in shown)
+        first = sorted(paths[0] for file in regular if (paths := self._visible_paths(file)))
+        return self._at(path for path, _ in groupby(first))
 
-    def _with_mode(self, bits: int) -> set[int]:
-        """Return the files of all layers for which a header states any of these mode bits."""
+    def _with_mode(self, bits: int) -> Iterator[int]:
+        """Yield the files of all layers for which a header states any of these mode bits, once for each such header."""
         squash = self._squash
-        return {
-            squash.same_file.get(start + position, start + position)
-            for layer, start in zip(squash.layers, squash.starts, strict=True)
-            for position, mode in enumerate(layer.modes)
-            if mode & bits and layer.types[position] in (FILE, HARD_LINK)
-        }
+        for layer, start in zip(squash.layers, squash.starts, strict=True):
+            for entry, (mode, kind) in enumerate(zip(layer.modes, layer.types, strict=True), start):
+                if mode & bits and kind in (FILE, HARD_LINK):
+                    yield squash.same_file.get(entry, entry)
 
     def _having(self, name: str) -> list[int]:
         """Return the numbers of all entries that have something in the mapping `name`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from array import array
 from collections.abc import Callable, Collection, Mapping
@@ -49,6 +50,7 @@ _NOTE = 256
 """Bytes that an entry takes in all columns beside its path, and what is noted of few entries each; about."""
 _ROOM_STEP = 64 * 1024
 _UNUSUAL_STARTS = frozenset({b"", b"/", b"."})
+_unusual_part = re.compile(rb"/[./]").search
 _USUAL_LENGTH = 256
 """What a ustar header alone can hold: such a name passes neither limit on paths."""
 
@@ -130,21 +132,20 @@ def index_layer(  # noqa: C901, PLR0915 -- one loop, because a call per entry is
     add_elf, marks = index.elf.add, reading.marks
     room = 0
     for position, member in enumerate(reader):
-        name, type_, mode, uid, gid, size, mtime, link, _, xattrs, head = member
-        kind = _TYPES[type_]
-        path = name if kind == FILE else name.rstrip(b"/")
+        kind, head = _TYPES[member.type], member.head
+        path = member.name if kind == FILE else member.name.rstrip(b"/")
         if path[:2] == b"./":
             path = path[2:]
-        if path[:1] in _UNUSUAL_STARTS or b"/." in path or b"//" in path or len(path) > _USUAL_LENGTH:
-            path, kind = _unusual(name, kind)
+        if path[:1] in _UNUSUAL_STARTS or _unusual_part(path) or len(path) > _USUAL_LENGTH:
+            path, kind = _unusual(member.name, kind)
         append_path(path)
         append_type(kind)
         try:
-            append_mode(mode & 0o7777)
-            append_size(size)
-            append_mtime(mtime)
-            append_uid(uid)
-            append_gid(gid)
+            append_mode(member.mode & 0o7777)
+            append_size(member.size)
+            append_mtime(member.mtime)
+            append_uid(member.uid)
+            append_gid(member.gid)
         except OverflowError:
             raise MalformedImage(
                 f"a tar entry has an owner, size or time that no file has: {path[:200]!r}"
@@ -156,12 +157,12 @@ def index_layer(  # noqa: C901, PLR0915 -- one loop, because a call per entry is
                     room -= _read_content(index, reader, reading, head, scan)
             elif head[:2] == _SCRIPT or searching or path in keep or path.startswith(below):
                 room -= _read_content(index, reader, reading, head, scan)
-            if xattrs:
+            if member.xattrs:
                 room -= _note_xattrs(index, member)
-        elif kind != DIRECTORY or xattrs:
+        elif kind != DIRECTORY or member.xattrs:
             if kind in _LINKS:
-                index.links[position] = _target(link, path, kind)
-            room -= len(link) + _note_xattrs(index, member)
+                index.links[position] = _target(member.link, path, kind)
+            room -= len(member.link) + _note_xattrs(index, member)
         room -= len(path) + _ENTRY
         if room < 0:
             room += _more_room(reading, -room)

@@ -6,7 +6,9 @@ Sources: POSIX.1-2017 pax (ustar and pax interchange formats), the GNU tar manua
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.errors import MalformedImage, Unavailable
 
@@ -26,12 +28,12 @@ _SPARSE = "GNU.sparse."
 _TEXT_RECORDS = frozenset({"path", "linkpath", "uname", "gname"})
 
 
-class Member(NamedTuple):
+class Member(Struct, frozen=True, gc=False):
     """One entry of a tar stream, as its headers state it.
 
     `name` and `link` are raw bytes, not normalised. `size` is the length of the content that follows; entries of other
-    types than `REGULAR` have none. `mtime` is in whole seconds. `device` is (major, minor), for devices only. `head` has
-    the first bytes of the content, up to four: enough to tell what a file is.
+    types than `REGULAR` have none. `mtime` is in whole seconds. `head` has the first bytes of the content, up to four:
+    enough to tell what a file is. `device` is (major, minor), for devices only.
     """
 
     name: bytes
@@ -41,10 +43,10 @@ class Member(NamedTuple):
     gid: int
     size: int
     mtime: int
-    link: bytes
-    device: tuple[int, int] | None
-    xattrs: Mapping[str, bytes]
-    head: bytes
+    head: bytes = b""
+    link: bytes = b""
+    device: tuple[int, int] | None = None
+    xattrs: Mapping[str, bytes] = {}
 
 
 def cut_off() -> MalformedImage:
@@ -57,7 +59,15 @@ def number(field: bytes) -> int:
 
     Python's `int` would take `0o5`, `+7` and `1_0` as well.
     """
-    if field[0] & 0x80:
+    digits = field.strip(b" \0")
+    if digits.isdigit():
+        try:
+            return int(digits, 8)
+        except ValueError:
+            pass  # the digits 8 and 9
+    elif not digits:
+        return 0
+    elif field[0] & 0x80:
         bits = 8 * len(field) - 1
         value = int.from_bytes(field, "big") & ((1 << bits) - 1)
         if field[0] & 0x40:
@@ -65,15 +75,7 @@ def number(field: bytes) -> int:
         if not -(2**63) <= value < 2**63:
             raise MalformedImage("a tar header has a number beyond 64 bits")
         return value
-    digits = field.strip(b" \0")
-    if not digits:
-        return 0
-    if digits.isdigit():
-        try:
-            return int(digits, 8)
-        except ValueError:
-            pass  # the digits 8 and 9
-    raise MalformedImage(f"a tar header has {digits[:20]!r} where an octal number belongs")
+    raise MalformedImage(f"a tar header has {digits!r} where an octal number belongs")
 
 
 def check_sum(header: bytes) -> None:
@@ -156,7 +158,8 @@ class Extension:
         name = records.get("path") or self._long.get("name") or member.name
         link = records.get("linkpath") or self._long.get("link") or member.link
         mtime = records.get("mtime")
-        return member._replace(
+        return replace(
+            member,
             name=name,
             link=link if member.type in LINKS else b"",
             size=_count(records, "size", member.size),

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from isal.isal_zlib import adler32
+from msgspec.structs import replace
 
 from gate.errors import MalformedImage
 from gate.limits import LIMITS
@@ -37,9 +39,24 @@ _GIT_ARCHIVE = b"pax_global_header"
 _HEAD = 4
 _FIELDS = struct.Struct("100s24s12s12s8xc188xc166x").unpack
 """Name; mode, user and group; size; time; type; and the first byte of the prefix."""
-_new = tuple.__new__
 _MEMO = 4_096
-"""Distinct header fields remembered: owners, sizes and times repeat, and parsing them anew is what costs."""
+"""Distinct values of a header field remembered."""
+
+T = TypeVar("T")
+
+
+class _Memo(dict[bytes, T]):
+    """What header fields come to: owners, times and check sums repeat, and parsing them anew is what costs."""
+
+    def __init__(self, parse: Callable[[bytes], T]) -> None:
+        super().__init__()
+        self._parse = parse
+
+    def __missing__(self, field: bytes) -> T:
+        value = self._parse(field)
+        if len(self) < _MEMO:
+            self[field] = value
+        return value
 
 
 class TarReader:
@@ -58,39 +75,35 @@ class TarReader:
         self._buffer = b""
         self._position = 0
         self._remaining = 0
-        self._numbers: dict[bytes, int] = {}
-        self._owners: dict[bytes, tuple[int, int, int]] = {}
-        self._sums: dict[bytes, int] = {}
+        self._owners = _Memo(_owner)
+        self._times = _Memo(number)
+        self._sums = _Memo(_adler)
 
     def __iter__(self) -> Iterator[Member]:
         # Of 48,000 entries, every microsecond spent on one costs two percent of what inflating and hashing take. So a
         # plain file takes the shortest way, and all others share a slower one.
-        extension = Extension()
-        extended = False
+        owners, times = self._owners, self._times
+        extension: Extension | None = None
         while header := self._header():
             name, owner, size_field, mtime_field, type_, prefixed = _FIELDS(header)
             if type_ in EXTENSIONS:
+                extension = extension or Extension()
                 extension.add(type_, self._extension(header))
-                extended = True
                 continue
-            owned = self._owners.get(owner) or self._owner(owner)
-            size, mtime = self._numbers.get(size_field), self._numbers.get(mtime_field)
-            if size is None or mtime is None:
-                size, mtime = self._number(size_field), self._number(mtime_field)
+            mode, uid, gid = owners[owner]
+            size, mtime = number(size_field), times[mtime_field]
             name = name.partition(b"\0")[0]
-            if type_ == REGULAR and prefixed == b"\0" and not extended and size >= 0 and name[-1:] != b"/":
-                # What NamedTuple generates would count the fields once more, in Python.
+            if type_ == REGULAR and prefixed == b"\0" and not extension and size >= 0 and name[-1:] != b"/":
                 self._remaining = size
                 start = self._position
                 head = self._buffer[start : start + (size if size < _HEAD else _HEAD)]
                 if len(head) < _HEAD:
                     head = self.peek(_HEAD)
-                member = _new(Member, (name, type_, *owned, size, mtime, b"", None, _NO_XATTRS, head))
+                member = Member(name, type_, mode, uid, gid, size, mtime, head)
             else:
-                member = Member(name, type_, *owned, size, mtime, b"", None, _NO_XATTRS, b"")
-                member = self._other(header, member, extension if extended else None)
-                if extended:
-                    extension, extended = Extension(), False
+                member = Member(name, type_, mode, uid, gid, size, mtime)
+                member = self._other(header, member, extension)
+                extension = None
                 size = member.size
             yield member
             if size:
@@ -101,7 +114,7 @@ class TarReader:
                     self._remaining = 0
                 else:
                     self._skip(skip)
-        if extended and extension:
+        if extension:
             raise MalformedImage("the tar stream ends after an extended header that has no entry")
         self._finish()
 
@@ -133,7 +146,7 @@ class TarReader:
         """Return the next header block with its checksum verified, or nothing at the end of the archive.
 
         The sum of all bytes is what Adler-32 holds modulo 65,521, plus one; the sum of an ASCII block is always
-        smaller. C code computes it in a fraction of the time of a sum in Python.
+        smaller. C code computes it in a fraction of the time of a sum in Python. A block of zeros never has the right one.
         """
         start = self._position
         self._position = end = start + BLOCK
@@ -141,17 +154,13 @@ class TarReader:
         if len(header) < BLOCK:
             self._position = start
             header = self._take(BLOCK)
-            if 0 < len(header) < BLOCK:
+            if not header:
+                return header
+            if len(header) < BLOCK:
                 raise cut_off()
-        if not header or (not header[0] and header == _ZEROS):
-            return b""
-        field = header[148:156]
-        expected = self._sums.get(field)
-        if expected is None:
-            expected = number(field) + sum(field) - len(field) * ord(" ") + 1
-            if len(self._sums) < _MEMO:
-                self._sums[field] = expected
-        if adler32(header) & 0xFFFF != expected or not header.isascii():
+        if adler32(header) & 0xFFFF != self._sums[header[148:156]] or not header.isascii():
+            if header == _ZEROS:
+                return b""
             check_sum(header)
         return header
 
@@ -165,37 +174,23 @@ class TarReader:
         if type_ not in ENTRIES:
             raise MalformedImage(f"a tar entry has the unknown type {type_!r}, which engines refuse")
         if header[345]:
-            member = member._replace(name=prefix(header) + member.name)
+            member = replace(member, name=prefix(header) + member.name)
         if type_ in LINKS:
-            member = member._replace(link=header[157:257].partition(b"\0")[0])
+            member = replace(member, link=header[157:257].partition(b"\0")[0])
         elif type_ in DEVICES:
-            member = member._replace(device=(number(header[329:337]), number(header[337:345])))
+            member = replace(member, device=(number(header[329:337]), number(header[337:345])))
         if extension:
             member = extension.apply(member)
         if type_ not in (REGULAR, OLD_REGULAR):
-            return member._replace(size=0)
+            return replace(member, size=0)
         if member.size < 0:
             raise MalformedImage("a tar entry has a negative size")
         if member.name[-1:] == b"/":
             if type_ == REGULAR or member.size:
                 raise MalformedImage(f"a tar entry is both file and directory: {member.name[:200]!r}")
-            return member._replace(type=DIRECTORY)
+            return replace(member, type=DIRECTORY)
         self._remaining = member.size
-        return member._replace(type=REGULAR, head=self.peek(_HEAD))
-
-    def _owner(self, field: bytes) -> tuple[int, int, int]:
-        """Parse mode, user and group, and remember them."""
-        owned = number(field[:8]), number(field[8:16]), number(field[16:])
-        if len(self._owners) < _MEMO:
-            self._owners[field] = owned
-        return owned
-
-    def _number(self, field: bytes) -> int:
-        """Parse a numeric field and remember it."""
-        value = number(field)
-        if len(self._numbers) < _MEMO:
-            self._numbers[field] = value
-        return value
+        return replace(member, type=REGULAR, head=self.peek(_HEAD))
 
     def _extension(self, header: bytes) -> bytes:
         """Read the data of an extended header.
@@ -269,5 +264,11 @@ class TarReader:
             rest = next(self._chunks, None)
 
 
-_NO_XATTRS: dict[str, bytes] = {}
-"""Shared by all entries without extended attributes; nobody writes to it."""
+def _owner(field: bytes) -> tuple[int, int, int]:
+    """Parse mode, user and group."""
+    return number(field[:8]), number(field[8:16]), number(field[16:])
+
+
+def _adler(field: bytes) -> int:
+    """Return the lower half that Adler-32 of a header has, if it is right and ASCII, by its checksum field."""
+    return number(field) + sum(field) - len(field) * ord(" ") + 1

@@ -1,4 +1,4 @@
-"""Rows C1 to C9 of the hostile inputs: compression that hides content, lies about itself, or explodes.
+"""Rows C1 to C10 of the hostile inputs: compression that hides content, lies about itself, or explodes.
 
 One function per row yields its cases. The payload is a setuid `bin/sh` behind whatever a careless reader
 stops at.
@@ -133,7 +133,27 @@ def c9_other_compressions() -> Cases:
             yield HostileLayers("C9", case, UNKNOWN | INTEGRITY, (Layer(data, digest_of(tar), media_type),))
 
 
+def c10_countless_members(count: int = 30_000) -> Cases:
+    """Members and frames that hold nothing: each costs as much as some KiB of content, and has down to eight bytes."""
+    nothing = {
+        "empty-members": (Compression.GZIP, gzip.compress(b"", mtime=0)),
+        "empty-frames": (Compression.ZSTD, compress(b"", Compression.ZSTD)),
+        "skippable-frames": (Compression.ZSTD, bytes.fromhex("502a4d1800000000")),
+    }
+    for name, (compression, member) in nothing.items():
+        layer = layer_of(PAYLOAD, compression)
+        countless = Layer(member * count + layer.data, layer.diff_id, compression.value)
+        yield HostileLayers("C10", name, INTEGRITY, (countless,))
+
+
 def cases() -> list[HostileLayers]:
     """Every case that is small and quick to build: all rows but C6, C7 and C8."""
-    rows = (c1_several_members, c3_damaged, c4_wrong_media_type, c5_unknown_media_type, c9_other_compressions)
+    rows = (
+        c1_several_members,
+        c3_damaged,
+        c4_wrong_media_type,
+        c5_unknown_media_type,
+        c9_other_compressions,
+        c10_countless_members,
+    )
     return [case for row in rows for case in row()]

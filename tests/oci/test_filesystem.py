@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+import tracemalloc
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -522,6 +523,34 @@ def test_a_second_look_brings_what_links_lead_to(monkeypatch: pytest.MonkeyPatch
     assert found.not_kept(["/large"]) == {}
     limited(monkeypatch, kept_file=8)
     assert found.not_kept(["/large"]) == {1: {2}}
+
+
+LOOKS: dict[str, Callable[[Filesystem], object]] = {
+    "entries": Filesystem.entries,
+    "under": lambda found: found.under("/srv"),
+    "named": lambda found: found.named([str(number) for number in range(100)]),
+    "executables": Filesystem.executables,
+    "privileged": Filesystem.privileged,
+    "total_size": lambda found: [found.total_size],
+    "newest_mtime": lambda found: [found.newest_mtime()],
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_look_at_many_files_takes_little_memory(look: str) -> None:
+    """The indexes of a million entries fill most of what the gate may take; lists of numbers or tuples would not fit."""
+    number = 20_000
+    mode = b"0004755"
+    blocks = (Header(b"srv/%d/%d" % (each // 100, each % 100), mode=mode).block() for each in range(number))
+    found = tree(b"".join(blocks) + END)
+    tracemalloc.start()
+    entries = LOOKS[look](found)
+    assert isinstance(entries, Iterable)
+    seen = sum(1 for _ in entries)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen == (1 if look in ("total_size", "newest_mtime") else number)
+    assert peak < 32 * number
 
 
 # --- real trees --------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from gate.oci.stream import read_verified, tar_stream
 from samples.images.layers import Compression, Layer, compress, digest_of
 from tests.kit import hostile_compression
 from tests.kit.hostile import Expected, HostileLayers
+from tests.kit.raw_tar import Header
 from tests.kit.trees import StoredLayer, stored
 
 if sys.version_info >= (3, 14):
@@ -200,6 +201,33 @@ def test_the_expanded_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         read(layer(CONTENT, CONTENT, NONE))
     limited(monkeypatch, layer_expanded=len(CONTENT))
     assert read(layer(CONTENT, CONTENT, NONE)) == CONTENT
+
+
+@pytest.mark.parametrize("compression", [GZIP, ZSTD])
+def test_the_number_of_members_is_limited(compression: Compression, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their average size, once there are more than a floor."""
+    member = compress(b"content", compression)
+    many = layer(member * 20, b"content" * 20, compression)
+    for floor, size in ((20, 1 << 20), (0, len(member)), (10, 2 * len(member))):
+        limited(monkeypatch, members_floor=floor, member_size=size)
+        assert read(many) == b"content" * 20
+    for floor, size in ((19, 1 << 20), (0, len(member) + 1), (9, 2 * len(member))):
+        limited(monkeypatch, members_floor=floor, member_size=size)
+        with pytest.raises(MalformedImage, match=f"frames of less than {size} bytes"):
+            read(many)
+
+
+@pytest.mark.parametrize("compression", [GZIP, ZSTD])
+def test_a_member_for_each_small_file_is_accepted(compression: Compression) -> None:
+    """As eStargz and zstd:chunked have them, whose smallest hold a byte of content and the next tar header."""
+    members = [
+        content
+        for number in range(3_000)
+        for content in (b"x", bytes(511) + Header(b"srv/%d" % number, size=1).block())
+    ]
+    data = b"".join(compress(content, compression) for content in members)
+    content = b"".join(members)
+    assert read(layer(data, content, compression)) == content
 
 
 def test_windows_of_zstd_are_limited() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gate.errors import MalformedImage, Unavailable
 from gate.oci.tar_header import (
@@ -23,7 +24,7 @@ from samples.images.layers import pax_record
 from tests.kit.mutated_tar import corrected
 from tests.kit.raw_tar import BLOCK, Header
 
-PLAIN = Member(b"name", REGULAR, 0o644, 1, 2, 3, 4, b"link", None, {}, b"")
+PLAIN = Member(b"name", REGULAR, 0o644, 1, 2, 3, 4, link=b"link")
 X, LONG_NAME, LONG_LINK = b"x", b"L", b"K"
 
 
@@ -58,6 +59,8 @@ def applied(data: bytes, member: Member = PLAIN) -> Member:
         (b"\xff" * 8, -1),
         (b"\x80\0\0\0\x7f" + b"\xff" * 7, 2**63 - 1),
         (b"\xff\xff\xff\xff\x80" + bytes(7), -(2**63)),
+        (b"\x81" + bytes(7), 1 << 56),
+        (b"\xc0" + bytes(7), -(1 << 62)),
     ],
 )
 def test_numbers(field: bytes, value: int) -> None:
@@ -82,6 +85,7 @@ def test_numbers(field: bytes, value: int) -> None:
             "7٣".encode(),
         ),
         b"\x80\0\0\0\x80" + bytes(7),
+        b"\x80\0\0\1" + bytes(8),
         b"\xff\xff\xff\xff\x7f" + b"\xff" * 7,
         b"\xc0" + bytes(11),
     ],
@@ -106,7 +110,7 @@ def test_base_256_numbers_are_what_was_written(value: int) -> None:
 # --- check sums --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [b"bin/sh", b"caf\xc3\xa9"])
+@pytest.mark.parametrize("name", [b"bin/sh", b"caf\xc3\xa9", b"\x7f\x80"])
 def test_unsigned_and_signed_check_sums(name: bytes) -> None:
     block = Header(name).block()
     check_sum(block)
@@ -127,14 +131,23 @@ TIME = b"00000000000\0"
     ("magic", "field", "expected"),
     [
         (USTAR, b"usr/lib", b"usr/lib/"),
-        (USTAR, b"p" * 155, b"p" * 155 + b"/"),
+        (USTAR, b"p" * 156, b"p" * 155 + b"/"),
+        (USTAR, b"usr/\xff", b"usr/\xff/"),
         (b"ustar\x0099", b"usr/lib", b"usr/lib/"),
         (USTAR, b"q" * 155 + bytes(8) + b"tar\0", b"q" * 131 + b"/"),
+        (USTAR, b"q" * 155 + bytes(8) + b"tar\1", b"q" * 155 + b"/"),
         (GNU, TIME, b""),
         (GNU, TIME + TIME, b""),
         (GNU, b"\x80" + bytes(10) + b"\x05", b""),
         (GNU, b"usr/lib", b"usr/lib/"),
+        (GNU, b"p" * 156, b"p" * 155 + b"/"),
+        (GNU, b"00000000000 00000000000 0", b""),
+        (GNU, b"x0000000000\0", b"x0000000000/"),
+        (GNU, b"00000000000x", b"00000000000x/"),
         (GNU, TIME + b"junk", TIME[:-1] + b"/"),
+        (GNU, TIME + b"x0000000000\0", TIME[:-1] + b"/"),
+        (GNU, TIME + b"00000000000x", TIME[:-1] + b"/"),
+        (GNU, TIME + b"\xc0" + bytes(11), TIME[:-1] + b"/"),
         (GNU, b"usr/\xff", b""),
     ],
 )
@@ -148,36 +161,42 @@ def test_times_that_go_reads_up_to_a_nul_are_no_prefix(field: bytes) -> None:
     assert prefix(Header(b"bin/sh", magic=GNU, prefix=field).block()) == b""
 
 
-def test_a_prefix_without_a_known_format_is_refused() -> None:
+@pytest.mark.parametrize("magic", [OLD, b"tarred\0\0", b"ustar \x0000", b"ustar  \1", b"ustar\1\0\0"])
+def test_a_prefix_without_a_known_format_is_refused(magic: bytes) -> None:
     with pytest.raises(MalformedImage, match="without a known format"):
-        prefix(Header(b"sh", magic=OLD, prefix=b"bin").block())
+        prefix(Header(b"sh", magic=magic, prefix=b"bin").block())
 
 
 # --- extended headers --------------------------------------------------------------------------------------------
+
+
+def test_a_member_is_a_value() -> None:
+    with pytest.raises(AttributeError):
+        PLAIN.size = 5  # type: ignore[misc]
 
 
 def test_records_replace_fields() -> None:
     data = records(path=b"p", linkpath=b"l", size=b"5", uid=b"6", gid=b"7", mtime=b"8.9", comment=b"\0")
     data += records(SCHILY__xattr__user__x=b"a\0b", SCHILY__xattr__security__capability=b"\1")
     xattrs = {"user.x": b"a\0b", "security.capability": b"\1"}
-    link = PLAIN._replace(type=HARD_LINK)
-    assert applied(data, link) == Member(b"p", HARD_LINK, 0o644, 6, 7, 5, 8, b"l", None, xattrs, b"")
+    link = replace(PLAIN, type=HARD_LINK)
+    assert applied(data, link) == Member(b"p", HARD_LINK, 0o644, 6, 7, 5, 8, link=b"l", xattrs=xattrs)
 
 
 def test_only_links_have_targets() -> None:
     assert applied(records(linkpath=b"l")).link == b""
-    assert applied(records(linkpath=b"l"), PLAIN._replace(type=SYMBOLIC_LINK)).link == b"l"
+    assert applied(records(linkpath=b"l"), replace(PLAIN, type=SYMBOLIC_LINK)).link == b"l"
 
 
 def test_empty_values_keep_what_the_header_says() -> None:
-    assert applied(records(size=b"", uid=b"", mtime=b"", gid=b"")) == PLAIN._replace(link=b"")
+    assert applied(records(size=b"", uid=b"", mtime=b"", gid=b"")) == replace(PLAIN, link=b"")
 
 
 def test_long_names_replace_fields() -> None:
     extension = Extension()
     extension.add(LONG_LINK, b"l" * 200 + b"\0")
     extension.add(LONG_NAME, b"n" * 200)
-    member = extension.apply(PLAIN._replace(type=SYMBOLIC_LINK))
+    member = extension.apply(replace(PLAIN, type=SYMBOLIC_LINK))
     assert (member.name, member.link) == (b"n" * 200, b"l" * 200)
 
 
@@ -207,6 +226,7 @@ def test_an_extension_without_content_changes_nothing() -> None:
     assert not extension
     extension.add(X, b"")
     extension.add(PAX_GLOBAL, records(comment=b"0123"))
+    extension.add(PAX_GLOBAL, b"")
     assert not extension
 
 
@@ -236,6 +256,7 @@ def test_sparse_files_are_not_inspected(key: str) -> None:
         b"+15 path=bin/x\n",
         b"14 path-bin/x\n",
         b"14 path=bin/x.",
+        b"14 path=bin/x\t",
         b"6 =bin\n",
         b"4 =\n",
         b"3 \n",
@@ -244,7 +265,8 @@ def test_sparse_files_are_not_inspected(key: str) -> None:
         b" ",
         b"\0",
         b"9" * 60_000 + b" path=bin/x\n",
-        b"00000014 path=bin/x\n",
+        b"00000020 path=bin/x\n",
+        b"1000000xcomment=".ljust(999_999, b"y") + b"\n",
         records(path=b"a") + b"\0\0\0",
         records(path=b"bin/sh\0.txt"),
         records(path=b""),
@@ -275,10 +297,24 @@ def test_broken_records_are_refused(data: bytes) -> None:
         (b"-1.0", -1),
         (b"-1.5", -2),
         (b"-0.25", -1),
+        (b"9" * 18, 10**18 - 1),
+        (b"-" + b"9" * 17, 1 - 10**17),
     ],
 )
 def test_times_are_cut_to_the_earlier_second(value: bytes, seconds: int) -> None:
     assert applied(records(mtime=value)).mtime == seconds
+
+
+@pytest.mark.parametrize("key", ["size", "uid", "gid"])
+def test_numbers_of_records_may_have_eighteen_digits(key: str) -> None:
+    assert getattr(applied(records(**{key: b"9" * 18})), key) == 10**18 - 1
+
+
+def test_a_message_shows_the_start_of_a_long_name() -> None:
+    """What a hostile archive makes long does not make a message long."""
+    with pytest.raises(MalformedImage) as caught:
+        applied(pax_record("k" * 300, b"1") + pax_record("k" * 300, b"2"))
+    assert str(caught.value).count("k") == 100
 
 
 KEYS = st.text(st.characters(codec="utf-8", exclude_characters="=\0"), min_size=1, max_size=20)

@@ -24,6 +24,7 @@ REASONS = ROOT / "tests" / "mutants.md"
 TESTS = {
     "gate/evaluate.py": ["tests/test_evaluate.py", "tests/test_fail_closed.py"],
     "gate/limits.py": ["tests/test_limits.py", "tests/oci"],
+    "gate/oci/tar_header.py": ["tests/oci/test_tar_header.py", "tests/oci/test_tarball.py"],
     "gate/oci/tarball.py": ["tests/oci/test_tarball.py"],
 }
 """What is changed, and the tests that have to notice."""
@@ -88,12 +89,12 @@ def survivors(folder: Path, module: str) -> Iterator[str]:
 
 
 def changed_lines(result: dict[str, Any]) -> str:
-    """Return the lines a change removed and added; line numbers would not outlive the next edit."""
+    """Return the lines a change removed and added, without empty ones; line numbers would not outlive the next edit."""
     lines = result["diff"].splitlines()
     return " ".join(
         f"{line[0]} {line[1:].strip()}"
         for line in lines
-        if line[:1] in "+-" and line[:3] not in ("+++", "---")
+        if line[:1] in "+-" and line[:3] not in ("+++", "---") and line[1:].strip()
     )
 
 
