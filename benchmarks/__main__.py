@@ -8,47 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.figures import BUILD, Figure, best, run, tool
 from benchmarks.image import MIB, benchmark_image
+from benchmarks.pull import pulls
 from samples.databases.advisories import load
 from samples.databases.grype import write_grype_database
 from samples.databases.trivy import write_trivy_database
 from samples.images import catalogue, layout
 
-BUILD = Path("build/bench")
 ROUNDS = 3
 STARTS = 20
 _OWN = ("limit", "paths", "marks", "secrets", "python_tarfile")
 _POLICY = (
     "schema: 1\nrules:\n  non-root: {action: deny}\n  no-setuid: {action: deny}\n  max-age: {action: deny}\n"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """What one task took: processor and wall-clock seconds, and the most memory it had, in bytes."""
-
-    cpu: float
-    wall: float
-    peak: int
-
-
-def run(command: list[str], environment: dict[str, str] | None = None) -> Figure:
-    """Run a program and return what it took."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"exit {process.returncode}: {' '.join(command)}")
-    return Figure(usage.ru_utime + usage.ru_stime, time.perf_counter() - started, usage.ru_maxrss * 1024)
 
 
 def task(name: str, image: Path) -> Figure:
@@ -58,23 +36,17 @@ def task(name: str, image: Path) -> Figure:
     return Figure(found["cpu"], found["wall"], found["peak"])
 
 
-def best(figures: list[Figure]) -> Figure:
-    """Return the least of each."""
-    return Figure(*(min(getattr(figure, name) for figure in figures) for name in ("cpu", "wall", "peak")))
-
-
 def scanners(image: Path) -> dict[str, Figure]:
     """Run the scanners that this machine has on the image, each with the sample database."""
     now = datetime.now(UTC)
     write_trivy_database(BUILD / "trivy", load(), now)
     write_grype_database(BUILD / "grype", load(), now)
     found = {}
-    tools = _tools()
-    if trivy := tools.get("trivy"):
+    if trivy := tool("trivy"):
         command = [trivy, "image", "--input", str(image), "--cache-dir", str(BUILD / "trivy"), "--cache-backend", "memory",
                    "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--scanners", "vuln", "--format", "json"]  # fmt: skip
         found["Trivy"] = run(command)
-    if grype := tools.get("grype"):
+    if grype := tool("grype"):
         environment = {
             **os.environ,
             "GRYPE_DB_CACHE_DIR": str(BUILD / "grype"),
@@ -82,13 +54,6 @@ def scanners(image: Path) -> dict[str, Figure]:
         }
         found["Grype"] = run([grype, f"oci-dir:{image}", "-o", "json"], environment)
     return found
-
-
-def _tools() -> dict[str, str]:
-    """Return the scanners that the tests use, or those on the search path."""
-    listing = Path(sys.prefix, "tools.json")
-    paths = json.loads(listing.read_text(encoding="utf-8"))["paths"] if listing.exists() else {}
-    return {name: found for name in ("trivy", "grype") if (found := paths.get(name) or shutil.which(name))}
 
 
 def starts() -> dict[str, tuple[float, float]]:
@@ -127,6 +92,39 @@ def starts() -> dict[str, tuple[float, float]]:
     }
 
 
+def pull_lines(image: Path, stored: int, goals: list[tuple[str, float, float]]) -> list[str]:
+    """Measure reading from a registry; return the lines to print, and add what is to be reached to `goals`."""
+    found = pulls(image)
+    if found is None:
+        return [
+            "",
+            "reading from a registry: left out, it needs docker-registry and skopeo (make test provides them)",
+        ]
+    figures = found.figures
+    base = figures["layout"]
+    goals += [
+        ("wall time from a registry / from a layout", figures["registry"].wall / base.wall, 1.15),
+        (
+            "wall time from a registry of 25 MB/s / skopeo copy",
+            figures["registry, 25 MB/s"].wall / figures["skopeo copy, 25 MB/s"].wall,
+            1.05,
+        ),
+        ("bytes on the wire / bytes of the image", found.bytes / stored, 1.01),
+    ]
+    lines = [
+        "",
+        f"{'image-gate check, nothing in the cache':34}{'CPU s':>8}{'wall s':>8}{'MiB':>7}{'':11}{'wall/layout':>12}",
+    ]
+    for name, figure in figures.items():
+        lines.append(
+            f"{name:34}{figure.cpu:8.2f}{figure.wall:8.2f}{figure.peak / MIB:7.0f}{'':11}{figure.wall / base.wall:12.2f}"
+        )
+    lines.append(
+        f"{found.blobs} requests for blobs, {found.bytes:,} bytes of answers for {stored:,} bytes in the layout"
+    )
+    return lines
+
+
 def main() -> None:
     """Measure and print."""
     image = benchmark_image(BUILD)
@@ -157,6 +155,7 @@ def main() -> None:
         ("peak memory of the gate, MiB", peak, 256),
         *((name, ratio, goal) for (name, (ratio, _)), goal in zip(starts().items(), (1.5, 1.3), strict=True)),
     ]
+    lines += pull_lines(image, stored, goals)
     lines.append("")
     lines += [
         f"{'ok ' if value <= goal else '!! '} {name:52}{value:8.2f}   at most {goal}"
