@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +26,29 @@ from gate.packages.inventory import read_inventory
 from gate.registry import RegistrySettings
 from gate.sources import Access, Location, SourceSettings
 from gate.sources.open import open_source
+from samples.databases.advisories import load
+from samples.databases.grype import write_grype_database
+from samples.databases.trivy import write_trivy_database
 
 DOCKERFILES = Path(__file__).parents[2] / "samples" / "dockerfiles"
 BASE = "registry.example.com/base/debian"
 BUILT = "registry.example.com/shop/server:1.4.2"
 STATUS = "var/lib/dpkg/status"
+POLICY = """\
+schema: 1
+scanners: {required: [trivy, grype]}
+rules:
+  no-shell: {action: deny}
+  no-package-manager: {action: deny}
+  non-root: {action: deny}
+  no-setuid: {action: deny}
+  no-secrets: {action: deny}
+  max-age: {action: deny}
+  minimal-base: {action: warn}
+  eol-distribution: {action: deny}
+  vulnerabilities: {action: deny, unrated: ignore}
+  scan-coverage: {action: deny}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -120,3 +143,39 @@ def place(text: str, source: str) -> Location:
 def access(engine: str = "", registries: RegistrySettings | None = None, **settings: Any) -> Access:
     """Access to an engine and to registries, with nothing from the environment."""
     return Access(SourceSettings(registries or RegistrySettings(), engine=engine, **settings), Deadline(120))
+
+
+@pytest.fixture(scope="session")
+def scanners(trivy_binary: Path, grype_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options that name the real scanners and databases made today from the sample advisories."""
+    folder = tmp_path_factory.mktemp("databases")
+    now = datetime.now(UTC)
+    write_trivy_database(folder / "trivy", load(), now)
+    write_grype_database(folder / "grype", load(), now)
+    return [
+        *("--trivy", str(trivy_binary), "--trivy-cache", str(folder / "trivy")),
+        *("--grype", str(grype_binary), "--grype-db", str(folder / "grype")),
+        *("--offline", "--cache-dir", str(folder / "cache")),
+    ]
+
+
+def checked(reference: str, options: list[str], folder: Path, **variables: str) -> tuple[int, dict[str, Any]]:
+    """Run `image-gate check` as a user does; return its exit code and report, and see that it left nothing behind."""
+    (folder / "policy.yaml").write_text(POLICY, encoding="ascii")
+    (folder / "tmp").mkdir(exist_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "gate",
+        "check",
+        reference,
+        "--policy",
+        str(folder / "policy.yaml"),
+        "--format",
+        "json",
+    ]
+    environment = {**os.environ, "TMPDIR": str(folder / "tmp"), **variables}
+    done = subprocess.run([*command, *options], capture_output=True, env=environment, check=False)
+    assert not list((folder / "tmp").iterdir())
+    assert b"Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,67 +9,13 @@ from typing import Any
 
 import pytest
 
-from samples.databases.advisories import load
-from samples.databases.grype import write_grype_database
-from samples.databases.trivy import write_trivy_database
 from samples.images.builder import Settings, build_image
 from samples.images.entries import Entry, program
 from samples.images.layers import layer_of
 from samples.images.layout import oci_layout, write_directory
+from tests.end_to_end.conftest import checked
 
 pytestmark = pytest.mark.real
-
-POLICY = """\
-schema: 1
-scanners: {required: [trivy, grype]}
-rules:
-  no-shell: {action: deny}
-  no-package-manager: {action: deny}
-  non-root: {action: deny}
-  no-setuid: {action: deny}
-  no-secrets: {action: deny}
-  max-age: {action: deny}
-  minimal-base: {action: warn}
-  eol-distribution: {action: deny}
-  vulnerabilities: {action: deny, unrated: ignore}
-  scan-coverage: {action: deny}
-"""
-
-
-@pytest.fixture(scope="module")
-def scanners(trivy_binary: Path, grype_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options that name the real scanners and databases made today from the sample advisories."""
-    folder = tmp_path_factory.mktemp("databases")
-    now = datetime.now(UTC)
-    write_trivy_database(folder / "trivy", load(), now)
-    write_grype_database(folder / "grype", load(), now)
-    return [
-        *("--trivy", str(trivy_binary), "--trivy-cache", str(folder / "trivy")),
-        *("--grype", str(grype_binary), "--grype-db", str(folder / "grype")),
-        *("--offline", "--cache-dir", str(folder / "cache")),
-    ]
-
-
-def checked(reference: str, options: list[str], folder: Path) -> tuple[int, dict[str, Any]]:
-    """Run `image-gate check` as a user does; return its exit code and report, and see that it left nothing behind."""
-    (folder / "policy.yaml").write_text(POLICY, encoding="ascii")
-    (folder / "tmp").mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "gate",
-        "check",
-        reference,
-        "--policy",
-        str(folder / "policy.yaml"),
-        "--format",
-        "json",
-    ]
-    environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
-    done = subprocess.run([*command, *options], capture_output=True, env=environment, check=False)
-    assert not list((folder / "tmp").iterdir())
-    assert b"Traceback" not in done.stderr
-    return done.returncode, json.loads(done.stdout)
 
 
 def results(report: dict[str, Any]) -> dict[str, dict[str, Any]]:

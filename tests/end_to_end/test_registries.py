@@ -62,13 +62,13 @@ def copied(skopeo: Path, image: Image | Index, target: str, folder: Path, *optio
     subprocess.run(command, check=True, capture_output=True)
 
 
-def pushed(client: docker.DockerClient, host: str) -> str:
-    """Push the built image from the engine, and return its name there."""
-    repository = f"{host}/shop/server"
-    client.images.get(BUILT).tag(repository, "1.4.2")
-    answers = client.images.push(repository, "1.4.2", stream=True, decode=True)
+def pushed(client: docker.DockerClient, host: str, local: str = BUILT) -> str:
+    """Push an image from the engine, and return its name in the registry."""
+    path, _, tag = local.partition("/")[2].rpartition(":")
+    client.images.get(local).tag(f"{host}/{path}", tag)
+    answers = client.images.push(f"{host}/{path}", tag, stream=True, decode=True)
     assert not [answer for answer in answers if "error" in answer]
-    return f"{repository}:1.4.2"
+    return f"{host}/{path}:{tag}"
 
 
 def test_what_the_engine_pushed_is_what_the_registry_holds(
