@@ -86,6 +86,8 @@ def _slow(host: str, sent: list[dict[str, int]]) -> Iterator[str]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.stdin.close()
-        sent.append(json.loads(process.stdout.readline()))
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+            sent.append(json.loads(process.stdout.readline()))

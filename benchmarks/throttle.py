@@ -56,8 +56,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "GET" and "/blobs/" in self.path:
             self.server.blobs += 1
         connection = http.client.HTTPConnection(self.server.upstream)
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-        connection.request(self.command, self.path, headers=headers)
+        connection.putrequest(self.command, self.path, skip_accept_encoding=True)
+        for name, value in self.headers.items():  # one by one: skopeo sends several of the name Accept
+            if name.lower() != "host":
+                connection.putheader(name, value)
+        connection.endheaders()
         with connection.getresponse() as response:
             self.send_response(response.status)
             for name, value in response.getheaders():
