@@ -27,8 +27,8 @@ def check(reference: str | Sequence[str], policy: Policy, settings: RunSettings 
     """Judge one image, or several, under a policy.
 
     Only a report whose status is `Status.PASS` opens the gate. Raises `gate.errors.InvalidInput` where the request cannot
-    be used; what goes wrong later is in the report. Without `settings` all platforms are judged, and databases are kept
-    in the user's cache folder.
+    be used; what goes wrong later is in the report. Without `settings` all platforms are judged, the user's configuration
+    and logins count, and layers and databases are kept in the user's cache folder.
     """
     from gate import pipeline
 
@@ -38,13 +38,27 @@ def check(reference: str | Sequence[str], policy: Policy, settings: RunSettings 
 
 def _default_settings() -> RunSettings:
     """Return what the command line uses when no option is given."""
+    import os
+
     import platformdirs
 
+    from gate import configuration
     from gate.pipeline import RunSettings
     from gate.scanners import ScannerSettings
+    from gate.sources import SourceSettings
 
     folder = platformdirs.user_cache_path("image-gate")
-    return RunSettings(ScannerSettings(folder, folder / "trivy", folder / "grype"))
+    configured = configuration.load(None)
+    scanners = ScannerSettings(
+        work_dir=folder,
+        trivy_cache=folder / "trivy",
+        grype_database=folder / "grype",
+        trivy_source=configured.trivy_source,
+        trivy_java_source=configured.trivy_java_source,
+        grype_source=configured.grype_source,
+    )
+    sources = SourceSettings(configured.registries(os.environ))
+    return RunSettings(scanners, sources=sources, cache_dir=folder)
 
 
 def __getattr__(name: str) -> Any:

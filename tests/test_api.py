@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from gate import Policy, Status, check
 from gate.errors import InvalidInput
 from samples.images.catalogue import bad, good
 from samples.images.layout import oci_layout, write_directory
+from tests.kit.registry import serving_registry
 
 
 @pytest.fixture
@@ -30,6 +33,23 @@ def test_one_image_or_several(policy: Policy) -> None:
     report = check(["oci:good", "oci:bad"], policy)
     assert report.status is Status.FAIL
     assert [verdict.status for verdict in report.verdicts] == [Status.PASS, Status.FAIL]
+
+
+def test_an_image_of_a_registry(policy: Policy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The user's logins count, and its layers are kept."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    image = good(datetime.now(UTC).replace(microsecond=0))
+    with serving_registry({"shop/api:1.4": image}, auth="basic") as registry:
+        reference = f"docker://{registry.host}/shop/api:1.4"
+        assert check(reference, policy).status is Status.UNKNOWN
+        login = f"{registry.behaviour.username}:{registry.behaviour.password}".encode()
+        entry = {"auths": {registry.host: {"auth": b64encode(login).decode()}}}
+        (tmp_path / "docker").mkdir()
+        (tmp_path / "docker/config.json").write_text(json.dumps(entry))
+        assert check(reference, policy).status is Status.PASS
+        sent = registry.count("layer")
+        assert check(reference, policy).status is Status.PASS
+        assert registry.count("layer") == sent == len(image.layers)
 
 
 def test_a_wrong_request_is_raised(policy: Policy) -> None:

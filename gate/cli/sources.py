@@ -84,18 +84,14 @@ def settings(
     environment: Mapping[str, str] | None = None,
 ) -> SourceSettings:
     """Return what options and configuration come to for these references; raises `InvalidInput`."""
-    from gate.registry import RegistrySettings
-
     if options.ca_file is not None and not os.access(options.ca_file, os.R_OK):
         raise InvalidInput(
             f"--ca-file {options.ca_file} cannot be read", hint="name a PEM file of certificates"
         )
-    registry = RegistrySettings(
-        hosts=configured.hosts,
+    registry = msgspec.structs.replace(
+        configured.registries(os.environ if environment is None else environment),
         login=_login(options, locations),
         ca_file="" if options.ca_file is None else os.path.abspath(options.ca_file),
-        proxy=configured.proxy,
-        environment=dict(os.environ if environment is None else environment),
     )
     return SourceSettings(registry=registry, prefer=_PREFER[options.prefer] if options.prefer else "")
 

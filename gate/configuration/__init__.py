@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gate.errors import InvalidInput
 from gate.policy.load import in_checkout
-from gate.registry import HostSettings
+from gate.registry import HostSettings, RegistrySettings
 
 FILE_NAME = "config.yaml"
 _XDG = frozenset(["linux"])
@@ -34,6 +34,10 @@ class Configuration(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Configuration({self.origin!r})"  # a proxy's address may hold a password
+
+    def registries(self, environment: Mapping[str, str]) -> RegistrySettings:
+        """Return what is said of registries, with the variables of the process that say more."""
+        return RegistrySettings(hosts=self.hosts, proxy=self.proxy, environment=dict(environment))
 
 
 def load(chosen: str | PathLike[str] | None, environment: Mapping[str, str] | None = None) -> Configuration:
