@@ -48,8 +48,8 @@ test: python ## set everything up, then lint, types and all tests, with the real
 	@$(PY) -m coverage report --include='gate/evaluate.py,gate/verdict.py' --fail-under=100 >$(VENV)/coverage.txt \
 		|| { cat $(VENV)/coverage.txt; exit 1; }
 
-test-fast: $(VENV)/.dev ## the inner loop: all tests but those with real tools
-	$(PY) -m pytest -q -m 'not real'
+test-fast: $(VENV)/.dev ## the inner loop: all tests but those with real tools and the tables that wait
+	$(PY) -m pytest -q -m 'not real and not slow'
 
 generate: $(VENV)/.dev ## renew schemas, rule reference and the help in the README
 	$(PY) -m docs.generate

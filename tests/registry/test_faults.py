@@ -24,6 +24,8 @@ from tests.kit.pulls import login_of, pull
 from tests.kit.registry import KINDS, Fault, Registry, serving_registry
 from tests.registry.conftest import Client
 
+pytestmark = pytest.mark.slow
+
 ARM = build_image([CLEAN], Settings(CREATED, Platform("linux", "arm64"), user="1000"))
 AMD = build_image([CLEAN, DIRTY], SETTINGS)
 INDEX = build_index([AMD, ARM], attested=True)

@@ -22,6 +22,8 @@ from tests.kit import runs
 from tests.kit.registry import KINDS, Fault, Registry, serving_registry
 from tests.registry.test_faults import PLACES, SLOW, harmless, settings_of
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 AMD64 = good(NOW)
 ARM64 = build_image(
