@@ -199,7 +199,7 @@ class _Run:
                     "digest": policy.digest,
                     "in_checkout": policy.in_checkout,
                     "rules": len(policy.settings),
-                    "scanners": list(policy.scanners_required),
+                    "scanners": list(policy.scanners_required) if policy.asks_scanners else [],
                     "expired_exceptions": [exception.summary for exception in policy.expired(today)],
                 },
             },
