@@ -54,7 +54,8 @@ class RunSettings(Struct, frozen=True):
     `scanners` may be None for a policy that asks none.
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
     in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
-    `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept.
+    `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept. `kept` says
+    whether it outlives the run.
     """
 
     scanners: ScannerSettings | None = None
@@ -64,6 +65,7 @@ class RunSettings(Struct, frozen=True):
     progress: Callable[[str], object] = _silent
     sources: SourceSettings = field(default_factory=SourceSettings)
     cache_dir: Path | Callable[[], Path] | None = None
+    kept: bool = True
 
 
 def check(references: Sequence[str | Location], policy: Policy, settings: RunSettings) -> Report:
@@ -97,7 +99,7 @@ class _Run:
         self._wanted = None if settings.platform == "all" else _platform(settings.platform)
         self._names = (Reference.parse(settings.name),) if settings.name else ()
         folder = settings.cache_dir or (settings.scanners.work_dir if settings.scanners else None)
-        cache = stack.enter_context(open_cache(folder)) if folder else None
+        cache = stack.enter_context(open_cache(folder, kept=settings.kept)) if folder else None
         sources = permitted(settings.sources, policy)
         self._access = stack.enter_context(Access(sources, Deadline(settings.timeout), cache))
         self._started = datetime.now(UTC)

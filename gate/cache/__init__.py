@@ -32,15 +32,22 @@ VERSION = "v1"
 class Cache:
     """The folder as one run uses it. Its parts are made when they are first used: a run that needs none leaves none.
 
-    `stack` removes the private folder at the end of the run, and what is too much in the store.
+    `stack` removes the private folder at the end of the run, and what is too much in the store. A folder that is not `kept`
+    after the run needs no key of this machine either.
     """
 
     def __init__(
-        self, folder: Path | Callable[[], Path], stack: ExitStack, bound: int = LIMITS.cache_bytes
+        self,
+        folder: Path | Callable[[], Path],
+        stack: ExitStack,
+        *,
+        bound: int = LIMITS.cache_bytes,
+        kept: bool = True,
     ) -> None:
         self._folder = folder
         self._stack = stack
         self._bound = bound
+        self._kept = kept
 
     @cached_property
     def folder(self) -> Path:
@@ -66,10 +73,11 @@ class Cache:
     def indexes(self) -> IndexStore:
         """The indexes of layers."""
         from gate.cache.indexes import IndexStore
-        from gate.cache.key import machine_key
+        from gate.cache.key import machine_key, passing_key
 
         self._stack.callback(self.trim)
-        return IndexStore(self.folder / VERSION / "index", machine_key())
+        key = machine_key() if self._kept else passing_key()
+        return IndexStore(self.folder / VERSION / "index", key)
 
     def trim(self) -> None:
         """Remove what was not used for longest, where the store has become too large."""
@@ -79,7 +87,7 @@ class Cache:
 
 
 @contextmanager
-def open_cache(folder: Path | Callable[[], Path]) -> Iterator[Cache]:
-    """Give the cache at `folder` to one run."""
+def open_cache(folder: Path | Callable[[], Path], *, kept: bool = True) -> Iterator[Cache]:
+    """Give the cache at `folder` to one run; whether it is `kept` after the run is the caller's to see to."""
     with ExitStack() as stack:
-        yield Cache(folder, stack)
+        yield Cache(folder, stack, kept=kept)

@@ -24,7 +24,12 @@ def machine_key() -> bytes:
     try:
         return _read(path) or _made(path)
     except OSError:
-        return secrets.token_bytes(_SIZE)
+        return passing_key()
+
+
+def passing_key() -> bytes:
+    """Return a key for this run alone."""
+    return secrets.token_bytes(_SIZE)
 
 
 def _read(path: Path) -> bytes:
@@ -46,9 +51,9 @@ def _made(path: Path) -> bytes:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_SIZE))
+            file.write(passing_key())
         if not _read(path):
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return _read(path) or secrets.token_bytes(_SIZE)
+    return _read(path) or passing_key()

@@ -171,6 +171,7 @@ def _prepared(request: Request, cache: Callable[[], Path]) -> Callable[[Callable
         timeout=request.timeout,
         sources=sources.settings(request.sources, locations, configured),
         cache_dir=cache,
+        kept=not request.no_cache,
     )
 
     def judge(tell: Callable[[str], object]) -> Report:

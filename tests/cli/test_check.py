@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,11 @@ from gate.registry import RegistrySettings
 from gate.sources import Location, SourceSettings
 from gate.sources.locate import locate
 from gate.verdict import Report, Status
+from samples.images.builder import Settings, build_image
+from samples.images.entries import file
+from samples.images.layers import Compression, layer_of
 from tests.cli.conftest import Program
+from tests.kit.registry import serving_registry
 from tests.kit.reports import passing_report
 
 CHECK = ("check", "--policy", "policy.yaml")
@@ -208,3 +213,32 @@ def test_progress_goes_to_standard_error_and_is_safe(judge: Judge, capfd: pytest
     assert "judging" not in out
     assert run(["check", "x", "--quiet"]) is Exit.PASS
     assert capfd.readouterr().err == ""
+
+
+LARGE = layer_of({"data": file(os.urandom(1_500_000))}, Compression.NONE)
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["kept", "no-cache"])
+def test_what_is_left_of_a_registrys_image(keep: bool, place: Path, program: Program) -> None:
+    """Layers and an index in the cache, and the key in the state folder; with --no-cache nothing at all."""
+    image = build_image([LARGE], Settings(datetime.now(UTC), user="1000"))
+    folders = {name: place / name for name in ("cache", "state", "tmp")}
+    with serving_registry({"shop/api:1": image}) as registry:
+        options = [] if keep else ["--no-cache"]
+        variables = {"XDG_STATE_HOME": str(folders["state"])}
+        done = program(*CHECK, f"docker://{registry.host}/shop/api:1", *options, variables=variables)
+    assert done.returncode == 0, done.stderr
+    left = {name: [path for path in folder.rglob("*") if path.is_file()] for name, folder in folders.items()}
+    assert left["tmp"] == []
+    if keep:
+        kept = {path.parent.name for path in left["cache"]} - {"v1"}
+        assert kept == {"sha256", "index"}
+        assert [path.name for path in left["state"]] == ["cache.key"]
+    else:
+        assert left["cache"] == left["state"] == []
+
+
+def test_a_folder_and_no_cache_contradict_each_other(place: Path, program: Program) -> None:
+    done = program(*CHECK, "oci:good", "--no-cache", "--cache-dir", "here")
+    assert done.returncode == 2
+    assert "--cache-dir and --no-cache contradict each other" in done.stderr
