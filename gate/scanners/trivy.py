@@ -8,11 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
 from gate.packages.formats import SYSTEM_TYPES
-from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
+from gate.scanners import (
+    Basis,
+    Prepared,
+    RawFinding,
+    Scanner,
+    ScannerReport,
+    ScannerSettings,
+    ScanTarget,
+    report,
+)
+from gate.scanners.basis import NO_PLACE, NOWHERE, basis_of, settled
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version, find
 from gate.scanners.purls import type_of
@@ -121,11 +132,17 @@ class _Report(report.Part, frozen=True, kw_only=True, rename="pascal"):
     results: list[_Result] | None = None
 
 
+def prepare(settings: ScannerSettings, deadline: float) -> Prepared:
+    """Find Trivy and renew its databases; raises `Unavailable` (see `gate.scanners.Scanner`)."""
+    program, bounds = _program(settings), _bounds(settings, deadline)
+    warnings = () if settings.offline else _renew_all(program, settings, bounds)
+    return Prepared(_basis(program, settings), warnings)
+
+
 def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program = find(REQUIREMENT, settings.trivy)
-    bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
-    warnings = () if settings.offline else _renew_all(program, settings, bounds)
+    program, bounds = _program(settings), _bounds(settings, deadline)
+    warnings = () if settings.offline or settings.renewed else _renew_all(program, settings, bounds)
     try:
         return steady(lambda: _scan(program, target, settings, bounds, warnings))
     except Unavailable as error:
@@ -139,36 +156,59 @@ def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> Scan
     return _scan(program, target, settings, bounds, warnings)
 
 
+def _program(settings: ScannerSettings) -> Program:
+    """Find Trivy."""
+    return find(REQUIREMENT, settings.trivy, settings.memory)
+
+
+def _bounds(settings: ScannerSettings, deadline: float) -> Bounds:
+    """Return how long it may run."""
+    return Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
+
+
+def _basis(program: Program, settings: ScannerSettings) -> Basis:
+    """Return what a scan rests on now."""
+    files = [
+        settings.trivy_cache / folder / name
+        for folder, database in (("db", "trivy.db"), ("java-db", "trivy-java.db"))
+        for name in (database, "metadata.json")
+    ]
+    return basis_of(program, _scan_command(program, NOWHERE, settings, NO_PLACE), files)
+
+
 def _scan(
     program: Program, target: ScanTarget, settings: ScannerSettings, bounds: Bounds, warnings: tuple[str, ...]
 ) -> ScannerReport:
-    """Run Trivy once on a database that does not change meanwhile."""
-    cache = settings.trivy_cache
-    with shared(cache, bounds), sandbox(settings.work_dir, NAME) as place:
-        database = TrivyDatabase.read(cache)
+    """Run Trivy once on databases that do not change meanwhile."""
+    with shared(settings.trivy_cache, bounds), sandbox(settings.work_dir, NAME) as place:
+        basis, kept = settled(lambda: _basis(program, settings))
+        database = TrivyDatabase.read(settings.trivy_cache, settings.memory)
+        _link_databases(settings, place)
         finished = run(_scan_command(program, target, settings, place), place, bounds)
-        if TrivyDatabase.read(cache).identity != database.identity:
+        if _basis(program, settings) != basis:
             raise Replaced("Trivy")
         found = report.read(place.path("report.json"), _Report, "report of Trivy")
         _check(found, target)
-    return _report(program, database, found, finished, warnings)
+    return replace(_report(program, database, found, finished, warnings), basis=basis if kept else None)
 
 
-def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
-    """Build the scan's command line.
-
-    The cache folder is the run's own, with links to the databases: nothing but they is shared with other runs.
-    """
-    cache, output = place.path("cache"), place.path("report.json")
+def _link_databases(settings: ScannerSettings, place: Sandbox) -> None:
+    """Make a cache folder of the run's own, with links to the databases: nothing but they is shared with other runs."""
+    cache = place.path("cache")
     cache.mkdir()
     for name in ("db", "java-db"):
         source = (settings.trivy_cache / name).absolute()
         if source.is_dir():
             (cache / name).symlink_to(source)
+
+
+def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
+    """Build the scan's command line."""
+    output = place.path("report.json")
     argv = (
         program.path, "image", "--input", str(target.layout),
         "--config", "", "--ignorefile", "", "--module-dir", str(place.path("modules")),
-        "--cache-dir", str(cache), "--cache-backend", "memory",
+        "--cache-dir", str(place.path("cache")), "--cache-backend", "memory",
         "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--disable-telemetry",
         "--scanners", "vuln", "--pkg-types", "os,library", "--list-all-pkgs", "--no-progress",
         "--timeout", f"{max(1, int(settings.timeout))}s",
@@ -360,4 +400,4 @@ def _opinion(item: _Finding) -> Opinion:
     )
 
 
-SCANNER = Scanner(NAME, scan)
+SCANNER = Scanner(NAME, scan, prepare)
