@@ -239,7 +239,7 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
         program.path, f"oci-dir:{target.layout}", "--config", str(place.path(_NO_CONFIGURATION)),
         "-o", f"json={outputs[0]}", "-o", f"cyclonedx-json={outputs[1]}",
     )  # fmt: skip
-    return Command("Grype", argv, _environment(place, settings, network=False), outputs)
+    return Command("Grype", argv, _environment(place, settings, network=False), outputs, network=False)
 
 
 def _renew(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple[str, ...]:
@@ -335,6 +335,7 @@ def _report(
         packages=packages,
         warnings=(*warnings, *_warnings(finished.log)),
         seconds=finished.seconds,
+        confinement=finished.confinement,
         uncovered=tuple(uncovered),
     )
     return ScannerReport(run_, tuple(_finding(match) for match in found.matches))

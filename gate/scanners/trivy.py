@@ -214,7 +214,7 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
         "--timeout", f"{max(1, int(settings.timeout))}s",
         "--format", "json", "--output", str(output),
     )  # fmt: skip
-    return Command("Trivy", argv, place.environment(network=False), (output,))
+    return Command("Trivy", argv, place.environment(network=False), (output,), network=False)
 
 
 class _Renewable(Struct, frozen=True):
@@ -311,6 +311,7 @@ def _report(
         packages=packages,
         warnings=(*warnings, *_warnings(finished.log)),
         seconds=finished.seconds,
+        confinement=finished.confinement,
         uncovered=tuple(_uncovered(database, family, version, packages)),
     )
     return ScannerReport(run_, tuple(_findings(results)))
