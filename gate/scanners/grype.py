@@ -5,7 +5,6 @@ Grype's own report lists packages with findings only, so what it saw is read fro
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,26 +172,16 @@ class _Packages(report.Part, frozen=True, rename="camel"):
 
 def prepare(settings: ScannerSettings, deadline: float) -> Prepared:
     """Find Grype and renew its database; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program, bounds = _program(settings), _bounds(settings, deadline)
+    program, bounds = find(REQUIREMENT, settings.grype, settings.memory), Bounds.of(settings, deadline)
     warnings = () if settings.offline else _renew(program, settings, bounds)
     return Prepared(_basis(program, settings), warnings)
 
 
 def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program, bounds = _program(settings), _bounds(settings, deadline)
+    program, bounds = find(REQUIREMENT, settings.grype, settings.memory), Bounds.of(settings, deadline)
     warnings = () if settings.offline or settings.renewed else _renew(program, settings, bounds)
     return steady(lambda: _scan(program, target, settings, bounds, warnings))
-
-
-def _program(settings: ScannerSettings) -> Program:
-    """Find Grype."""
-    return find(REQUIREMENT, settings.grype, settings.memory)
-
-
-def _bounds(settings: ScannerSettings, deadline: float) -> Bounds:
-    """Return how long it may run."""
-    return Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
 
 
 def _basis(program: Program, settings: ScannerSettings) -> Basis:
@@ -216,7 +205,8 @@ def _scan(
         found = report.read(place.path("report.json"), _Report, "report of Grype")
         packages = report.read(place.path("packages.json"), _Packages, "package list of Grype")
         _check(found, packages, finished, target)
-        _check_database(found, database)
+        status = found.descriptor.db.status
+        database.check_used(status.built, valid=status.valid)
     made = _report(program, database, (found, packages), finished, warnings)
     return replace(made, basis=basis if kept else None)
 
@@ -291,17 +281,6 @@ def _check(found: _Report, packages: _Packages, finished: Finished, target: Scan
         raise Unavailable(
             "Grype could not look up some packages (matcher returned error), so findings are missing",
             hint="its database is usually damaged or of another version: grype db delete, then grype db update",
-        )
-
-
-def _check_database(found: _Report, database: GrypeDatabase) -> None:
-    """Refuse a report that rests on another database than the one that was looked into."""
-    status = found.descriptor.db.status
-    built = report.moment(status.built, "the date of the database that Grype used")
-    if not status.valid or built != database.database.built:
-        raise Unavailable(
-            f"Grype used another database than {database.path}, or an invalid one",
-            hint="remove it and run again",
         )
 
 

@@ -83,6 +83,15 @@ class GrypeDatabase(Struct, frozen=True):
         moment = report.moment(str(built), "the date of Grype's database")
         return cls(Database(f"{model}.{revision}.{addition}", moment, digest, providers), path)
 
+    def check_used(self, built: str, *, valid: bool) -> None:
+        """Raise `Unavailable` where Grype says that it used another database, or an invalid one."""
+        moment = report.moment(built, "the date of the database that Grype used")
+        if not valid or moment != self.database.built:
+            raise Unavailable(
+                f"Grype used another database than {self.path}, or an invalid one",
+                hint="remove it and run again",
+            )
+
     def release(self, name: str, version: str) -> Release:
         """Say what it holds for a release, given as Grype names it.
 

@@ -18,12 +18,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.limits import LIMITS
 from gate.scanners.confinement import Confinement, confinement, is_plain, limit
+
+if TYPE_CHECKING:
+    from gate.scanners import ScannerSettings
 
 _NETWORK_VARIABLES = (
     "HTTP_PROXY",
@@ -128,6 +132,11 @@ class Bounds(Struct, frozen=True):
 
     deadline: float
     cancelled: threading.Event
+
+    @classmethod
+    def of(cls, settings: ScannerSettings, deadline: float) -> Bounds:
+        """Return the bounds of what starts now, for a run that ends at `deadline`."""
+        return cls(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
 
 
 class Finished(Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +28,7 @@ from gate.scanners.program import Program, Requirement, check_version, find
 from gate.scanners.purls import type_of
 from gate.scanners.renewal import Replaced, renewing, shared, steady
 from gate.scanners.trivy_database import TrivyDatabase
+from gate.scanners.trivy_layers import AnalysedLayers, link_databases
 
 NAME = "trivy"
 _COMPROMISED = "this release carried code that steals credentials (aquasecurity/trivy-action#541, March 2026)"
@@ -49,6 +49,7 @@ _FIX_STATES = {
     "fix_deferred": "not-fixed",
     "end_of_life": "wont-fix",
 }
+_DATABASE_FILES = {"db": "trivy.db", "java-db": "trivy-java.db"}
 _TITLED = frozenset({"conda-pkg", "gemspec", "jar", "node-pkg", "python-pkg"})
 """Types whose packages state their own path; their target is a title such as `Node.js`, not a path."""
 
@@ -134,14 +135,14 @@ class _Report(report.Part, frozen=True, kw_only=True, rename="pascal"):
 
 def prepare(settings: ScannerSettings, deadline: float) -> Prepared:
     """Find Trivy and renew its databases; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program, bounds = _program(settings), _bounds(settings, deadline)
+    program, bounds = _program(settings), Bounds.of(settings, deadline)
     warnings = () if settings.offline else _renew_all(program, settings, bounds)
     return Prepared(_basis(program, settings), warnings)
 
 
 def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program, bounds = _program(settings), _bounds(settings, deadline)
+    program, bounds = _program(settings), Bounds.of(settings, deadline)
     warnings = () if settings.offline or settings.renewed else _renew_all(program, settings, bounds)
     try:
         return steady(lambda: _scan(program, target, settings, bounds, warnings))
@@ -161,17 +162,14 @@ def _program(settings: ScannerSettings) -> Program:
     return find(REQUIREMENT, settings.trivy, settings.memory)
 
 
-def _bounds(settings: ScannerSettings, deadline: float) -> Bounds:
-    """Return how long it may run."""
-    return Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
-
-
-def _basis(program: Program, settings: ScannerSettings) -> Basis:
-    """Return what a scan rests on now."""
+def _basis(
+    program: Program, settings: ScannerSettings, databases: tuple[str, ...] = ("db", "java-db")
+) -> Basis:
+    """Return what a scan rests on now, or what a part of it does that uses these databases."""
     files = [
         settings.trivy_cache / folder / name
-        for folder, database in (("db", "trivy.db"), ("java-db", "trivy-java.db"))
-        for name in (database, "metadata.json")
+        for folder in databases
+        for name in (_DATABASE_FILES[folder], "metadata.json")
     ]
     return basis_of(program, _scan_command(program, NOWHERE, settings, NO_PLACE), files)
 
@@ -183,23 +181,17 @@ def _scan(
     with shared(settings.trivy_cache, bounds), sandbox(settings.work_dir, NAME) as place:
         basis, kept = settled(lambda: _basis(program, settings))
         database = TrivyDatabase.read(settings.trivy_cache, settings.memory)
-        _link_databases(settings, place)
+        layers = AnalysedLayers(settings.memory, target, _basis(program, settings, ("java-db",)))
+        link_databases(settings.trivy_cache, place.path("cache"))
+        layers.give(place.path("cache"))
         finished = run(_scan_command(program, target, settings, place), place, bounds)
         if _basis(program, settings) != basis:
             raise Replaced("Trivy")
         found = report.read(place.path("report.json"), _Report, "report of Trivy")
         _check(found, target)
+        if kept:
+            layers.keep(place.path("cache"))
     return replace(_report(program, database, found, finished, warnings), basis=basis if kept else None)
-
-
-def _link_databases(settings: ScannerSettings, place: Sandbox) -> None:
-    """Make a cache folder of the run's own, with links to the databases: nothing but they is shared with other runs."""
-    cache = place.path("cache")
-    cache.mkdir()
-    for name in ("db", "java-db"):
-        source = (settings.trivy_cache / name).absolute()
-        if source.is_dir():
-            (cache / name).symlink_to(source)
 
 
 def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
@@ -208,7 +200,7 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
     argv = (
         program.path, "image", "--input", str(target.layout),
         "--config", "", "--ignorefile", "", "--module-dir", str(place.path("modules")),
-        "--cache-dir", str(place.path("cache")), "--cache-backend", "memory",
+        "--cache-dir", str(place.path("cache")), "--cache-backend", "fs",
         "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--disable-telemetry",
         "--scanners", "vuln", "--pkg-types", "os,library", "--list-all-pkgs", "--no-progress",
         "--timeout", f"{max(1, int(settings.timeout))}s",
