@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -19,9 +20,7 @@ from gate.packages.inventory import Inventory
 from gate.sources import Access
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from gate.scanners import Scanner, ScannerReport, ScannerSettings
+    from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget
 
 
 class Wanted(Struct, frozen=True):
@@ -82,44 +81,68 @@ class Collector:
         with TemporaryDirectory(dir=self._access.work_dir) as folder:
             from pathlib import Path
 
-            own = replace(settings, work_dir=Path(folder))
+            cache = self._access.cache
+            own = replace(settings, work_dir=Path(folder), memory=None if cache is None else cache.scans)
             found = kept(lambda: self._scanned(image, subject, own))
         if isinstance(found, Unavailable):
             return dict.fromkeys((Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities), found)
         return found
 
     def _scanned(self, image: Image, subject: Subject, settings: ScannerSettings) -> dict[type, object]:
-        """Have the image, verified, in a private layout, and let the gate and the scanners read it at the same time.
+        """Recall what the scanners said of this image before, or have them scan it while the gate reads it."""
+        from gate.cache.layout import stored_manifest
+        from gate.scanners import ScanTarget
+        from gate.scanners.reuse import Asked, ScanTask
+
+        digests = str(stored_manifest(image)), str(image.manifest.config.digest)
+        asked = Asked(*digests, subject.checked_at)
+        tasks = {
+            name: ScanTask(scanner, asked, settings, self._deadline.at)
+            for name, scanner in self._scanners.items()
+        }
+        recalled, _ = self._together({name: task.recall for name, task in tasks.items()}, settings)
+        reports = {name: _report(found) for name, found in recalled.items() if found is not None}
+        inspection, target = self._inspection(image), ScanTarget(settings.work_dir / "image", *digests)
+        if len(reports) < len(tasks):
+            inspection = self._copied(inspection, target)
+        scans = {name: partial(task.scan, target) for name, task in tasks.items() if name not in reports}
+        scanned, inspected = self._together(scans, settings, inspection.evidence)
+        reports |= {name: _report(found) for name, found in scanned.items()}
+        return inspected | self._judged(reports, inspected, subject)
+
+    def _copied(self, inspection: Inspection, target: ScanTarget) -> Inspection:
+        """Have the image, verified, in a private layout, and return the inspection that reads what the scanners read.
 
         What has to be fetched is inspected while it arrives. What lies in files is copied first, so that the scanners,
         which take longer, need not wait for the inspection.
         """
-        from concurrent.futures import ThreadPoolExecutor
+        from gate.cache.layout import store
 
-        from gate.cache.layout import store, stored_manifest
-        from gate.scanners import ScanTarget
-
-        layout = settings.work_dir / "image"
-        inspection = self._inspection(image)
         if inspection.remote:
             inspection.read()
-        copy = store(inspection.image, layout, self._deadline.check)
-        if not inspection.remote:
-            inspection = self._inspection(copy, verified=True)
-        target = ScanTarget(layout, str(stored_manifest(image)), str(image.manifest.config.digest))
-        with ThreadPoolExecutor(len(self._scanners)) as pool:
+        copy = store(inspection.image, target.layout, self._deadline.check)
+        return inspection if inspection.remote else self._inspection(copy, verified=True)
+
+    def _together(
+        self,
+        calls: Mapping[str, Callable[[], object]],
+        settings: ScannerSettings,
+        meanwhile: Callable[[], dict[type, object]] = dict,
+    ) -> tuple[dict[str, object], dict[type, object]]:
+        """Return what calls come to that run at the same time, and what is done meanwhile."""
+        if not calls:
+            return {}, meanwhile()
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(len(calls)) as pool:
             try:
-                scans = {
-                    name: pool.submit(scanner.scan, target, settings, self._deadline.at)
-                    for name, scanner in self._scanners.items()
-                }
-                inspected = inspection.evidence()
-                reports = {name: _outcome(scan) for name, scan in scans.items()}
+                started = {name: pool.submit(call) for name, call in calls.items()}
+                done = meanwhile()
+                return {name: kept(future.result) for name, future in started.items()}, done
             except BaseException:
                 self._deadline.cancelled.set()
                 settings.cancelled.set()
                 raise
-        return inspected | self._judged(reports, inspected, subject)
 
     def _judged(
         self,
@@ -137,11 +160,10 @@ class Collector:
         return {ScanRuns: runs, Vulnerabilities: found}
 
 
-def _outcome(scan: Future[ScannerReport]) -> ScannerReport | Unavailable:
+def _report(found: object) -> ScannerReport | Unavailable:
     """Return what a scan came to; what is no report must not read as one without findings."""
     from gate.scanners import ScannerReport
 
-    report: object = kept(scan.result)
-    if isinstance(report, ScannerReport | Unavailable):
-        return report
-    return Fault("a scanner", TypeError(f"it returned a {type(report).__name__}"))
+    if isinstance(found, ScannerReport | Unavailable):
+        return found
+    return Fault("a scanner", TypeError(f"it returned a {type(found).__name__}"))

@@ -86,6 +86,8 @@ class ScanRun(Struct, frozen=True):
     `binary_digest` is the sha256 of the program. `image_id` is the configuration digest the scanner says it scanned.
     `os_family` and `os_version` are empty where it recognised none; `end_of_life` is its opinion where it has one.
     `uncovered` names what it saw and its database holds no advisories for: the release (`debian 9`), or purl types.
+    `confinement` names what it was kept from (`gate.scanners.confinement`), as far as the system allowed it.
+    `reused` is when it ran, where that was in an earlier run on the same grounds; None where it ran in this one.
     """
 
     scanner: str
@@ -101,6 +103,8 @@ class ScanRun(Struct, frozen=True):
     warnings: tuple[str, ...]
     seconds: float
     uncovered: tuple[str, ...] = ()
+    confinement: tuple[str, ...] = ()
+    reused: datetime | None = None
 
 
 class ScanRuns(Struct, frozen=True):

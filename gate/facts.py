@@ -94,4 +94,6 @@ def _scanner(run: ScanRun | Unavailable, problems: tuple[str, ...]) -> Mapping[s
         "problems": list(problems),
         "warnings": list(run.warnings),
         "seconds": round(run.seconds, 3),
+        "confinement": list(run.confinement),
+        "reused": None if run.reused is None else run.reused.isoformat(timespec="seconds"),
     }

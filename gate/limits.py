@@ -83,9 +83,11 @@ class Limits(Struct, frozen=True):
     references: int = 10_000
     """References of one run."""
     cache_bytes: int = 20 * GIB
-    """Blobs and indexes that the cache folder keeps, unless `cache prune` is told otherwise: some fifty large images."""
+    """Blobs, indexes and scans that the cache folder keeps, unless `cache prune` is told otherwise: some fifty large images."""
     cached_index: int = 32 * MIB
     """One kept index: 300,000 entries. Writing one takes its size in memory a second time."""
+    cached_scan: int = 64 * MIB
+    """What one scanner said of one image: 10,000 findings with all their texts and 10,000 packages stay below 20 MiB."""
     bases: int = 1_000
     """Bases that an option or a file lists: each image is compared with every one of them, and a team has dozens."""
     lookups: int = 20_000

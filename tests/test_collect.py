@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +19,18 @@ from gate.cache import open_cache
 from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Unavailable
-from gate.evidence import KINDS, LOOKED_UP, Base, Bases, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
+from gate.evidence import (
+    KINDS,
+    LOOKED_UP,
+    Base,
+    Bases,
+    Evidence,
+    ScanRun,
+    ScanRuns,
+    Secrets,
+    Subject,
+    Vulnerabilities,
+)
 from gate.limits import LIMITS
 from gate.oci.filesystem import Filesystem
 from gate.oci.image import Image, Origin
@@ -27,7 +38,7 @@ from gate.oci.layer import Allowance, Reading, index_layer
 from gate.oci.manifest import ImageConfig
 from gate.oci.reference import Reference
 from gate.packages.inventory import Inventory
-from gate.scanners import ScannerReport, ScannerSettings, ScanTarget
+from gate.scanners import Basis, Prepared, Scanner, ScannerReport, ScannerSettings, ScanTarget
 from gate.sources import Access
 from gate.sources.locate import locate
 from gate.sources.open import open_source
@@ -509,6 +520,117 @@ def test_what_is_no_report_is_a_fault(answer: object, opened: Open, collect: Col
     with pytest.raises(Unavailable, match="a fault of image-gate in a scanner: TypeError") as error:
         evidence.get(Vulnerabilities)
     assert error.value.blocks
+
+
+def remembering(name: str, *, fails: bool = False) -> tuple[Scanner, list[ScanTarget]]:
+    """A scanner whose reports can be reused, or that cannot be prepared; and the targets that it really scanned."""
+    scanned: list[ScanTarget] = []
+    basis = Basis("sha256:1", (name,), (None,))
+
+    def prepare(settings: ScannerSettings, until: float) -> Prepared:
+        if fails:
+            raise Unavailable(f"{name} is not installed")
+        return Prepared(basis)
+
+    def scan(target: ScanTarget, settings: ScannerSettings, until: float) -> ScannerReport:
+        scanned.append(target)
+        assert settings.renewed, "what is due was renewed when the scanner was prepared"
+        return replace(seeing(name).scan(target, settings, until), basis=basis)
+
+    return Scanner(name, scan, prepare), scanned
+
+
+def test_a_run_in_which_all_scans_are_known_makes_no_copy(
+    opened: Open, collect: Collect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = opened(CLEAN_IMAGE)
+    scanners = [remembering(name) for name in ("grype", "trivy")]
+    programs = [scanner for scanner, _ in scanners]
+    first = collect(image, KINDS - LOOKED_UP, *programs)
+    monkeypatch.setattr("gate.cache.layout.store", None)  # what copies is not called
+    again = collect(image, KINDS - LOOKED_UP, *programs)
+    assert [len(scanned) for _, scanned in scanners] == [1, 1]
+    assert again.get(Vulnerabilities) == first.get(Vulnerabilities)
+    assert again.get(Inventory) == first.get(Inventory)
+    runs = again.get(ScanRuns)
+    assert runs.problems == {"grype": (), "trivy": ()}
+    assert all(isinstance(run, ScanRun) and run.reused is not None for run in runs.runs.values())
+
+
+def test_what_is_known_of_one_scanner_leaves_the_other_to_run(opened: Open, collect: Collect) -> None:
+    image = opened(CLEAN_IMAGE)
+    (trivy, by_trivy), (grype, by_grype) = remembering("trivy"), remembering("grype")
+    collect(image, SCANNED, trivy)
+    runs = collect(image, SCANNED, grype, trivy).get(ScanRuns).runs
+    assert (len(by_trivy), len(by_grype)) == (1, 1)
+    assert {name: isinstance(run, ScanRun) and run.reused is not None for name, run in runs.items()} == {
+        "grype": False,
+        "trivy": True,
+    }
+
+
+def test_another_image_is_scanned(opened: Open, collect: Collect) -> None:
+    trivy, scanned = remembering("trivy")
+    collect(opened(CLEAN_IMAGE), SCANNED, trivy)
+    collect(opened({"etc/x": file()}), SCANNED, trivy)
+    assert len(scanned) == 2
+
+
+def test_what_a_scanner_could_see_is_measured_anew(
+    opened: Open, collect: Collect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evidence is kept, and nothing that was made of it."""
+    image, (trivy, scanned) = opened(CLEAN_IMAGE), remembering("trivy")
+    assert collect(image, SCANNED, trivy).get(ScanRuns).problems == {"trivy": ()}
+    monkeypatch.setattr("gate.scanners.coverage.DATABASE_MAX_AGE", timedelta(seconds=-1))
+    again = collect(image, SCANNED, trivy)
+    assert len(scanned) == 1
+    assert "its database is of" in again.get(ScanRuns).problems["trivy"][0]
+    with pytest.raises(Unavailable, match="its database is of"):
+        again.get(Vulnerabilities)
+
+
+def test_known_scans_do_not_excuse_layers_that_are_not_the_images(
+    opened: Open, collect: Collect, tmp_path: Path
+) -> None:
+    image, (trivy, scanned) = opened(CLEAN_IMAGE), remembering("trivy")
+    collect(image, SCANNED, trivy)
+    for path in (tmp_path / "image/blobs/sha256").iterdir():
+        path.write_bytes(b"swapped")
+    values = collect(image, FROM_FILES | SCANNED, trivy).values
+    assert len(scanned) == 1
+    assert isinstance(values[Vulnerabilities], IntegrityError)
+
+
+def test_a_scanner_that_cannot_be_prepared_is_not_run(opened: Open, collect: Collect) -> None:
+    trivy, scanned = remembering("trivy", fails=True)
+    evidence = collect(opened(CLEAN_IMAGE), SCANNED, trivy, seeing("grype"))
+    assert scanned == []
+    runs = evidence.get(ScanRuns).runs
+    assert str(runs["trivy"]) == "trivy is not installed"
+    assert isinstance(runs["grype"], ScanRun)
+
+
+def test_a_run_without_a_cache_reuses_nothing(opened: Open, tmp_path: Path) -> None:
+    asked: list[ScannerSettings] = []
+
+    def scan(target: ScanTarget, settings: ScannerSettings, until: float) -> ScannerReport:
+        asked.append(settings)
+        return seeing("trivy").scan(target, settings, until)
+
+    def prepare(settings: ScannerSettings, until: float) -> Prepared:
+        raise AssertionError("nothing to look for")
+
+    wanted = Wanted(frozenset({ScanRuns}), False, ("trivy",), {})
+    settings = ScannerSettings(tmp_path, tmp_path, tmp_path)
+    image = opened(CLEAN_IMAGE)
+    for _ in range(2):
+        access = Access.to_files(Deadline(60))
+        collector = Collector(wanted, {"trivy": Scanner("trivy", scan, prepare)}, settings, access)
+        run = collector.collect(image, subject()).get(ScanRuns).runs["trivy"]
+        assert isinstance(run, ScanRun)
+        assert run.reused is None
+    assert [settings.memory for settings in asked] == [None, None]
 
 
 def interrupt() -> None:

@@ -112,6 +112,8 @@ def test_what_scanners_ran_and_on_which_data(image: Image) -> None:
             "problems": ["p"],
             "warnings": ["w"],
             "seconds": 1.235,
+            "confinement": [],
+            "reused": None,
         },
     }
 

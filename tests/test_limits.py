@@ -46,6 +46,7 @@ STATED = {
     "references": 10_000,
     "cache_bytes": 21_474_836_480,
     "cached_index": 33_554_432,
+    "cached_scan": 67_108_864,
     "bases": 1_000,
     "lookups": 20_000,
     "list_file": 8_388_608,

@@ -4,10 +4,11 @@
     v1/blobs/sha256/               content by digest, complete and verified when it was written (blobs.py)
     v1/partial/                    blobs on their way, each locked by whoever fetches it
     v1/index/                      the indexes of layers, by layer and version of the gate (indexes.py)
+    v1/scans/                      what scanners said, by all that it rests on (scans.py)
     v1/runs/                       private folders of runs (workspace.py)
 
 Any number of processes use one folder at once. Nothing in it is believed: a blob is hashed again by whoever reads it,
-and an index is taken only if this machine made it.
+and an index or a scan is taken only if this machine made it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from gate.cache.blobs import BlobStore
     from gate.cache.indexes import IndexStore
+    from gate.cache.scans import ScanStore
 
 VERSION = "v1"
 """The form of the folder; another one would have another name, so that two versions of the gate can share a cache."""
@@ -78,6 +80,15 @@ class Cache:
         self._stack.callback(self.trim)
         key = machine_key() if self._kept else passing_key()
         return IndexStore(self.folder / VERSION / "index", key)
+
+    @cached_property
+    def scans(self) -> ScanStore:
+        """What scanners said."""
+        from gate.cache.key import machine_key
+        from gate.cache.scans import ScanStore
+
+        self._stack.callback(self.trim)
+        return ScanStore(self.folder / VERSION / "scans", machine_key())
 
     def trim(self) -> None:
         """Remove what was not used for longest, where the store has become too large."""

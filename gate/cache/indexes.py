@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
-import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from gate import __version__
+from gate.cache.sealed import SealedFolder
 from gate.limits import LIMITS
 from gate.oci.credentials import Credential
 from gate.oci.image import Layer
 from gate.oci.layer import LayerIndex, Reading, room_of, take_room
 
-_CODE = 32
-"""Bytes of the code in front of each index (HMAC-SHA256)."""
 _COLUMNS = ("modes", "uids", "gids", "sizes", "mtimes")
 
 
@@ -42,24 +38,15 @@ class _Encoded(msgspec.Struct, frozen=True, array_like=True):
 
 
 class IndexStore:
-    """Indexes below one folder, each with a code made with `key`; whatever has another code is as good as not there."""
+    """Indexes below one folder, sealed with `key`."""
 
     def __init__(self, folder: Path, key: bytes) -> None:
-        self._folder = folder
-        self._key = key
+        self._files = SealedFolder(folder, key)
 
     def get(self, layer: Layer, reading: Reading) -> LayerIndex | None:
         """Return the index of a layer as this reading would make it, or None."""
-        name = _name(layer, reading)
-        path = self._folder / name
-        try:
-            with path.open("rb") as file:
-                data = file.read(2 * LIMITS.cached_index)
-            os.utime(path)  # what was used last is removed last
-        except OSError:
-            return None
-        code, body = data[:_CODE], memoryview(data)[_CODE:]
-        if not hmac.compare_digest(code, self._code(name, body)):
+        body = self._files.read(_name(layer, reading), 2 * LIMITS.cached_index)
+        if body is None:
             return None
         index = _decoded(msgspec.msgpack.decode(body, type=_Encoded))
         return index if take_room(index, reading) else None
@@ -67,28 +54,8 @@ class IndexStore:
     def put(self, layer: Layer, reading: Reading, index: LayerIndex) -> None:
         """Keep an index, if the disk takes it; one that lacks what it had no room for would be wrong for other images."""
         size = room_of(index) + sum(map(len, index.kept.values()))
-        if not index.complete or size > LIMITS.cached_index:
-            return
-        name = _name(layer, reading)
-        body = msgspec.msgpack.encode(_encoded(index))
-        temporary = self._folder / f".{name[:64]}-{os.urandom(8).hex()}"
-        with suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                with temporary.open("xb") as file:
-                    file.write(self._code(name, body))
-                    file.write(body)
-                temporary.replace(self._folder / name)
-            finally:
-                temporary.unlink(missing_ok=True)
-
-    def _code(self, name: str, body: bytes | memoryview) -> bytes:
-        """Return the code of an index under its name, so that none can stand in for another."""
-        return hmac.digest(
-            self._key,
-            hmac.digest(self._key, name.encode(), "sha256") + hashlib.sha256(body).digest(),
-            "sha256",
-        )
+        if index.complete and size <= LIMITS.cached_index:
+            self._files.write(_name(layer, reading), msgspec.msgpack.encode(_encoded(index)))
 
 
 def _name(layer: Layer, reading: Reading) -> str:

@@ -55,12 +55,20 @@ def store(image: Image, folder: Path, check: Callable[[], None]) -> Image:
         index = {"schemaVersion": 2, "manifests": [entry]}
         (folder / "index.json").write_text(json.dumps(index), encoding="ascii")
         (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}', encoding="ascii")
+        _make_read_only(folder)
     except OSError as error:
         raise Unavailable(
             f"the image could not be copied to the cache folder: {error.strerror}",
             hint="free some space, or name another folder with --cache-dir",
         ) from None
     return replace(image, layers=layers)
+
+
+def _make_read_only(folder: Path) -> None:
+    """Let nobody write to the files of a layout by mistake; the folders stay, so that everything can be removed."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o400)
 
 
 def stored_manifest(image: Image) -> Digest:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from gate.cache import VERSION
 
-_PARTS = {"blobs": "blobs/sha256", "partial": "partial", "indexes": "index"}
+_PARTS = {"blobs": "blobs/sha256", "partial": "partial", "indexes": "index", "scans": "scans"}
 
 
 class Part(Struct, frozen=True):
@@ -31,7 +31,7 @@ class _File(Struct, frozen=True, order=True):
 
 
 def measure(folder: Path) -> dict[str, Part]:
-    """Return what the cache folder holds, by kind: `blobs`, `partial` and `indexes`."""
+    """Return what the cache folder holds, by kind: `blobs`, `partial`, `indexes` and `scans`."""
     found = {name: list(_files(folder / VERSION / below)) for name, below in _PARTS.items()}
     return {name: Part(len(files), sum(file.size for file in files)) for name, files in found.items()}
 
@@ -57,7 +57,7 @@ def prune(folder: Path, bound: int) -> Part:
 
 
 def clear(folder: Path) -> Part:
-    """Remove all blobs and indexes; private folders belong to runs and databases to scanners."""
+    """Remove all blobs, indexes and scans; private folders belong to runs and databases to scanners."""
     return prune(folder, 0)
 
 

@@ -157,6 +157,7 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
             f"database {built} old" if built else "",
             f"saw {count(run['packages'], 'package')}" if isinstance(run.get("packages"), int) else "",
             _word(run, "distribution"),
+            f"reused from {_word(run, 'reused')}" if _word(run, "reused") else "",
             _word(run, "unavailable"),
         ]
         if verbose:
@@ -165,6 +166,7 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
                 _word(run, "sha256"),
                 _word(database, "built"),
                 _word(database, "digest"),
+                ", ".join(shown(str(part)) for part in _items(run, "confinement")),
             ]
         lines.append(" · ".join(fact for fact in facts if fact))
         lines += [f"  ! {shown(str(problem))}" for problem in _items(run, "problems")]

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from gate.cache.scans import ScanStore
 from gate.evidence import Opinion, ScanRun
 from gate.limits import LIMITS
+from gate.scanners.program import FileIdentity
 
 
 class ScannerSettings(Struct, frozen=True):
@@ -22,7 +24,8 @@ class ScannerSettings(Struct, frozen=True):
     `work_dir` takes the private folders of each run. `trivy` and `grype` are paths of the programs; None looks them up
     on `PATH`. `trivy_cache` holds `db/` and `java-db/`, `grype_database` holds `6/`. `timeout` bounds one program on one
     image, in seconds. `offline` forbids renewing a database. The three sources replace where the programs renew their
-    databases from (a mirror); None leaves it to the program. Setting `cancelled` ends every running program.
+    databases from (a mirror); None leaves it to the program. `renewed` says that what was due is renewed already.
+    `memory` keeps what was found out about files that do not change. Setting `cancelled` ends every running program.
     """
 
     work_dir: Path
@@ -35,6 +38,8 @@ class ScannerSettings(Struct, frozen=True):
     trivy_source: str | None = None
     trivy_java_source: str | None = None
     grype_source: str | None = None
+    renewed: bool = False
+    memory: ScanStore | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -61,25 +66,51 @@ class RawFinding(Struct, frozen=True):
     path: str = ""
 
 
+class Basis(Struct, frozen=True):
+    """All that a report rests on beside the image.
+
+    `program` is the digest of the scanner, `command` its command line and environment with names in place of the folders of
+    the run, and `files` are the program and the files of its databases, each as what changes with it; None for one that
+    is not there.
+    """
+
+    program: str
+    command: tuple[str, ...]
+    files: tuple[FileIdentity | None, ...]
+
+
 class ScannerReport(Struct, frozen=True):
-    """All that one scanner said of one image."""
+    """All that one scanner said of one image, and what that rests on; no `basis`: it holds for this run alone."""
 
     run: ScanRun
     findings: tuple[RawFinding, ...]
+    basis: Basis | None = None
 
 
+class Prepared(Struct, frozen=True):
+    """A scanner that may run now: what its report will rest on, and what went wrong with renewing its database."""
+
+    basis: Basis
+    warnings: tuple[str, ...] = ()
+
+
+Prepare = Callable[[ScannerSettings, float], Prepared]
 Scan = Callable[[ScanTarget, ScannerSettings, float], ScannerReport]
 
 
 class Scanner(Struct, frozen=True):
-    """One scanner: its name, and the function that runs it.
+    """One scanner: its name, the function that runs it, and the one that prepares that.
 
     `scan(target, settings, deadline)` ends before `deadline` (of `time.monotonic()`), leaves no process and no file
     behind, and raises `Unavailable` for everything that keeps its report from being complete.
+
+    `prepare(settings, deadline)` finds the program, renews its databases where that is due, and says what a scan would rest
+    on now; it raises `Unavailable` where there can be none. Without it, nothing is reused.
     """
 
     name: str
     scan: Scan
+    prepare: Prepare | None = None
 
 
 def built_in() -> Mapping[str, Scanner]:

@@ -5,15 +5,26 @@ Grype's own report lists packages with findings only, so what it saw is read fro
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
 from gate.packages.formats import SYSTEM_TYPES
-from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
+from gate.scanners import (
+    Basis,
+    Prepared,
+    RawFinding,
+    Scanner,
+    ScannerReport,
+    ScannerSettings,
+    ScanTarget,
+    report,
+)
+from gate.scanners.basis import NO_PLACE, NOWHERE, basis_of, settled
 from gate.scanners.grype_database import GrypeDatabase, Release
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version, find
@@ -30,6 +41,7 @@ _SEVERITIES = frozenset({"negligible", "low", "medium", "high", "critical"})
 _FIX_STATES = frozenset({"fixed", "not-fixed", "wont-fix"})
 _RENEW_AFTER = 12 * 3600
 """Seconds: the database is published once a day."""
+_NO_CONFIGURATION = "empty.yaml"
 
 
 class _Fix(report.Part, frozen=True):
@@ -158,12 +170,24 @@ class _Packages(report.Part, frozen=True, rename="camel"):
     components: list[_Component] | None = None
 
 
+def prepare(settings: ScannerSettings, deadline: float) -> Prepared:
+    """Find Grype and renew its database; raises `Unavailable` (see `gate.scanners.Scanner`)."""
+    program, bounds = find(REQUIREMENT, settings.grype, settings.memory), Bounds.of(settings, deadline)
+    warnings = () if settings.offline else _renew(program, settings, bounds)
+    return Prepared(_basis(program, settings), warnings)
+
+
 def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program = find(REQUIREMENT, settings.grype)
-    bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
-    warnings = () if settings.offline else _renew(program, settings, bounds)
+    program, bounds = find(REQUIREMENT, settings.grype, settings.memory), Bounds.of(settings, deadline)
+    warnings = () if settings.offline or settings.renewed else _renew(program, settings, bounds)
     return steady(lambda: _scan(program, target, settings, bounds, warnings))
+
+
+def _basis(program: Program, settings: ScannerSettings) -> Basis:
+    """Return what a scan rests on now."""
+    files = (settings.grype_database / "6" / name for name in ("vulnerability.db", "import.json"))
+    return basis_of(program, _scan_command(program, NOWHERE, settings, NO_PLACE), files)
 
 
 def _scan(
@@ -172,15 +196,19 @@ def _scan(
     """Run Grype once on a database that does not change meanwhile."""
     folder = settings.grype_database
     with shared(folder, bounds), sandbox(settings.work_dir, NAME) as place:
+        basis, kept = settled(lambda: _basis(program, settings))
         database = GrypeDatabase.read(folder)
+        place.path(_NO_CONFIGURATION).touch()
         finished = run(_scan_command(program, target, settings, place), place, bounds)
-        if GrypeDatabase.read(folder).identity != database.identity:
+        if _basis(program, settings) != basis:
             raise Replaced("Grype")
         found = report.read(place.path("report.json"), _Report, "report of Grype")
         packages = report.read(place.path("packages.json"), _Packages, "package list of Grype")
         _check(found, packages, finished, target)
-        _check_database(found, database)
-    return _report(program, database, (found, packages), finished, warnings)
+        status = found.descriptor.db.status
+        database.check_used(status.built, valid=status.valid)
+    made = _report(program, database, (found, packages), finished, warnings)
+    return replace(made, basis=basis if kept else None)
 
 
 def _environment(place: Sandbox, settings: ScannerSettings, *, network: bool) -> dict[str, str]:
@@ -196,14 +224,12 @@ def _environment(place: Sandbox, settings: ScannerSettings, *, network: bool) ->
 
 def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
     """Build the scan's command line; not with `-q`, which hides that a part of the matching failed."""
-    empty = place.path("empty.yaml")
-    empty.touch()
     outputs = place.path("report.json"), place.path("packages.json")
     argv = (
-        program.path, f"oci-dir:{target.layout}", "--config", str(empty),
+        program.path, f"oci-dir:{target.layout}", "--config", str(place.path(_NO_CONFIGURATION)),
         "-o", f"json={outputs[0]}", "-o", f"cyclonedx-json={outputs[1]}",
     )  # fmt: skip
-    return Command("Grype", argv, _environment(place, settings, network=False), outputs)
+    return Command("Grype", argv, _environment(place, settings, network=False), outputs, network=False)
 
 
 def _renew(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple[str, ...]:
@@ -217,7 +243,7 @@ def _renew(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple
                 environment = _environment(place, settings, network=True)
                 if settings.grype_source:
                     environment["GRYPE_DB_UPDATE_URL"] = settings.grype_source
-                empty = place.path("empty.yaml")
+                empty = place.path(_NO_CONFIGURATION)
                 empty.touch()
                 argv = (program.path, "db", "update", "--config", str(empty))
                 run(Command("Grype's database download", argv, environment), place, bounds)
@@ -258,17 +284,6 @@ def _check(found: _Report, packages: _Packages, finished: Finished, target: Scan
         )
 
 
-def _check_database(found: _Report, database: GrypeDatabase) -> None:
-    """Refuse a report that rests on another database than the one that was looked into."""
-    status = found.descriptor.db.status
-    built = report.moment(status.built, "the date of the database that Grype used")
-    if not status.valid or built != database.database.built:
-        raise Unavailable(
-            f"Grype used another database than {database.path}, or an invalid one",
-            hint="remove it and run again",
-        )
-
-
 def _report(
     program: Program,
     database: GrypeDatabase,
@@ -299,6 +314,7 @@ def _report(
         packages=packages,
         warnings=(*warnings, *_warnings(finished.log)),
         seconds=finished.seconds,
+        confinement=finished.confinement,
         uncovered=tuple(uncovered),
     )
     return ScannerReport(run_, tuple(_finding(match) for match in found.matches))
@@ -381,4 +397,4 @@ def _severity(word: str) -> str:
     return word.lower() if word.lower() in _SEVERITIES else "unknown"
 
 
-SCANNER = Scanner(NAME, scan)
+SCANNER = Scanner(NAME, scan, prepare)

@@ -17,7 +17,6 @@ from msgspec import Struct
 from gate.errors import Unavailable
 from gate.evidence import Database
 from gate.scanners import report
-from gate.scanners.program import FileIdentity
 
 if TYPE_CHECKING:
     import sqlite3
@@ -50,14 +49,14 @@ class GrypeDatabase(Struct, frozen=True):
 
     database: Database
     path: Path
-    identity: tuple[FileIdentity, FileIdentity]
 
     @classmethod
     def read(cls, folder: Path) -> GrypeDatabase:
         """Look into the database below Grype's folder; raises `Unavailable` for one that is not usable."""
         path, imported = folder / "6" / "vulnerability.db", folder / "6" / "import.json"
         try:
-            identity = FileIdentity.of(path), FileIdentity.of(imported)
+            for file in (path, imported):
+                file.stat()
         except OSError as error:
             raise Unavailable(
                 f"Grype has no vulnerability database in {folder / '6'}: {error.strerror}", hint=_RENEW
@@ -82,7 +81,16 @@ class GrypeDatabase(Struct, frozen=True):
             ):
                 raise Unavailable("Grype's database holds no advisories, so it can find nothing", hint=_RENEW)
         moment = report.moment(str(built), "the date of Grype's database")
-        return cls(Database(f"{model}.{revision}.{addition}", moment, digest, providers), path, identity)
+        return cls(Database(f"{model}.{revision}.{addition}", moment, digest, providers), path)
+
+    def check_used(self, built: str, *, valid: bool) -> None:
+        """Raise `Unavailable` where Grype says that it used another database, or an invalid one."""
+        moment = report.moment(built, "the date of the database that Grype used")
+        if not valid or moment != self.database.built:
+            raise Unavailable(
+                f"Grype used another database than {self.path}, or an invalid one",
+                hint="remove it and run again",
+            )
 
     def release(self, name: str, version: str) -> Release:
         """Say what it holds for a release, given as Grype names it.

@@ -18,11 +18,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from gate.errors import Unavailable
-from gate.limits import GIB, LIMITS
+from gate.limits import LIMITS
+from gate.scanners.confinement import Confinement, confinement, is_plain, limit
+
+if TYPE_CHECKING:
+    from gate.scanners import ScannerSettings
 
 _NETWORK_VARIABLES = (
     "HTTP_PROXY",
@@ -39,10 +44,11 @@ _CLOSED_PROXY = "http://127.0.0.1:1"
 """Port 1 answers nobody: a scan that asks the network although it was told not to gets nowhere."""
 _POLL = 0.05
 """Seconds between two looks at a running scanner: what can be written in that time passes the output limit unseen."""
-_ADDRESS_SPACE = 16 * GIB
-"""Bytes. Go reserves far more than it uses and both databases are mapped into memory, so this only stops a run-away."""
 _SHOWN_LINES = 4
 _SHOWN_CHARACTERS = 600
+_NOT_EXECUTED = frozenset({126, 127})
+_NOT_STARTED = re.compile(r"(?:unshare|setpriv): (failed to execute [^\n]{1,300})")
+"""What the programs that confine say where the system does not execute a scanner."""
 _PANIC = re.compile(r"^(?:panic: |fatal error: |goroutine \d+ \[)", re.MULTILINE)
 
 
@@ -97,19 +103,28 @@ def _remove(root: Path) -> None:
     """Remove a folder, also where a scanner took away the right to write below it."""
     shutil.rmtree(root, ignore_errors=True)
     if root.exists():
-        for folder, _, _ in os.walk(root):
-            with contextlib.suppress(OSError):
-                os.chmod(folder, 0o700)
+        with contextlib.suppress(OSError):
+            root.chmod(0o700)
+        for folder, below, _ in os.walk(root):
+            for name in below:  # before they are walked; links lead to databases
+                path = os.path.join(folder, name)
+                if not os.path.islink(path):
+                    with contextlib.suppress(OSError):
+                        os.chmod(path, 0o700)
         shutil.rmtree(root, ignore_errors=True)
 
 
 class Command(Struct, frozen=True):
-    """One program to run: `argv[0]` is an absolute path, `outputs` are the files it is told to write."""
+    """One program to run: `argv[0]` is an absolute path, `outputs` are the files it is told to write.
+
+    `network` says whether it may have a network.
+    """
 
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str]
     outputs: Sequence[Path] = ()
+    network: bool = True
 
 
 class Bounds(Struct, frozen=True):
@@ -118,12 +133,18 @@ class Bounds(Struct, frozen=True):
     deadline: float
     cancelled: threading.Event
 
+    @classmethod
+    def of(cls, settings: ScannerSettings, deadline: float) -> Bounds:
+        """Return the bounds of what starts now, for a run that ends at `deadline`."""
+        return cls(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
+
 
 class Finished(Struct, frozen=True):
-    """A program that ended by itself with exit code 0: its standard error, and the seconds it took."""
+    """A program that ended by itself with exit code 0: its standard error, the seconds it took, and what it was kept from."""
 
     log: str
     seconds: float
+    confinement: tuple[str, ...] = ()
 
 
 def run(command: Command, place: Sandbox, bounds: Bounds) -> Finished:
@@ -133,10 +154,11 @@ def run(command: Command, place: Sandbox, bounds: Bounds) -> Finished:
     although it ends with 0. Afterwards no process of its group is left.
     """
     began = time.monotonic()
+    confined = confinement(network=command.network) if is_plain(command.argv[0]) else Confinement()
     with place.log.open("wb") as log, place.path("stdout").open("wb") as stdout:
         try:
             process = subprocess.Popen(
-                command.argv,
+                (*confined.prefix, *command.argv),
                 cwd=place.cwd,
                 env=dict(command.environment),
                 stdin=subprocess.DEVNULL,
@@ -145,37 +167,28 @@ def run(command: Command, place: Sandbox, bounds: Bounds) -> Finished:
                 start_new_session=True,
             )
         except OSError as error:
-            raise Unavailable(
-                f"{command.name} cannot be started: {error}",
-                hint=f"check that {command.argv[0]} is a program for this machine that you may execute",
-            ) from None
+            raise _not_started(command, str(error)) from None
         try:
-            _confine(process.pid)
+            limits = limit(process.pid, bounds.deadline - began)
             _wait(process, command, place, bounds)
         finally:
             _end(process)
     text = _tail(place.log)
+    if confined.prefix and process.returncode in _NOT_EXECUTED and (said := _NOT_STARTED.match(text)):
+        raise _not_started(command, said[1])
     if process.returncode != 0 or _PANIC.search(text):
         raise Unavailable(
             f"{command.name} {_how(process.returncode)}{_quoted(text)}", hint=_hint(process.returncode)
         )
-    return Finished(text, time.monotonic() - began)
+    return Finished(text, time.monotonic() - began, (*limits, *confined.parts))
 
 
-def _confine(pid: int) -> None:
-    """Bound the program's memory and forbid core dumps, where the system can do that to a process that runs already.
-
-    Not in a function between fork and exec: that is not safe beside other threads, and layers are read in threads.
-    """
-    import resource
-
-    prlimit = getattr(resource, "prlimit", None)  # Linux
-    if prlimit is not None:
-        for kind, limit in ((resource.RLIMIT_AS, _ADDRESS_SPACE), (resource.RLIMIT_CORE, 0)):
-            with contextlib.suppress(
-                OSError, ValueError
-            ):  # it has ended already, or a lower bound is in force
-                prlimit(pid, kind, (limit, limit))
+def _not_started(command: Command, reason: str) -> Unavailable:
+    """Return the error for a program that the system does not execute."""
+    return Unavailable(
+        f"{command.name} cannot be started: {reason}",
+        hint=f"check that {command.argv[0]} is a program for this machine that you may execute",
+    )
 
 
 def _wait(process: subprocess.Popen[bytes], command: Command, place: Sandbox, bounds: Bounds) -> None:

@@ -7,21 +7,29 @@ and the one that it reports is judged again.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
+from gate.cache.scans import ScanStore
 from gate.errors import Unavailable
 from gate.limits import LIMITS
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+.].*)?", re.ASCII)
 _LONGEST_MARK = 256
+_SECOND = 1_000_000_000
+_TICK = _SECOND // 20
+"""Nanoseconds: two changes of a file that are further apart than this have different times; kernels count in 1 to 10 ms."""
+_COARSE_TICK = 2 * _SECOND
+"""The same for file systems that keep whole seconds, some of them every second one."""
 
 
 class Requirement(Struct, frozen=True):
@@ -46,22 +54,50 @@ class Program(Struct, frozen=True):
 
 
 class FileIdentity(Struct, frozen=True):
-    """What changes when a file is replaced or written to."""
+    """What changes when a file is replaced or written to.
+
+    Its writer can set the time of modification back, but not the time at which its state `changed`.
+    """
 
     device: int
     inode: int
     size: int
     modified: int
+    changed: int
 
     @classmethod
-    def of(cls, path: Path | str) -> FileIdentity:
-        """Read it; raises `OSError`."""
+    def of(cls, path: Path | str | int) -> FileIdentity:
+        """Read that of a path or open file; raises `OSError`."""
         status = os.stat(path)
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether any change from now on will show; right after a change, another one can have the same time."""
+        tick = _TICK if self.changed % _SECOND else _COARSE_TICK
+        return time.time_ns() - self.changed > tick
 
 
-def find(requirement: Requirement, given: str | None) -> Program:
-    """Find the program at `given`, or by name on `PATH`, and refuse what must not be started; raises `Unavailable`."""
+class _File(Struct, frozen=True):
+    """A file, and what was looked for in it."""
+
+    path: str
+    identity: FileIdentity
+    mark: bytes
+
+
+class _Content(Struct, frozen=True):
+    """The digest of a file, and the text behind the mark."""
+
+    digest: str
+    stated: str
+
+
+def find(requirement: Requirement, given: str | None, memory: ScanStore | None = None) -> Program:
+    """Find the program at `given`, or by name on `PATH`, and refuse what must not be started; raises `Unavailable`.
+
+    `memory` spares reading a program that did not change since it was read.
+    """
     name = requirement.name
     path = given or shutil.which(name, path=_absolute_search_path())
     if path is None:
@@ -70,7 +106,7 @@ def find(requirement: Requirement, given: str | None) -> Program:
         )
     path = os.path.abspath(path)
     try:
-        digest, stated = _read(path, FileIdentity.of(path), requirement.mark)
+        digest, stated = _content(path, FileIdentity.of(path), requirement.mark, memory)
     except OSError as error:
         raise Unavailable(
             f"{name} at {path} cannot be read: {error.strerror}", hint=requirement.install
@@ -101,14 +137,28 @@ def check_version(requirement: Requirement, version: str) -> None:
         raise Unavailable(f"{requirement.name} {version} is older than {oldest}", hint=requirement.install)
 
 
-def sha256_of(path: Path | str, identity: FileIdentity) -> str:
+def sha256_of(path: Path | str, identity: FileIdentity, memory: ScanStore | None = None) -> str:
     """Return the digest of a file (`sha256:…`) that has the given identity; raises `OSError`."""
-    return _read(str(path), identity, b"")[0]
+    return _content(str(path), identity, b"", memory)[0]
+
+
+def _content(path: str, identity: FileIdentity, mark: bytes, memory: ScanStore | None) -> tuple[str, str]:
+    """Return what `_read` gives, from memory where the file is the one that was read then."""
+    if memory is None:
+        return _read(path, identity, mark)
+    file = _File(path, identity, mark)
+    known = memory.get(file, _Content)
+    if known is None:
+        settled = identity.is_settled
+        known = _Content(*_read(path, identity, mark))
+        if settled:
+            memory.put(file, known)
+    return known.digest, known.stated
 
 
 @functools.lru_cache(maxsize=16)  # many images are checked in one run, with the same programs and databases
-def _read(path: str, identity: FileIdentity, mark: bytes) -> tuple[str, str]:  # noqa: ARG001  # a part of the cache's key
-    """Read a file once: its digest, and the text that follows the first occurrence of `mark`."""
+def _read(path: str, identity: FileIdentity, mark: bytes) -> tuple[str, str]:
+    """Read a file once: its digest, and the text that follows the first occurrence of `mark`; raises `OSError`."""
     digest, stated, tail = hashlib.sha256(), "", b""
     with open(path, "rb") as file:
         while chunk := file.read(LIMITS.chunk):
@@ -120,6 +170,8 @@ def _read(path: str, identity: FileIdentity, mark: bytes) -> tuple[str, str]:  #
                     found = re.match(rb"[0-9A-Za-z.+-]{1,40}", window[position + len(mark) :])
                     stated = found[0].decode() if found else ""
                 tail = window[-_LONGEST_MARK:]
+        if FileIdentity.of(file.fileno()) != identity:
+            raise OSError(errno.EBUSY, "it was changed while it was read")
     return f"sha256:{digest.hexdigest()}", stated
 
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
 from gate.packages.formats import SYSTEM_TYPES
-from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
+from gate.scanners import (
+    Basis,
+    Prepared,
+    RawFinding,
+    Scanner,
+    ScannerReport,
+    ScannerSettings,
+    ScanTarget,
+    report,
+)
+from gate.scanners.basis import NO_PLACE, NOWHERE, basis_of, settled
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version, find
 from gate.scanners.purls import type_of
 from gate.scanners.renewal import Replaced, renewing, shared, steady
 from gate.scanners.trivy_database import TrivyDatabase
+from gate.scanners.trivy_layers import AnalysedLayers, link_databases
 
 NAME = "trivy"
 _COMPROMISED = "this release carried code that steals credentials (aquasecurity/trivy-action#541, March 2026)"
@@ -38,6 +49,7 @@ _FIX_STATES = {
     "fix_deferred": "not-fixed",
     "end_of_life": "wont-fix",
 }
+_DATABASE_FILES = {"db": "trivy.db", "java-db": "trivy-java.db"}
 _TITLED = frozenset({"conda-pkg", "gemspec", "jar", "node-pkg", "python-pkg"})
 """Types whose packages state their own path; their target is a title such as `Node.js`, not a path."""
 
@@ -121,11 +133,17 @@ class _Report(report.Part, frozen=True, kw_only=True, rename="pascal"):
     results: list[_Result] | None = None
 
 
+def prepare(settings: ScannerSettings, deadline: float) -> Prepared:
+    """Find Trivy and renew its databases; raises `Unavailable` (see `gate.scanners.Scanner`)."""
+    program, bounds = _program(settings), Bounds.of(settings, deadline)
+    warnings = () if settings.offline else _renew_all(program, settings, bounds)
+    return Prepared(_basis(program, settings), warnings)
+
+
 def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program = find(REQUIREMENT, settings.trivy)
-    bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
-    warnings = () if settings.offline else _renew_all(program, settings, bounds)
+    program, bounds = _program(settings), Bounds.of(settings, deadline)
+    warnings = () if settings.offline or settings.renewed else _renew_all(program, settings, bounds)
     try:
         return steady(lambda: _scan(program, target, settings, bounds, warnings))
     except Unavailable as error:
@@ -139,42 +157,56 @@ def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> Scan
     return _scan(program, target, settings, bounds, warnings)
 
 
+def _program(settings: ScannerSettings) -> Program:
+    """Find Trivy."""
+    return find(REQUIREMENT, settings.trivy, settings.memory)
+
+
+def _basis(
+    program: Program, settings: ScannerSettings, databases: tuple[str, ...] = ("db", "java-db")
+) -> Basis:
+    """Return what a scan rests on now, or what a part of it does that uses these databases."""
+    files = [
+        settings.trivy_cache / folder / name
+        for folder in databases
+        for name in (_DATABASE_FILES[folder], "metadata.json")
+    ]
+    return basis_of(program, _scan_command(program, NOWHERE, settings, NO_PLACE), files)
+
+
 def _scan(
     program: Program, target: ScanTarget, settings: ScannerSettings, bounds: Bounds, warnings: tuple[str, ...]
 ) -> ScannerReport:
-    """Run Trivy once on a database that does not change meanwhile."""
-    cache = settings.trivy_cache
-    with shared(cache, bounds), sandbox(settings.work_dir, NAME) as place:
-        database = TrivyDatabase.read(cache)
+    """Run Trivy once on databases that do not change meanwhile."""
+    with shared(settings.trivy_cache, bounds), sandbox(settings.work_dir, NAME) as place:
+        basis, kept = settled(lambda: _basis(program, settings))
+        database = TrivyDatabase.read(settings.trivy_cache, settings.memory)
+        layers = AnalysedLayers(settings.memory, target, _basis(program, settings, ("java-db",)))
+        link_databases(settings.trivy_cache, place.path("cache"))
+        layers.give(place.path("cache"))
         finished = run(_scan_command(program, target, settings, place), place, bounds)
-        if TrivyDatabase.read(cache).identity != database.identity:
+        if _basis(program, settings) != basis:
             raise Replaced("Trivy")
         found = report.read(place.path("report.json"), _Report, "report of Trivy")
         _check(found, target)
-    return _report(program, database, found, finished, warnings)
+        if kept:
+            layers.keep(place.path("cache"))
+    return replace(_report(program, database, found, finished, warnings), basis=basis if kept else None)
 
 
 def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
-    """Build the scan's command line.
-
-    The cache folder is the run's own, with links to the databases: nothing but they is shared with other runs.
-    """
-    cache, output = place.path("cache"), place.path("report.json")
-    cache.mkdir()
-    for name in ("db", "java-db"):
-        source = (settings.trivy_cache / name).absolute()
-        if source.is_dir():
-            (cache / name).symlink_to(source)
+    """Build the scan's command line."""
+    output = place.path("report.json")
     argv = (
         program.path, "image", "--input", str(target.layout),
         "--config", "", "--ignorefile", "", "--module-dir", str(place.path("modules")),
-        "--cache-dir", str(cache), "--cache-backend", "memory",
+        "--cache-dir", str(place.path("cache")), "--cache-backend", "fs",
         "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--disable-telemetry",
         "--scanners", "vuln", "--pkg-types", "os,library", "--list-all-pkgs", "--no-progress",
         "--timeout", f"{max(1, int(settings.timeout))}s",
         "--format", "json", "--output", str(output),
     )  # fmt: skip
-    return Command("Trivy", argv, place.environment(network=False), (output,))
+    return Command("Trivy", argv, place.environment(network=False), (output,), network=False)
 
 
 class _Renewable(Struct, frozen=True):
@@ -271,6 +303,7 @@ def _report(
         packages=packages,
         warnings=(*warnings, *_warnings(finished.log)),
         seconds=finished.seconds,
+        confinement=finished.confinement,
         uncovered=tuple(_uncovered(database, family, version, packages)),
     )
     return ScannerReport(run_, tuple(_findings(results)))
@@ -360,4 +393,4 @@ def _opinion(item: _Finding) -> Opinion:
     )
 
 
-SCANNER = Scanner(NAME, scan)
+SCANNER = Scanner(NAME, scan, prepare)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from gate.cache.scans import ScanStore
 from gate.errors import Unavailable
 from gate.evidence import Database
 from gate.scanners import bolt, report
@@ -58,19 +59,22 @@ class _Metadata(report.Part, frozen=True, rename="pascal"):
 
 
 class TrivyDatabase(Struct, frozen=True):
-    """A database that was looked into: its identity, and the names of the buckets that hold something."""
+    """A database that was looked into, and the names of its buckets that hold something."""
 
     database: Database
     buckets: frozenset[str]
-    identity: tuple[FileIdentity, FileIdentity]
 
     @classmethod
-    def read(cls, cache: Path) -> TrivyDatabase:
-        """Look into the database below Trivy's cache folder; raises `Unavailable` for one that is not usable."""
+    def read(cls, cache: Path, memory: ScanStore | None = None) -> TrivyDatabase:
+        """Look into the database below Trivy's cache folder; raises `Unavailable` for one that is not usable.
+
+        `memory` spares hashing a file that did not change since it was hashed.
+        """
         folder = cache / "db"
         file, metadata_file = folder / "trivy.db", folder / "metadata.json"
         try:
-            identity = FileIdentity.of(file), FileIdentity.of(metadata_file)
+            identity = FileIdentity.of(file)
+            metadata_file.stat()
         except OSError as error:
             raise Unavailable(
                 f"Trivy has no vulnerability database in {folder}: {error.strerror}", hint=_RENEW
@@ -84,7 +88,7 @@ class TrivyDatabase(Struct, frozen=True):
             )
         try:
             buckets = bolt.bucket_names(file)
-            digest = sha256_of(file, identity[0])
+            digest = sha256_of(file, identity, memory)
         except (bolt.DamagedFile, OSError) as error:
             raise Unavailable(f"Trivy's database {file} cannot be read: {error}", hint=_RENEW) from None
         if "vulnerability" not in buckets or not buckets - _NO_ADVISORIES:
@@ -97,7 +101,6 @@ class TrivyDatabase(Struct, frozen=True):
                 providers=tuple(sorted({_provider(name) for name in buckets - _NO_ADVISORIES})),
             ),
             buckets,
-            identity,
         )
 
     def covers_release(self, family: str, version: str) -> bool:

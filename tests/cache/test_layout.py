@@ -69,6 +69,13 @@ def test_a_copy_is_a_layout_of_this_image_alone(opened: Callable[..., Image], tm
         assert stream.read() == CLEAN.data
 
 
+def test_nobody_writes_to_a_copy_by_mistake(opened: Callable[..., Image], tmp_path: Path) -> None:
+    store(opened(), tmp_path / "copy", never)
+    files = [path for path in (tmp_path / "copy").rglob("*") if path.is_file()]
+    assert len(files) == 5
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o400}
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_copy_can_be_opened_as_the_same_image(
     legacy: bool, opened: Callable[..., Image], tmp_path: Path

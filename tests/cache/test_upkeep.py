@@ -34,11 +34,14 @@ def blobs(folder: Path) -> set[int]:
 
 
 def test_it_measures_by_kind(tmp_path: Path) -> None:
-    assert measure(tmp_path / "nowhere") == dict.fromkeys(("blobs", "partial", "indexes"), Part(0, 0))
+    assert measure(tmp_path / "nowhere") == dict.fromkeys(
+        ("blobs", "partial", "indexes", "scans"), Part(0, 0)
+    )
     assert measure(filled(tmp_path)) == {
         "blobs": Part(3, 3_000),
         "partial": Part(1, 500),
         "indexes": Part(1, 200),
+        "scans": Part(0, 0),
     }
 
 
@@ -66,6 +69,13 @@ def test_all_of_it(tmp_path: Path) -> None:
     assert clear(filled(tmp_path)) == Part(5, 3_700)
     assert measure(tmp_path)["blobs"] == Part(0, 0)
     assert (tmp_path / "trivy/database").exists()
+
+
+def test_scans_are_counted_and_removed(tmp_path: Path) -> None:
+    (tmp_path / "v1/scans").mkdir(parents=True)
+    (tmp_path / "v1/scans/one").write_bytes(bytes(70))
+    assert measure(tmp_path)["scans"] == Part(1, 70)
+    assert clear(tmp_path) == Part(1, 70)
 
 
 def test_what_is_just_being_fetched_stays(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def test_info_says_what_is_kept(folder: str, capfd: pytest.CaptureFixture[str]) 
         "  blobs          3 files     3.0 kB\n"
         "  partial        1 files      500 B\n"
         "  indexes        1 files      200 B\n"
+        "  scans          0 files        0 B\n"
     )
 
 

@@ -22,6 +22,11 @@ note = {{"argv": sys.argv, "cwd": os.getcwd(), "environment": dict(os.environ), 
         "group": os.getpgid(0), "pid": os.getpid()}}
 with open({note!r}, "a") as file:
     file.write(json.dumps(note) + "\\n")
+if told["tries"]:
+    names = {{}}
+    exec(told["tries"], names)
+    with open({note!r} + ".tried", "w") as file:
+        file.write(json.dumps(names["result"]))
 if told["ignore_signals"]:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -66,11 +71,12 @@ sys.exit(told["exit"])
 class Behaviour:
     """What a simulated scanner does, in this order.
 
-    It ignores polite signals, starts a child that outlives it, leaves files behind, writes `log` to standard error and
+    It runs the Python code `tries` and notes what that leaves in `result`, ignores polite signals, starts a child that outlives it, leaves files behind, writes `log` to standard error and
     mebibytes (`flood`, `flood_log`) to standard output and error, writes its `outputs` (`json`, `cyclonedx-json`) and
     `files`, sleeps, sends itself `signal`, and ends with `exit`.
     """
 
+    tries: str = ""
     ignore_signals: bool = False
     child: bool = False
     litter: bool = False
@@ -99,6 +105,11 @@ class FakeScanner:
         """How it was started, each time: argv, cwd, environment, found (the files in its cwd), pid and group."""
         note = self.path.with_suffix(".json")
         return [json.loads(line) for line in note.read_text().splitlines()] if note.exists() else []
+
+    @property
+    def result(self) -> Any:
+        """What came of what it tried."""
+        return json.loads(self.path.with_suffix(".json.tried").read_text())
 
     @property
     def child(self) -> int:

@@ -58,6 +58,12 @@ def test_counts() -> None:
     assert rule_counts(failing_report().verdicts[0]) == expected
 
 
+def test_a_reused_scan_says_when_it_was_made() -> None:
+    scanners = {"trivy": {"version": "0.76.0", "packages": 1, "reused": "2026-11-25T06:00:00+00:00"}}
+    lines = facts_of_scanners(verdict(result("a"), evidence={"scanners": scanners}), verbose=False)
+    assert lines == ["trivy 0.76.0 · saw 1 package · reused from 2026-11-25T06:00:00+00:00"]
+
+
 def test_scanners_that_are_no_facts_are_left_out() -> None:
     assert facts_of_scanners(verdict(result("a"), evidence={"scanners": {"trivy": "x"}}), verbose=True) == []
     assert facts_of_scanners(verdict(result("a"), evidence={"scanners": 7}), verbose=True) == []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from gate.cache.scans import ScanStore
 from gate.errors import Unavailable
 from gate.scanners import program
 from gate.scanners.program import FileIdentity, Program, Requirement, check_version, find, sha256_of
@@ -99,6 +101,43 @@ def test_a_file_is_read_once_while_it_stays_the_same(tmp_path: Path) -> None:
     hits = program._read.cache_info().hits
     sha256_of(path, identity)
     assert program._read.cache_info().hits == hits + 1
+
+
+def test_a_program_is_read_once_on_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "tool", b"#!/bin/sh\nversion/app.ver=0.71.4\n")
+    memory = ScanStore(tmp_path / "scans", b"k" * 32)
+    time.sleep(0.06)
+    with pytest.raises(Unavailable, match="it steals"):
+        find(WANTED, str(path), memory)
+    monkeypatch.setattr(program, "_read", None)  # what reads it is not called
+    with pytest.raises(Unavailable, match="it steals"):
+        find(WANTED, str(path), memory)
+
+
+def test_a_program_that_changed_is_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "tool", b"#!/bin/sh\nA")
+    memory = ScanStore(tmp_path / "scans", b"k" * 32)
+    time.sleep(0.06)
+    state, first = path.stat(), find(WANTED, str(path), memory)
+    assert find(WANTED, str(path), memory) == first
+    path.write_bytes(b"#!/bin/sh\nB")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert find(WANTED, str(path), memory).digest == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert list((tmp_path / "scans").iterdir()) != []
+
+
+def test_a_program_that_was_just_written_is_not_remembered(tmp_path: Path) -> None:
+    path = write(tmp_path / "tool")
+    find(WANTED, str(path), ScanStore(tmp_path / "scans", b"k" * 32))
+    assert not (tmp_path / "scans").exists()
+
+
+def test_a_file_that_changes_while_it_is_read_has_no_digest(tmp_path: Path) -> None:
+    path = write(tmp_path / "file", b"content")
+    identity = FileIdentity.of(path)
+    path.write_bytes(b"changed!")
+    with pytest.raises(OSError, match="it was changed while it was read"):
+        sha256_of(path, identity)
 
 
 @pytest.mark.parametrize("version", ["0.70.0", "v0.70.0", "0.76.0", "1.0.0", "0.71.0-rc1", "0.71.0+dirty"])

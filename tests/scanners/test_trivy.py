@@ -79,7 +79,7 @@ def test_what_it_is_told(path: Path, settings: ScannerSettings, target: ScanTarg
     for option, value in {
         "--config": "",
         "--ignorefile": "",
-        "--cache-backend": "memory",
+        "--cache-backend": "fs",
         "--scanners": "vuln",
     }.items():
         assert argv[argv.index(option) + 1] == value

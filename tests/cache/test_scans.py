@@ -1,0 +1,136 @@
+"""Kept values: what was put, believed only from this machine, and a miss whatever is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from gate.cache import scans as module
+from gate.cache.scans import ScanStore
+from gate.limits import LIMITS
+
+KEY = b"k" * 32
+
+
+class Grounds(Struct, frozen=True):
+    name: str
+    number: int = 0
+
+
+class OtherGrounds(Struct, frozen=True):
+    name: str
+    number: int = 0
+
+
+class Value(Struct, frozen=True):
+    text: str
+    words: tuple[str, ...] = ()
+
+
+class OtherValue(Struct, frozen=True):
+    text: str
+    words: tuple[str, ...] = ()
+
+
+ONE, VALUE = Grounds("one", 1), Value("said", ("a", "b"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ScanStore:
+    return ScanStore(tmp_path / "scans", KEY)
+
+
+@pytest.fixture
+def entry(store: ScanStore, tmp_path: Path) -> Path:
+    """The file of the value on `ONE`."""
+    store.put(ONE, VALUE)
+    (path,) = (tmp_path / "scans").iterdir()
+    return path
+
+
+def test_what_was_put_is_there(store: ScanStore, entry: Path) -> None:
+    assert store.get(ONE, Value) == VALUE
+
+
+@pytest.mark.parametrize("grounds", [Grounds("one"), Grounds("two", 1), OtherGrounds("one", 1)], ids=repr)
+def test_other_grounds_are_a_miss(grounds: Any, store: ScanStore, entry: Path) -> None:
+    assert store.get(grounds, Value) is None
+
+
+def test_another_kind_of_value_is_a_miss(store: ScanStore, entry: Path) -> None:
+    assert store.get(ONE, OtherValue) is None
+
+
+def test_another_version_of_the_gate_is_a_miss(
+    store: ScanStore, entry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "__version__", "99")
+    assert store.get(ONE, Value) is None
+
+
+def test_what_another_machine_wrote_is_a_miss(tmp_path: Path, entry: Path) -> None:
+    """A change under test may have filled the cache that its reviewers' build restores."""
+    assert ScanStore(tmp_path / "scans", b"o" * 32).get(ONE, Value) is None
+
+
+def test_one_value_cannot_stand_in_for_another(store: ScanStore, entry: Path, tmp_path: Path) -> None:
+    store.put(Grounds("two"), Value("clean"))
+    (clean,) = set((tmp_path / "scans").iterdir()) - {entry}
+    clean.replace(entry)
+    assert store.get(ONE, Value) is None
+
+
+def test_a_value_of_another_shape_is_a_miss(store: ScanStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same version of the gate, with a change that is being worked on."""
+    old = type("Value", (Struct,), {"__annotations__": {"text": int}, "__qualname__": "Value"}, frozen=True)
+    store.put(ONE, old(7))
+    assert store.get(ONE, Value) is None
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_damage_is_a_miss(data: st.DataObject, store: ScanStore, entry: Path) -> None:
+    whole = entry.read_bytes()
+    position = data.draw(st.integers(0, len(whole) - 1))
+    damaged = data.draw(
+        st.sampled_from([
+            whole[:position],
+            whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :],
+            whole + b"x",
+        ])
+    )  # fmt: skip
+    try:
+        entry.write_bytes(damaged)
+        assert store.get(ONE, Value) is None
+    finally:
+        entry.write_bytes(whole)
+
+
+def test_what_is_too_large_is_not_kept(store: ScanStore, tmp_path: Path) -> None:
+    store.put(ONE, Value("x" * LIMITS.cached_scan))
+    assert not (tmp_path / "scans").exists()
+    store.put(ONE, Value("x" * (LIMITS.cached_scan - 100)))
+    assert store.get(ONE, Value) is not None
+
+
+def test_nothing_half_written_is_left(
+    store: ScanStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    store.put(ONE, VALUE)
+    assert list((tmp_path / "scans").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = ScanStore(tmp_path / "file/scans", KEY)
+    store.put(ONE, VALUE)
+    assert store.get(ONE, Value) is None
