@@ -14,6 +14,7 @@ from gate.configuration.file import ConfigurationFile, DatabaseSources, Registry
 from gate.options import Options, option_table
 from gate.policy.bases import bases_schema
 from gate.policy.catalogue import Catalogue
+from gate.policy.exceptions_file import exceptions_schema
 from gate.policy.load import parsed_profiles
 from gate.policy.policy import Policy
 from gate.policy.schema import PROFILES, policy_schema
@@ -108,6 +109,11 @@ def bases_schema_text() -> str:
     return json.dumps(bases_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def exceptions_schema_text() -> str:
+    """Return gate/schemas/exceptions.json."""
+    return json.dumps(exceptions_schema(Catalogue()), indent=2, ensure_ascii=False) + "\n"
+
+
 def parsed_profiles_text() -> str:
     """Return gate/policy/profiles/parsed.json, on one line because nobody reads it."""
     return json.dumps(parsed_profiles(), separators=(",", ":")) + "\n"
@@ -121,6 +127,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "gate/policy/profiles/parsed.json": parsed_profiles_text,
     "gate/schemas/bases.json": bases_schema_text,
     "gate/schemas/configuration.json": configuration_schema_text,
+    "gate/schemas/exceptions.json": exceptions_schema_text,
     "gate/schemas/policy.json": policy_schema_text,
     "gate/schemas/report.json": report_schema_text,
 }

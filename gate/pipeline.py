@@ -28,6 +28,7 @@ from gate.oci.image import Image, Origin
 from gate.oci.reference import Reference
 from gate.platforms import select
 from gate.policy.policy import Policy
+from gate.policy.upkeep import exception_facts
 from gate.sources import REGISTRY, Access, Location, SourceSettings
 from gate.sources.locate import locate_all
 from gate.sources.open import open_source
@@ -200,7 +201,7 @@ class _Run:
                     "in_checkout": policy.in_checkout,
                     "rules": len(policy.settings),
                     "scanners": list(policy.scanners_required),
-                    "expired_exceptions": [exception.summary for exception in policy.expired(today)],
+                    **exception_facts(policy, self._verdicts, today),
                 },
             },
         )

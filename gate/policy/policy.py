@@ -62,7 +62,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...] = ()
     applied_scopes: tuple[Scope, ...] = ()
     exceptions: tuple[PolicyException, ...] = ()
+    exceptions_notice_days: int = 14
     recorded_bases: Mapping[str, tuple[Base, ...]] = {}
+    named_files: tuple[str, ...] = ()
     entries: Mapping[str, Node]
     rules: Mapping[str, Rule]
 

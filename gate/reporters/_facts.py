@@ -171,9 +171,23 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
     return lines
 
 
-def expired_exceptions(run: Mapping[str, object]) -> list[str]:
-    """Return the exceptions of the policy that no longer apply."""
-    return [shown(str(item)) for item in _items(_mapping(run, "policy"), "expired_exceptions")]
+def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str]:
+    """Return one line for each exception of the policy that has expired or ends soon, and which covered nothing.
+
+    Those may be for images of other runs, so they are named only if `verbose`.
+    """
+    policy = _mapping(run, "policy")
+    lines = [f"no longer excepted: {shown(str(item))}" for item in _items(policy, "expired_exceptions")]
+    for item in _items(policy, "expiring_exceptions"):
+        if isinstance(item, Mapping) and isinstance(days := item.get("days"), int):
+            owner = f", owner {_word(item, 'owner')}" if item.get("owner") else ""
+            ends = f"ends in {count(days, 'day')} ({_word(item, 'until')}{owner})"
+            lines.append(f"exception {ends}: {_word(item, 'exception')}")
+    unused = [shown(str(item)) for item in _items(policy, "unused_exceptions")]
+    if unused and not verbose:
+        verb = "covers" if len(unused) == 1 else "cover"
+        return [*lines, f"{count(len(unused), 'exception')} {verb} nothing here (--verbose names them)"]
+    return lines + [f"exception covers nothing here: {item}" for item in unused]
 
 
 def _mapping(facts: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -19,8 +19,8 @@ from gate.reporters import RenderOptions, Reporter
 from gate.reporters._advice import upgrades
 from gate.reporters._facts import (
     count,
-    expired_exceptions,
     facts_of_base,
+    facts_of_exceptions,
     facts_of_image,
     facts_of_run,
     facts_of_scanners,
@@ -85,8 +85,8 @@ class _Sheet:
         if not self.brief:
             self.line(facts_of_run(report, verbose=self.verbose), "dim", lead="image-gate ")
             self.left_out(report.left_out)
-            for exception in expired_exceptions(report.run):
-                self.line(f"no longer excepted: {exception}", "yellow", lead="! ")
+            for exception in facts_of_exceptions(report.run, verbose=self.verbose):
+                self.line(exception, "yellow", lead="! ")
         for verdict in report.verdicts:
             self.verdict(verdict, partial=verdict.subject.reference in report.partial)
         for undecided in report.undecided:

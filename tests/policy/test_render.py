@@ -26,9 +26,10 @@ rules:
 scopes:
   - match: registry.example.com/tools/**
     rules: {max-age: {action: warn}}
+exceptions-notice-days: 30
 exceptions:
   - {rule: max-age, images: registry.example.com/shop, until: 2026-12-31, reason: 'no: "yes" # 010'}
-  - {rule: vulnerabilities, id: CVE-2026-1, package: openssl, path: /a/**, until: 2026-12-31, reason: on, owner: me, link: x}
+  - {rule: vulnerabilities, id: CVE-2026-1, package: openssl, versions: '>=3 <4', path: /a/**, until: 2026-12-31, reason: on, owner: me, link: x}
 """
 
 
@@ -43,6 +44,7 @@ def test_what_is_shown_is_a_policy_that_comes_to_the_same(load: Load, text: str)
         policy.database_max_age,
     )
     assert (again.sources, again.platforms) == (policy.sources, policy.platforms)
+    assert not policy.exceptions or again.exceptions_notice_days == policy.exceptions_notice_days
     assert [(scope.match, scope.entries.keys()) for scope in again.scopes] == [
         (scope.match, scope.entries.keys()) for scope in policy.scopes
     ]

@@ -158,6 +158,27 @@ def test_expired_exceptions_are_said() -> None:
     )
 
 
+def test_exceptions_that_end_soon_and_those_that_nothing_needs_are_said() -> None:
+    policy = {
+        "digest": "sha256:1",
+        "expiring_exceptions": [
+            {"exception": "no-shell path /a", "until": "2026-12-01", "days": 1, "owner": "shop"},
+            {"exception": "no-shell path /b", "until": "2026-12-03", "days": 3, "owner": ""},
+            "odd",
+        ],
+        "unused_exceptions": ["no-shell path /c", "no-shell path /d"],
+    }
+    told = report(verdict(result("no-shell")), run={"version": "0.1.0", "policy": policy})
+    text = render(told, PLAIN)
+    assert "! exception ends in 1 day (2026-12-01, owner shop): no-shell path /a\n" in text
+    assert "! exception ends in 3 days (2026-12-03): no-shell path /b\n" in text
+    assert "! 2 exceptions cover nothing here (--verbose names them)\n" in text
+    assert "/c" not in text
+    verbose = render(told, RenderOptions(verbose=True))
+    assert "! exception covers nothing here: no-shell path /c\n" in verbose
+    assert "! exception covers nothing here: no-shell path /d\n" in verbose
+
+
 def test_a_report_without_facts_still_renders() -> None:
     text = render(
         report(verdict(result("no-shell"), evidence={}, not_run={}), run={}), RenderOptions(verbose=True)
