@@ -18,6 +18,7 @@ MODULES: Mapping[str, str] = {
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
     "policy": "gate.cli.policy",
+    "except": "gate.cli.except_",
     "cache": "gate.cli.cache",
     "base": "gate.cli.base",
     "completion": "gate.cli.completion",

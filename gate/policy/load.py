@@ -89,6 +89,12 @@ def load(
     return msgspec.structs.replace(policy, origin=origin, in_checkout=True)
 
 
+def from_bytes(data: bytes, path: str, rules: Mapping[str, Rule]) -> Policy:
+    """Build the policy that these bytes would be at `path`, whatever lies there now; raises `InvalidInput`."""
+    source = Source(os.path.basename(path), path, False, data, os.path.dirname(path))
+    return _policy(source, document.parse(data, path), rules)
+
+
 def find(directory: str | PathLike[str]) -> str | None:
     """Return the policy file for `directory`: the nearest one upward, not above the repository's root.
 
