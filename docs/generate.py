@@ -12,6 +12,7 @@ from pathlib import Path
 from docs.cli_reference import cli_reference, readme
 from gate.configuration.file import ConfigurationFile, DatabaseSources, RegistryEntry, configuration_schema
 from gate.options import Options, option_table
+from gate.policy.baseline import baseline_schema
 from gate.policy.bases import bases_schema
 from gate.policy.catalogue import Catalogue
 from gate.policy.exceptions_file import exceptions_schema
@@ -109,6 +110,11 @@ def bases_schema_text() -> str:
     return json.dumps(bases_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def baseline_schema_text() -> str:
+    """Return gate/schemas/baseline.json."""
+    return json.dumps(baseline_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def exceptions_schema_text() -> str:
     """Return gate/schemas/exceptions.json."""
     return json.dumps(exceptions_schema(Catalogue()), indent=2, ensure_ascii=False) + "\n"
@@ -125,6 +131,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/configuration.md": configuration_reference,
     "docs/rules.md": rule_reference,
     "gate/policy/profiles/parsed.json": parsed_profiles_text,
+    "gate/schemas/baseline.json": baseline_schema_text,
     "gate/schemas/bases.json": bases_schema_text,
     "gate/schemas/configuration.json": configuration_schema_text,
     "gate/schemas/exceptions.json": exceptions_schema_text,

@@ -28,7 +28,7 @@ from gate.oci.image import Image, Origin
 from gate.oci.reference import Reference
 from gate.platforms import select
 from gate.policy.policy import Policy
-from gate.policy.upkeep import exception_facts
+from gate.policy.upkeep import baseline_facts, exception_facts
 from gate.sources import REGISTRY, Access, Location, SourceSettings
 from gate.sources.locate import locate_all
 from gate.sources.open import open_source
@@ -202,6 +202,7 @@ class _Run:
                     "rules": len(policy.settings),
                     "scanners": list(policy.scanners_required),
                     **exception_facts(policy, self._verdicts, today),
+                    **baseline_facts(policy, self._verdicts, today),
                 },
             },
         )

@@ -19,6 +19,7 @@ MODULES: Mapping[str, str] = {
     "rules": "gate.cli.rules",
     "policy": "gate.cli.policy",
     "except": "gate.cli.except_",
+    "baseline": "gate.cli.baseline",
     "cache": "gate.cli.cache",
     "base": "gate.cli.base",
     "completion": "gate.cli.completion",

@@ -22,9 +22,11 @@ class Kind(msgspec.Struct, frozen=True):
 
     what: str
     written_by: str
+    limit: int = LIMITS.document
 
 
 BASES = Kind("file of bases", "image-gate base record")
+BASELINE = Kind("baseline", "image-gate baseline create", LIMITS.baseline)
 EXCEPTIONS = Kind("file of exceptions", "image-gate except add --file")
 
 
@@ -35,13 +37,19 @@ def with_files(
     options = [setting.options for variant in variants for setting in variant.settings]
     kinds = {name: BASES for one in options if (name := getattr(one, "file", ""))}
     kinds |= dict.fromkeys(file.exceptions_files, EXCEPTIONS)
+    kinds |= {file.baseline.file: BASELINE} if file.baseline else {}
     if not kinds:
         return policy
     changes: dict[str, Any] = {"recorded_bases": {}, "exceptions": policy.exceptions}
     for name, kind in sorted(kinds.items(), key=lambda item: item[0]):
         data = read_file(os.path.join(folder, name), name, kind)
         digest.update(data)
-        _take(changes, name, kind, data, policy)
+        if kind is BASELINE and file.baseline:
+            from gate.policy.baseline import Baseline, read_baseline
+
+            changes["baseline"] = Baseline(name, *read_baseline(data, name), until=file.baseline.until)
+        else:
+            _take(changes, name, kind, data, policy)
     changes["named_files"] = tuple(sorted(kinds))
     return msgspec.structs.replace(policy, digest=f"sha256:{digest.hexdigest()}", **changes)
 
@@ -62,7 +70,7 @@ def read_file(path: str, shown: str, kind: Kind) -> bytes:
     """Read a file that a policy names, no further than the limit; raises `InvalidInput`."""
     try:
         with open(path, "rb") as file:
-            return file.read(LIMITS.document + 1)
+            return file.read(kind.limit + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidInput(

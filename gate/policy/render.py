@@ -27,6 +27,9 @@ def render_policy(policy: Policy) -> str:
     }
     if policy.scopes:
         document["scopes"] = [_scope(scope) for scope in policy.scopes]
+    if policy.baseline is not None:
+        baseline = policy.baseline
+        document["baseline"] = {"file": baseline.file, "until": baseline.until.isoformat()}
     if policy.exceptions:
         document["exceptions-notice-days"] = policy.exceptions_notice_days
         document["exceptions"] = [_exception(exception) for exception in policy.exceptions]

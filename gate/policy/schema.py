@@ -167,6 +167,16 @@ class ExceptionEntry(Options):
     link: Annotated[Text | UnsetType, describe("Where it was decided.")] = UNSET
 
 
+class BaselineEntry(Options):
+    """The findings that were known on a day, and how long they are accepted for that."""
+
+    file: Annotated[
+        Text,
+        describe("The file that `image-gate baseline create` wrote, from the policy's folder on."),
+    ]
+    until: Annotated[date, describe("The last day on which it applies, in UTC.")]
+
+
 class PolicyFile(Options):
     """A policy file: its sections, each of which is read by itself."""
 
@@ -199,6 +209,10 @@ class PolicyFile(Options):
             max_length=100,
         ),
     ] = ()
+    baseline: Annotated[
+        BaselineEntry | UnsetType,
+        describe("Known findings: they stay in the report, and only new ones count."),
+    ] = UNSET
     exceptions_notice_days: Annotated[
         int,
         describe("Reports name exceptions that end within so many days.", ge=0, le=366),

@@ -39,6 +39,23 @@ def exception_facts(policy: Policy, verdicts: Iterable[Verdict], today: date) ->
     }
 
 
+def baseline_facts(policy: Policy, verdicts: Iterable[Verdict], today: date) -> Mapping[str, object]:
+    """Return what a report tells of the baseline, nothing where the policy names none; `not_for` lists images without one."""
+    baseline = policy.baseline
+    if baseline is None:
+        return {}
+    subjects = [verdict.subject for verdict in verdicts if not baseline.is_for(verdict.subject)]
+    return {
+        "baseline": {
+            "file": baseline.file,
+            "created": baseline.created.isoformat(),
+            "until": baseline.until.isoformat(),
+            "in_force": baseline.in_force(today),
+            "not_for": [f"{subject.reference} ({subject.platform})" for subject in subjects],
+        }
+    }
+
+
 def _asked_and_used(
     policy: Policy, verdicts: Iterable[Verdict]
 ) -> tuple[set[PolicyException], set[PolicyException]]:

@@ -7,9 +7,11 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from gate.policy.baseline import Baseline
 from gate.policy.policy import Policy
-from gate.policy.upkeep import exception_facts
+from gate.policy.upkeep import baseline_facts, exception_facts
 from gate.rule import Finding, Location
 from gate.verdict import Excepted, Outcome, Verdict
 from tests.kit.reports import NOW, result, subject, verdict
@@ -80,3 +82,23 @@ def test_a_policy_without_exceptions_has_nothing_to_tell(load: Load) -> None:
     facts = exception_facts(load("schema: 1\nrules: {no-shell: {}}\n"), [judged()], date(2026, 1, 1))
     assert set(facts) == {"expired_exceptions", "expiring_exceptions", "unused_exceptions"}
     assert not any(facts.values())
+
+
+def test_the_baseline_says_which_images_it_is_not_for(load: Load) -> None:
+    known: dict[tuple[str, str], dict[Any, Any]] = {("registry.example.com/shop/api", "linux/amd64"): {}}
+    baseline = Baseline("b.json", date(2026, 11, 1), known, TODAY)
+    policy = replace(load("schema: 1\nrules: {no-shell: {}}\n"), baseline=baseline)
+    other = subject("other.tar", names=())
+    facts = baseline_facts(policy, [judged(), judged(subject=other)], TODAY)
+    assert facts == {
+        "baseline": {
+            "file": "b.json",
+            "created": "2026-11-01",
+            "until": str(TODAY),
+            "in_force": True,
+            "not_for": ["other.tar (linux/amd64)"],
+        }
+    }
+    late = baseline_facts(policy, [], TODAY + timedelta(days=1))["baseline"]
+    assert late["in_force"] is False  # type: ignore[index]
+    assert baseline_facts(replace(policy, baseline=None), [], TODAY) == {}
