@@ -38,6 +38,7 @@ from gate.verdict import Report, Undecided, Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gate.against import Earlier
     from gate.lookups import Lookups
     from gate.scanners import Scanner, ScannerSettings
 
@@ -55,6 +56,7 @@ class RunSettings(Struct, frozen=True):
     `scanners` may be None for a policy that asks none.
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
     in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
+    `against` is an earlier report that this one is compared with.
     `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept.
     """
 
@@ -65,6 +67,7 @@ class RunSettings(Struct, frozen=True):
     progress: Callable[[str], object] = _silent
     sources: SourceSettings = field(default_factory=SourceSettings)
     cache_dir: Path | Callable[[], Path] | None = None
+    against: Earlier | None = None
 
 
 def check(references: Sequence[str | Location], policy: Policy, settings: RunSettings) -> Report:
@@ -86,7 +89,7 @@ def check(references: Sequence[str | Location], policy: Policy, settings: RunSet
         run = _Run(policy, settings, stack)
         for number, location in enumerate(locations, 1):
             run.judge(location, f"[{number}/{len(locations)}] " if len(locations) > 1 else "")
-        return run.report()
+        return _compared(run.report(), policy, settings.against)
 
 
 class _Run:
@@ -206,6 +209,15 @@ class _Run:
                 },
             },
         )
+
+
+def _compared(report: Report, policy: Policy, earlier: Earlier | None) -> Report:
+    """Compare a report with an earlier one, if there is one."""
+    if earlier is None:
+        return report
+    from gate.against import compared  # here, because few runs compare
+
+    return compared(report, earlier, policy)
 
 
 def _scanners() -> Mapping[str, Scanner]:

@@ -29,7 +29,7 @@ from gate.policy.schema import (
     ScopeEntry,
     SourceRequirements,
 )
-from gate.rule import Rule
+from gate.rule import Action, Rule
 
 if TYPE_CHECKING:
     from gate.policy.exceptions import PolicyException
@@ -240,6 +240,7 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         not_selected=not_selected,
         scopes=_scopes(sections, rules),
         exceptions=_exceptions(sections, rules),
+        sudden_fall=Action(file.sudden_fall),
         exceptions_notice_days=file.exceptions_notice_days,
         entries=entries,
         rules=rules,

@@ -66,6 +66,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     exceptions: tuple[PolicyException, ...] = ()
     exceptions_notice_days: int = 14
     baseline: Baseline | None = None
+    sudden_fall: Action = Action.WARN
     recorded_bases: Mapping[str, tuple[Base, ...]] = {}
     named_files: tuple[str, ...] = ()
     entries: Mapping[str, Node]

@@ -8,6 +8,7 @@ from typing import Any
 from gate.options import encode
 from gate.policy.exceptions import PolicyException
 from gate.policy.policy import Policy, RuleSetting, Scope
+from gate.rule import Action
 
 
 def render_policy(policy: Policy) -> str:
@@ -27,6 +28,8 @@ def render_policy(policy: Policy) -> str:
     }
     if policy.scopes:
         document["scopes"] = [_scope(scope) for scope in policy.scopes]
+    if policy.sudden_fall is Action.DENY:
+        document["sudden-fall"] = "deny"
     if policy.baseline is not None:
         baseline = policy.baseline
         document["baseline"] = {"file": baseline.file, "until": baseline.until.isoformat()}

@@ -213,6 +213,12 @@ class PolicyFile(Options):
         BaselineEntry | UnsetType,
         describe("Known findings: they stay in the report, and only new ones count."),
     ] = UNSET
+    sudden_fall: Annotated[
+        Literal["deny", "warn"],
+        describe(
+            "What it does when `--against` shows that a rule's many findings are all gone: nothing but be said, or close the gate."
+        ),
+    ] = "warn"
     exceptions_notice_days: Annotated[
         int,
         describe("Reports name exceptions that end within so many days.", ge=0, le=366),

@@ -17,6 +17,7 @@ from rich.text import Text
 from gate.printable import shown
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._advice import upgrades
+from gate.reporters._against import since
 from gate.reporters._facts import (
     count,
     facts_of_base,
@@ -96,6 +97,7 @@ class _Sheet:
             self.undecided(undecided)
         if self.brief:
             return
+        self.section(*since(report.run, verbose=self.verbose))
         judged = len(report.verdicts) + len(report.undecided)
         if judged > 1 or self.spaced:
             self.line()

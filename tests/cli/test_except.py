@@ -60,6 +60,19 @@ def test_an_exception_is_added_and_nothing_else_changes(policy: Path, program: P
     assert len(added.images) == 2
 
 
+def test_a_linked_policy_is_edited_where_it_lies_and_stays_as_open_as_it_was(
+    policy: Path, program: Program
+) -> None:
+    place = policy.parent / "elsewhere.yaml"
+    policy.rename(place)
+    place.chmod(0o640)
+    policy.symlink_to(place.name)
+    assert program("except", "add", "no-shell", *SELECTED).returncode == 0
+    assert policy.is_symlink()
+    assert "/bin/sh" in place.read_text()
+    assert place.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_policy_without_exceptions_gets_its_first(policy: Path, program: Program) -> None:
     policy.write_text("schema: 1\nextends: baseline\n")
     assert program("except", "add", "no-shell", *SELECTED).returncode == 0

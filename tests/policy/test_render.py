@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from gate.policy.baseline import baseline_text
 from gate.policy.policy import Policy
 from gate.policy.render import render_policy, template
 from gate.policy.schema import PROFILES
@@ -99,3 +101,13 @@ def test_every_suggestion_in_it_is_valid(load: Load) -> None:
     assert policy.exceptions[0].until == date(2026, 12, 31)
     assert (policy.sources.from_, policy.sources.fallback) == (("registry",), False)
     assert (policy.platforms.required, policy.platforms.leave_out) == (("linux/amd64",), ("windows/*",))
+
+
+def test_a_baseline_and_what_a_sudden_fall_does_are_shown(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(baseline_text(date(2026, 11, 1), {}))
+    head = "schema: 1\nrules: {no-shell: {}}\n"
+    policy = load(f"{head}baseline: {{file: b.json, until: 2026-12-31}}\nsudden-fall: deny\n")
+    again = load(render_policy(policy))
+    assert (again.baseline, again.sudden_fall) == (policy.baseline, policy.sudden_fall)
+    assert again.baseline is not None
+    assert "sudden-fall" not in render_policy(load(head))
