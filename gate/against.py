@@ -6,7 +6,7 @@ it found before is not told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
@@ -40,19 +40,17 @@ class Earlier(Struct, frozen=True):
 def compared(report: Report, earlier: Earlier, policy: Policy) -> Report:
     """Return the report with what changed under `run["against"]`; a sudden fall is unknown where the policy denies it."""
     before, now = earlier.report.verdicts, report_document(report).verdicts
-    images, found = [], []
-    for verdict in now:
-        old = _same(verdict, before)
-        if old is not None:
-            found.append(old)
-            images.append(_image(old, verdict))
+    find = _finder(before)
+    pairs = [(find(verdict), verdict) for verdict in now]
+    met = {id(old) for old, _ in pairs}
+    images = [_image(old, verdict) for old, verdict in pairs if old is not None]
     facts = {
         "report": earlier.name,
         "started": str(earlier.report.run.get("started", "")),
         "changed": list(_changed(_run_facts(earlier.report.run), _run_facts(report.run))),
         "images": images,
-        "only_before": [label(verdict) for verdict in before if verdict not in found],
-        "only_now": [label(verdict) for verdict in now if _same(verdict, before) is None],
+        "only_before": [label(old) for old in before if id(old) not in met],
+        "only_now": [label(verdict) for old, verdict in pairs if old is None],
     }
     fallen = (
         [_undecided(image) for image in images if image["fell"]] if policy.sudden_fall is Action.DENY else []
@@ -73,14 +71,17 @@ def _undecided(image: Mapping[str, Any]) -> Undecided:
     )
 
 
-def _same(verdict: VerdictDocument, before: Sequence[VerdictDocument]) -> VerdictDocument | None:
-    """Return what an earlier report says of the same image and platform: by reference, or else by names without tags."""
-    platform = [old for old in before if old.subject.platform == verdict.subject.platform]
-    for old in platform:
-        if old.subject.reference == verdict.subject.reference:
-            return old
-    names = _names(verdict)
-    return next((old for old in reversed(platform) if names and _names(old) == names), None)
+def _finder(before: Sequence[VerdictDocument]) -> Callable[[VerdictDocument], VerdictDocument | None]:
+    """Return what finds the same image and platform in an earlier report: by reference, or else by names without tags."""
+    by_reference = {(old.subject.reference, old.subject.platform): old for old in before}
+    by_names = {(names, old.subject.platform): old for old in before if (names := _names(old))}
+
+    def find(verdict: VerdictDocument) -> VerdictDocument | None:
+        platform = verdict.subject.platform
+        found = by_reference.get((verdict.subject.reference, platform))
+        return found or by_names.get((_names(verdict), platform))
+
+    return find
 
 
 def _names(verdict: VerdictDocument) -> frozenset[str]:

@@ -89,9 +89,9 @@ class Limits(Struct, frozen=True):
     bases: int = 1_000
     """Bases that an option or a file lists: each image is compared with every one of them, and a team has dozens."""
     baseline: int = 16 * MIB
-    """A baseline: 50,000 findings, as a few hundred neglected images have."""
-    report: int = 256 * MIB
-    """A JSON report that is read back: as much as what scanners may say of one image."""
+    """A baseline: 10,000 findings take 2 MiB, and a few hundred neglected images have some of them each."""
+    report: int = 64 * MIB
+    """A JSON report that is read back: 10,000 findings take 16 MiB, and two seconds to read."""
     lookups: int = 20_000
     """Questions to registries in one run beside its images: one for the tag of each reference, and one for each listed
     base and platform. Images can claim to be for any platform."""

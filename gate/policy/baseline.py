@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -152,6 +153,7 @@ def _images(subject: Subject) -> Iterable[Image]:
     return {(name.name, str(subject.platform)) for name in subject.names}
 
 
+@lru_cache(maxsize=4096)
 def _unversioned(package: str) -> str:
     """Return a package URL without version, qualifiers and subpath; a text that is none as it is."""
     if not package:
