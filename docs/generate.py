@@ -12,8 +12,10 @@ from pathlib import Path
 from docs.cli_reference import cli_reference, readme
 from gate.configuration.file import ConfigurationFile, DatabaseSources, RegistryEntry, configuration_schema
 from gate.options import Options, option_table
+from gate.policy.baseline import baseline_schema
 from gate.policy.bases import bases_schema
 from gate.policy.catalogue import Catalogue
+from gate.policy.exceptions_file import exceptions_schema
 from gate.policy.load import parsed_profiles
 from gate.policy.policy import Policy
 from gate.policy.schema import PROFILES, policy_schema
@@ -108,6 +110,16 @@ def bases_schema_text() -> str:
     return json.dumps(bases_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def baseline_schema_text() -> str:
+    """Return gate/schemas/baseline.json."""
+    return json.dumps(baseline_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def exceptions_schema_text() -> str:
+    """Return gate/schemas/exceptions.json."""
+    return json.dumps(exceptions_schema(Catalogue()), indent=2, ensure_ascii=False) + "\n"
+
+
 def parsed_profiles_text() -> str:
     """Return gate/policy/profiles/parsed.json, on one line because nobody reads it."""
     return json.dumps(parsed_profiles(), separators=(",", ":")) + "\n"
@@ -119,8 +131,10 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/configuration.md": configuration_reference,
     "docs/rules.md": rule_reference,
     "gate/policy/profiles/parsed.json": parsed_profiles_text,
+    "gate/schemas/baseline.json": baseline_schema_text,
     "gate/schemas/bases.json": bases_schema_text,
     "gate/schemas/configuration.json": configuration_schema_text,
+    "gate/schemas/exceptions.json": exceptions_schema_text,
     "gate/schemas/policy.json": policy_schema_text,
     "gate/schemas/report.json": report_schema_text,
 }

@@ -66,6 +66,8 @@ def _ask(setting: RuleSetting, policy: Policy, evidence: Evidence, subject: Subj
                 raise TypeError(f"it yielded a {type(item).__name__}")
             elif exception := policy.exception_for(setting.rule.id, item, subject, today):
                 said.excepted.append(Excepted(item, exception.reason, exception.until))
+            elif known := policy.baseline_for(setting, item, subject, today):
+                said.excepted.append(Excepted(item, known.reason, known.until, baseline=True))
             else:
                 said.findings.append(item)
     except Unavailable as error:

@@ -90,6 +90,10 @@ class Limits(Struct, frozen=True):
     """What one scanner said of one image: 10,000 findings with all their texts and 10,000 packages stay below 20 MiB."""
     bases: int = 1_000
     """Bases that an option or a file lists: each image is compared with every one of them, and a team has dozens."""
+    baseline: int = 16 * MIB
+    """A baseline: 10,000 findings take 2 MiB, and a few hundred neglected images have some of them each."""
+    report: int = 64 * MIB
+    """A JSON report that is read back: 10,000 findings take 16 MiB, and two seconds to read."""
     lookups: int = 20_000
     """Questions to registries in one run beside its images: one for the tag of each reference, and one for each listed
     base and platform. Images can claim to be for any platform."""

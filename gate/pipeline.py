@@ -28,6 +28,7 @@ from gate.oci.image import Image, Origin
 from gate.oci.reference import Reference
 from gate.platforms import select
 from gate.policy.policy import Policy
+from gate.policy.upkeep import baseline_facts, exception_facts
 from gate.sources import REGISTRY, Access, Location, SourceSettings
 from gate.sources.locate import locate_all
 from gate.sources.open import open_source
@@ -37,6 +38,7 @@ from gate.verdict import Report, Undecided, Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gate.against import Earlier
     from gate.lookups import Lookups
     from gate.scanners import Scanner, ScannerSettings
 
@@ -55,7 +57,7 @@ class RunSettings(Struct, frozen=True):
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
     in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
     `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept. `kept` says
-    whether it outlives the run.
+    whether it outlives the run. `against` is an earlier report that this one is compared with.
     """
 
     scanners: ScannerSettings | None = None
@@ -66,6 +68,7 @@ class RunSettings(Struct, frozen=True):
     sources: SourceSettings = field(default_factory=SourceSettings)
     cache_dir: Path | Callable[[], Path] | None = None
     kept: bool = True
+    against: Earlier | None = None
 
 
 def check(references: Sequence[str | Location], policy: Policy, settings: RunSettings) -> Report:
@@ -87,7 +90,7 @@ def check(references: Sequence[str | Location], policy: Policy, settings: RunSet
         run = _Run(policy, settings, stack)
         for number, location in enumerate(locations, 1):
             run.judge(location, f"[{number}/{len(locations)}] " if len(locations) > 1 else "")
-        return run.report()
+        return _compared(run.report(), policy, settings.against)
 
 
 class _Run:
@@ -202,10 +205,20 @@ class _Run:
                     "in_checkout": policy.in_checkout,
                     "rules": len(policy.settings),
                     "scanners": list(policy.scanners_required) if policy.asks_scanners else [],
-                    "expired_exceptions": [exception.summary for exception in policy.expired(today)],
+                    **exception_facts(policy, self._verdicts, today),
+                    **baseline_facts(policy, self._verdicts, today),
                 },
             },
         )
+
+
+def _compared(report: Report, policy: Policy, earlier: Earlier | None) -> Report:
+    """Compare a report with an earlier one, if there is one."""
+    if earlier is None:
+        return report
+    from gate.against import compared  # here, because few runs compare
+
+    return compared(report, earlier, policy)
 
 
 def _scanners() -> Mapping[str, Scanner]:

@@ -29,11 +29,12 @@ class Status(enum.StrEnum):
 
 
 class Excepted(Struct, frozen=True):
-    """A finding that a dated exception of the policy covers: it stays visible and does not decide."""
+    """A finding that a dated exception of the policy, or its `baseline`, covers: it stays visible and does not decide."""
 
     finding: Finding
     reason: str
     until: date
+    baseline: bool = False
 
 
 class RuleResult(Struct, frozen=True):

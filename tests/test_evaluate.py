@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gate.errors import Fault, IntegrityError, MalformedImage, Unavailable
 from gate.evaluate import evaluate
 from gate.evidence import KINDS, Bases, Evidence, Secrets, Subject
 from gate.oci.filesystem import Filesystem
 from gate.options import Options
+from gate.policy.baseline import Baseline, fingerprint
 from gate.policy.exceptions import PolicyException
 from gate.policy.policy import Policy, RuleSetting
 from gate.rule import Action, Finding, Location, Remark, Rule, Severity
@@ -184,6 +186,40 @@ def test_an_exception_counts_on_its_last_day_for_its_rule(exception: PolicyExcep
     assert (result.outcome is Outcome.PASS) is counts
     assert (result.findings == ()) is counts
     assert (result.excepted == (Excepted(finding, "SEC-1", exception.until),)) is counts
+
+
+@pytest.mark.parametrize(
+    ("finding", "until", "excepted", "counts"),
+    [
+        (Finding("x", id="F-1"), TODAY, False, True),
+        (Finding("another text", Location(layer="sha256:new"), id="F-1"), TODAY, False, True),
+        (Finding("x", id="F-1"), TODAY - timedelta(days=1), False, False),
+        (Finding("x", id="F-2"), TODAY, False, False),
+        (Finding("x", id="F-1", severity=Severity.CRITICAL), TODAY, False, False),
+        (Finding("x", id="F-1"), TODAY, True, False),
+    ],
+)
+def test_what_the_baseline_knows_does_not_decide_and_stays(
+    finding: Finding, until: date, excepted: bool, counts: bool
+) -> None:
+    image = ("registry.example.com/shop/api", "linux/amd64")
+    known = {image: {fingerprint("some-rule", "F-1", None, None, "x"): Severity.HIGH}}
+    baseline = Baseline("b.json", date(2026, 11, 1), known, until)
+    one = policy(setting(rule(says(finding))), exceptions=(excepting("F-1"),) if excepted else ())
+    (result,) = evaluate(replace(one, baseline=baseline), EVIDENCE, subject()).results
+    told = Excepted(finding, "known since 2026-11-01 (b.json)", until, baseline=True)
+    assert (told in result.excepted) is counts
+    assert (result.outcome is Outcome.PASS) is (counts or excepted)
+
+
+@pytest.mark.parametrize("error", [error for error in ERRORS.values() if error is not None], ids=str)
+def test_the_baseline_knows_no_error(error: Exception) -> None:
+    image = ("registry.example.com/shop/api", "linux/amd64")
+    known = {image: {fingerprint("some-rule", "", None, None, str(error)): Severity.CRITICAL}}
+    one = policy(setting(rule(says(then=error))))
+    baseline = Baseline("b.json", date(2026, 11, 1), known, TODAY)
+    verdict = evaluate(replace(one, baseline=baseline), EVIDENCE, subject())
+    assert verdict.status is Status.UNKNOWN
 
 
 def test_the_day_is_that_of_the_check() -> None:

@@ -48,6 +48,8 @@ STATED = {
     "cached_index": 33_554_432,
     "cached_scan": 67_108_864,
     "bases": 1_000,
+    "baseline": 16_777_216,
+    "report": 67_108_864,
     "lookups": 20_000,
     "list_file": 8_388_608,
     "list_line": 1_048_576,

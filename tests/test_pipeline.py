@@ -175,7 +175,7 @@ def test_what_ran_stands_in_the_report(tmp_path: Path, judge: Judge) -> None:
         "proxied": [],
         "policy": {
             "name": "policy.yaml", "origin": "policy.yaml", "digest": policy.digest, "in_checkout": False, "rules": 4,
-            "scanners": [], "expired_exceptions": [],
+            "scanners": [], "expired_exceptions": [], "expiring_exceptions": [], "unused_exceptions": [],
         },
     }  # fmt: skip
     started = datetime.fromisoformat(str(report.run["started"]))

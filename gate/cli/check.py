@@ -23,6 +23,7 @@ from gate.verdict import Report, Status
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gate.against import Earlier
     from gate.configuration import Configuration
     from gate.scanners import ScannerSettings
     from gate.sources import Location
@@ -51,6 +52,7 @@ class Request(msgspec.Struct, frozen=True):
     timeout: float
     cache_dir: Path | None
     no_cache: bool
+    against: str | None
     quiet: bool
     verbose: bool
 
@@ -99,6 +101,11 @@ class Request(msgspec.Struct, frozen=True):
     is_flag=True,
     help="Work in a temporary folder and keep nothing, nor databases unless their folders are named.",
 )
+@option(
+    "against",
+    metavar="REPORT.json",
+    help="Say what is fixed, new, or changed beside the image since this earlier JSON report.",
+)
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
 def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
@@ -125,9 +132,12 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
         raise InvalidInput("--quiet and --verbose contradict each other", hint="choose one")
     outputs = [output.Output.parse(text) for text in request.output]
     options = output.render_options(verbose=request.verbose, quiet=request.quiet)
+    earlier = (
+        None if request.against is None else _earlier(request.against)
+    )  # before an output takes its place
     output.prepare(outputs)
     with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
-        judge = _prepared(request, cache)
+        judge = _prepared(request, cache, earlier)
         with progress(quiet=request.quiet, verbose=request.verbose) as tell:
             report = judge(tell)
     output.write_files(report, outputs, verbose=request.verbose)
@@ -153,7 +163,9 @@ def _scanners(request: Request, configured: Configuration, folder: Path) -> Scan
     )
 
 
-def _prepared(request: Request, cache: Callable[[], Path]) -> Callable[[Callable[[str], object]], Report]:
+def _prepared(
+    request: Request, cache: Callable[[], Path], earlier: Earlier | None
+) -> Callable[[Callable[[str], object]], Report]:
     """Load the policy and return what runs the check; what is wrong with the request is found before any work."""
     from gate import pipeline
     from gate.policy.load import verify_digest
@@ -172,12 +184,21 @@ def _prepared(request: Request, cache: Callable[[], Path]) -> Callable[[Callable
         sources=sources.settings(request.sources, locations, configured),
         cache_dir=cache,
         kept=not request.no_cache,
+        against=earlier,
     )
 
     def judge(tell: Callable[[str], object]) -> Report:
         return pipeline.check(locations, policy, msgspec.structs.replace(settings, progress=tell))
 
     return judge
+
+
+def _earlier(path: str) -> Earlier:
+    """Read the report that the new one is compared with."""
+    from gate.against import Earlier
+    from gate.reporters._reading import read_report
+
+    return Earlier(path, read_report(path))
 
 
 def _locations(request: Request) -> tuple[Location, ...]:

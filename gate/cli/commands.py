@@ -18,6 +18,8 @@ MODULES: Mapping[str, str] = {
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
     "policy": "gate.cli.policy",
+    "except": "gate.cli.except_",
+    "baseline": "gate.cli.baseline",
     "cache": "gate.cli.cache",
     "base": "gate.cli.base",
     "completion": "gate.cli.completion",

@@ -147,6 +147,10 @@ def _write(place: str, data: bytes) -> None:
     try:
         try:
             _write_all(number, data)
+            with suppress(FileNotFoundError):
+                os.fchmod(
+                    number, stat.S_IMODE(os.stat(place).st_mode)
+                )  # what takes a file's place is as open as it was
             os.fsync(number)
         finally:
             os.close(number)

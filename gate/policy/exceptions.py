@@ -20,6 +20,7 @@ from gate.oci.descriptor import Digest
 from gate.oci.reference import Pattern
 from gate.options import Node, decode, misspelt
 from gate.policy.schema import ExceptionEntry
+from gate.policy.versions import VersionRange
 from gate.rule import Finding
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class PolicyException(msgspec.Struct, frozen=True):
     images: tuple[ImageSelector, ...] = ()
     owner: str = ""
     link: str = ""
+    versions: VersionRange | None = None
 
     @classmethod
     def read(cls, node: Node, label: str, rules: Collection[str]) -> PolicyException:
@@ -93,6 +95,7 @@ class PolicyException(msgspec.Struct, frozen=True):
             images=tuple(_image(node, label, number, text) for number, text in enumerate(texts)),
             owner=entry.owner or "",
             link=entry.link or "",
+            versions=entry.versions or None,
         )
         _check(exception, node, label)
         return exception
@@ -100,7 +103,8 @@ class PolicyException(msgspec.Struct, frozen=True):
     @property
     def summary(self) -> str:
         """Rule and selectors in one line, for reports."""
-        stated = (("", self.id), ("package ", self.package), ("path ", self.path), ("layer ", self.layer))
+        package = f"{self.package} {self.versions}" if self.versions else self.package
+        stated = (("", self.id), ("package ", package), ("path ", self.path), ("layer ", self.layer))
         parts = [f"{word}{value}" for word, value in stated if value]
         images = " or ".join(str(image) for image in self.images)
         return " ".join([self.rule, *parts, *([f"in {images}"] if images else [])])
@@ -115,8 +119,13 @@ class PolicyException(msgspec.Struct, frozen=True):
                 or (finding.location.path is not None and path_matches(self.path, finding.location.path))
             )
             and (not self.package or _package_matches(self.package, finding))
-            and (not self.images or any(image.matches(subject) for image in self.images))
+            and (self.versions is None or _version_matches(self.versions, finding))
+            and self.is_for(subject)
         )
+
+    def is_for(self, subject: Subject) -> bool:
+        """Whether this image is one of those that it names, if it names any."""
+        return not self.images or any(image.matches(subject) for image in self.images)
 
 
 def path_matches(pattern: str, path: str) -> bool:
@@ -164,6 +173,12 @@ def _package_matches(selector: str, finding: Finding) -> bool:
     )
 
 
+def _version_matches(versions: VersionRange, finding: Finding) -> bool:
+    """Whether the finding is about a package whose version clearly lies in the range."""
+    have = _purl(finding.location.package) if finding.location.package else None
+    return have is not None and versions.holds(have)
+
+
 @lru_cache(maxsize=4096)
 def _purl(text: str) -> PackageURL | None:
     """Parse a package URL; None if it is none."""
@@ -173,6 +188,12 @@ def _purl(text: str) -> PackageURL | None:
         return PackageURL.from_string(text)
     except ValueError:
         return None
+
+
+def _purl_has_version(text: str) -> bool:
+    """Whether a package URL states a version."""
+    purl = _purl(text)
+    return purl is not None and purl.version is not None
 
 
 def _image(node: Node, label: str, number: int, text: str) -> ImageSelector:
@@ -206,6 +227,10 @@ def _check(exception: PolicyException, node: Node, label: str) -> None:
     if exception.package.startswith("pkg:") and _purl(exception.package) is None:
         remedy = "allowed: a name, or type, name and perhaps version as in pkg:deb/debian/openssl@3.0.11-1"
         refuse("package", f"{exception.package!r} is not a package URL", remedy)
+    if exception.versions and not exception.package:
+        refuse("versions", "there is no `package` that they are versions of", "name it")
+    if exception.versions and exception.package.startswith("pkg:") and _purl_has_version(exception.package):
+        refuse("versions", "`package` states a version already", "keep one of both")
     literal_path = any(part.strip("*?") for part in exception.path.split("/"))
     narrow_images = bool(exception.images) and all(image.narrow for image in exception.images)
     if not (exception.id or exception.package or exception.layer or literal_path or narrow_images):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from os import PathLike
 from typing import TYPE_CHECKING, TypeVar
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from gate.errors import InvalidInput
-from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
 from gate.oci.reference import Pattern
 from gate.options import Mark, Node, Options, decode, encode, suggestion
 from gate.policy import document
 from gate.policy.catalogue import Catalogue
+from gate.policy.named import with_files
 from gate.policy.policy import Policy, Scope, check_scanners, overlay, read_entries, select
 from gate.policy.schema import (
     PROFILES,
@@ -29,7 +29,7 @@ from gate.policy.schema import (
     ScopeEntry,
     SourceRequirements,
 )
-from gate.rule import Rule
+from gate.rule import Action, Rule
 
 if TYPE_CHECKING:
     from gate.policy.exceptions import PolicyException
@@ -81,14 +81,18 @@ def load(
     source = Source(os.path.basename(path), origin, inside, data, folder)
     policy = _policy(source, document.parse(data, shown), rules)
     editable = [
-        file
-        for file in policy.recorded_bases
-        if in_checkout(os.path.join(folder, file), directory, environment)
+        file for file in policy.named_files if in_checkout(os.path.join(folder, file), directory, environment)
     ]
     if inside or not editable:
         return policy
     origin = f"{shown} ({', '.join(editable)} from the checkout under test)"
     return msgspec.structs.replace(policy, origin=origin, in_checkout=True)
+
+
+def from_bytes(data: bytes, path: str, rules: Mapping[str, Rule]) -> Policy:
+    """Build the policy that these bytes would be at `path`, whatever lies there now; raises `InvalidInput`."""
+    source = Source(os.path.basename(path), path, False, data, os.path.dirname(path))
+    return _policy(source, document.parse(data, path), rules)
 
 
 def find(directory: str | PathLike[str]) -> str | None:
@@ -236,40 +240,13 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         not_selected=not_selected,
         scopes=_scopes(sections, rules),
         exceptions=_exceptions(sections, rules),
+        sudden_fall=Action(file.sudden_fall),
+        exceptions_notice_days=file.exceptions_notice_days,
         entries=entries,
         rules=rules,
     )
     variants = [policy, *(policy.scoped([scope]) for scope in policy.scopes)]
-    return _with_files(policy, variants, source.folder, digest)
-
-
-def _with_files(policy: Policy, variants: Iterable[Policy], folder: str, digest: hashlib._Hash) -> Policy:
-    """Read the files that options name in any scope, and let the digest cover them: they are part of the policy."""
-    options = [setting.options for variant in variants for setting in variant.settings]
-    names = sorted({file for one in options if (file := getattr(one, "file", ""))})
-    if not names:
-        return policy
-    from gate.policy.bases import read_bases  # here, because few policies name a file
-
-    found = {}
-    for name in names:
-        data = _bases_bytes(os.path.join(folder, name), name)
-        digest.update(data)
-        found[name] = read_bases(data, name)
-    return msgspec.structs.replace(policy, digest=f"sha256:{digest.hexdigest()}", recorded_bases=found)
-
-
-def _bases_bytes(path: str, shown: str) -> bytes:
-    """Read a file of bases, no further than the limit."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(LIMITS.document + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidInput(
-            f"the file of bases {shown!r} cannot be read: {reason}",
-            hint="its path starts from the policy's folder; `image-gate base record` writes one",
-        ) from None
+    return with_files(policy, file, variants, source.folder, digest)
 
 
 def _section(
@@ -322,9 +299,6 @@ def _exceptions(sections: Mapping[str, Node], rules: Mapping[str, Rule]) -> tupl
     """Read the section `exceptions`."""
     if "exceptions" not in sections:
         return ()
-    from gate.policy.exceptions import PolicyException
+    from gate.policy.exceptions_file import read_exceptions  # here: few policies have any
 
-    items = sections["exceptions"].value
-    return tuple(
-        PolicyException.read(node, f"exceptions[{number}]", rules) for number, node in enumerate(items)
-    )
+    return read_exceptions(sections["exceptions"], rules)

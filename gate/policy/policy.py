@@ -18,6 +18,7 @@ from gate.rule import Action, Finding, Rule, Severity
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gate.policy.baseline import Baseline
     from gate.policy.exceptions import PolicyException
 
 
@@ -44,9 +45,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     `origin` says where it comes from and `in_checkout` whether that is the checkout under test, which the change under
     test can edit. `digest` is `sha256:` over the bytes of the file, then of the profile it extends, then of the files
-    that its options name, in the order of their names, as `cat FILE PROFILE BASES | sha256sum` prints it. `settings` are
-    sorted by rule id; `not_selected` says of every other rule why. `applied_scopes` are set by `for_subject`.
-    `recorded_bases` are those in the files that options name, by that name.
+    that it names (`named_files`), in the order of their names, as `cat FILE PROFILE BASES | sha256sum` prints it.
+    `settings` are sorted by rule id; `not_selected` says of every other rule why. `applied_scopes` are set by
+    `for_subject`. `recorded_bases` are those in the files that options name, by that name; `exceptions` are those of the
+    policy, then those of its files. `baseline` is what was known on a day.
     """
 
     name: str
@@ -62,7 +64,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...] = ()
     applied_scopes: tuple[Scope, ...] = ()
     exceptions: tuple[PolicyException, ...] = ()
+    exceptions_notice_days: int = 14
+    baseline: Baseline | None = None
+    sudden_fall: Action = Action.WARN
     recorded_bases: Mapping[str, tuple[Base, ...]] = {}
+    named_files: tuple[str, ...] = ()
     entries: Mapping[str, Node]
     rules: Mapping[str, Rule]
 
@@ -138,6 +144,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             if exception.rule == rule_id and exception.until >= today and exception.covers(finding, subject)
         ]
         return max(covering, key=lambda exception: exception.until, default=None)
+
+    def baseline_for(
+        self, setting: RuleSetting, finding: Finding, subject: Subject, today: date
+    ) -> Baseline | None:
+        """Return the baseline if it covers a finding on the day `today` (UTC); else None."""
+        baseline, severity = self.baseline, finding.severity or setting.severity
+        if baseline is None or not baseline.in_force(today):
+            return None
+        return baseline if baseline.covers(setting.rule.id, finding, severity, subject) else None
 
     def expired(self, today: date) -> tuple[PolicyException, ...]:
         """Return the exceptions that no longer apply on the day `today`."""

@@ -8,6 +8,7 @@ from typing import Any
 from gate.options import encode
 from gate.policy.exceptions import PolicyException
 from gate.policy.policy import Policy, RuleSetting, Scope
+from gate.rule import Action
 
 
 def render_policy(policy: Policy) -> str:
@@ -27,7 +28,13 @@ def render_policy(policy: Policy) -> str:
     }
     if policy.scopes:
         document["scopes"] = [_scope(scope) for scope in policy.scopes]
+    if policy.sudden_fall is Action.DENY:
+        document["sudden-fall"] = "deny"
+    if policy.baseline is not None:
+        baseline = policy.baseline
+        document["baseline"] = {"file": baseline.file, "until": baseline.until.isoformat()}
     if policy.exceptions:
+        document["exceptions-notice-days"] = policy.exceptions_notice_days
         document["exceptions"] = [_exception(exception) for exception in policy.exceptions]
     not_selected = "".join(f"#   {rule}: {reason}\n" for rule, reason in sorted(policy.not_selected.items()))
     return (
@@ -63,8 +70,8 @@ def _scope(scope: Scope) -> dict[str, Any]:
 
 def _exception(exception: PolicyException) -> dict[str, Any]:
     """Return an exception as it was written, with what it does not state left out."""
-    names = ("rule", "id", "package", "path", "layer", "reason", "owner", "link")
-    stated = {name: getattr(exception, name) for name in names if getattr(exception, name)}
+    names = ("rule", "id", "package", "versions", "path", "layer", "reason", "owner", "link")
+    stated = {name: str(getattr(exception, name)) for name in names if getattr(exception, name)}
     images = {"images": [str(image) for image in exception.images]} if exception.images else {}
     return {**stated, **images, "until": exception.until.isoformat()}
 

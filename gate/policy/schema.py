@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from gate.errors import InvalidInput
 from gate.oci.platform_pattern import PlatformPattern
 from gate.options import Options, Text, describe, json_schema
+from gate.policy.versions import VersionRange
 from gate.rule import Rule
 
 SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
@@ -143,6 +144,12 @@ class ExceptionEntry(Options):
     package: Annotated[
         Text | UnsetType, describe("A package by name or by purl; a purl with a version means that one.")
     ] = UNSET
+    versions: Annotated[
+        VersionRange | UnsetType,
+        describe(
+            "Versions of `package` that are meant, in the order of its ecosystem: >=1.2 <1.4; what has no clear place there is not."
+        ),
+    ] = UNSET
     path: Annotated[
         Text | UnsetType,
         describe("A path in the image; `*` and `?` stay within one segment, `**` is any number of segments."),
@@ -158,6 +165,16 @@ class ExceptionEntry(Options):
     reason: Annotated[Text, describe("Why this is acceptable.")]
     owner: Annotated[Text | UnsetType, describe("Who answers for it.")] = UNSET
     link: Annotated[Text | UnsetType, describe("Where it was decided.")] = UNSET
+
+
+class BaselineEntry(Options):
+    """The findings that were known on a day, and how long they are accepted for that."""
+
+    file: Annotated[
+        Text,
+        describe("The file that `image-gate baseline create` wrote, from the policy's folder on."),
+    ]
+    until: Annotated[date, describe("The last day on which it applies, in UTC.")]
 
 
 class PolicyFile(Options):
@@ -185,6 +202,27 @@ class PolicyFile(Options):
         describe("What differs for images by name; later scopes refine earlier ones."),
     ] = ()
     exceptions: Annotated[tuple[dict[str, Any], ...], describe("Accepted deviations, each for a time.")] = ()
+    exceptions_files: Annotated[
+        tuple[Text, ...],
+        describe(
+            "Files with further exceptions, from the policy's folder on; the policy's digest covers them.",
+            max_length=100,
+        ),
+    ] = ()
+    baseline: Annotated[
+        BaselineEntry | UnsetType,
+        describe("Known findings: they stay in the report, and only new ones count."),
+    ] = UNSET
+    sudden_fall: Annotated[
+        Literal["deny", "warn"],
+        describe(
+            "What it does when `--against` shows that a rule's many findings are all gone: nothing but be said, or close the gate."
+        ),
+    ] = "warn"
+    exceptions_notice_days: Annotated[
+        int,
+        describe("Reports name exceptions that end within so many days.", ge=0, le=366),
+    ] = 14
 
 
 def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:

@@ -50,11 +50,15 @@ class FindingDocument(msgspec.Struct, frozen=True):
 
 
 class ExceptedDocument(msgspec.Struct, frozen=True):
-    """A finding that a dated exception of the policy covers."""
+    """A finding that a dated exception of the policy, or its baseline, covers."""
 
     finding: FindingDocument
     reason: Annotated[str, describe("Why the policy accepts it.")]
     until: Annotated[date, describe("The last day on which it does, in UTC.")]
+    baseline: Annotated[
+        bool,
+        describe("Whether the policy's baseline covers it: it was known, and nobody accepted it by name."),
+    ] = False
 
 
 class RemarkDocument(msgspec.Struct, frozen=True):
@@ -272,7 +276,9 @@ def _finding(finding: Finding, result: RuleResult) -> FindingDocument:
 
 def _excepted(excepted: Excepted, result: RuleResult) -> ExceptedDocument:
     """Turn an excepted finding into its JSON form."""
-    return ExceptedDocument(_finding(excepted.finding, result), redacted(excepted.reason), excepted.until)
+    return ExceptedDocument(
+        _finding(excepted.finding, result), redacted(excepted.reason), excepted.until, excepted.baseline
+    )
 
 
 def _remark(remark: Remark) -> RemarkDocument:

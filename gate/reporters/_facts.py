@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from gate import __version__
 from gate.printable import byte_size, shown
 from gate.rule import Location, Severity
-from gate.verdict import Outcome, Report, Status, Verdict
+from gate.verdict import Outcome, Report, RuleResult, Status, Verdict
 
 _FIRST_YEAR = 2013
 PARTIAL = "partial: platforms were left out"
@@ -130,18 +130,23 @@ def rule_counts(verdict: Verdict) -> str:
     failed = sum(result.closes and result.outcome is Outcome.FAIL for result in results)
     unknown = sum(result.closes and result.outcome is Outcome.UNKNOWN for result in results)
     warnings = sum(result.warns for result in results)
-    excepted = sum(len(result.excepted) for result in results)
+    accepted = [item for result in results for item in result.excepted]
+    known = sum(item.baseline for item in accepted)
+    excepted = len(accepted) - known
     parts = (
         (failed, f"{count(failed, 'rule')} failed"),
         (unknown, f"{count(unknown, 'rule')} unknown"),
         (warnings, count(warnings, "warning")),
         (excepted, f"{excepted:,} excepted"),
-        (
-            passed := sum(result.outcome is Outcome.PASS for result in results),
-            f"{count(passed, 'rule')} passed",
-        ),
+        (known, f"{known:,} known"),
+        (passed := sum(map(passed_as_such, results)), f"{count(passed, 'rule')} passed"),
     )
     return " · ".join(text for number, text in parts if number)
+
+
+def passed_as_such(result: RuleResult) -> bool:
+    """Whether a rule passed, and not because the baseline knows what it found."""
+    return result.outcome is Outcome.PASS and not any(item.baseline for item in result.excepted)
 
 
 def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
@@ -173,9 +178,36 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
     return lines
 
 
-def expired_exceptions(run: Mapping[str, object]) -> list[str]:
-    """Return the exceptions of the policy that no longer apply."""
-    return [shown(str(item)) for item in _items(_mapping(run, "policy"), "expired_exceptions")]
+def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str]:
+    """Return one line for each exception of the policy that has expired or ends soon, and which covered nothing.
+
+    Those may be for images of other runs, so they are named only if `verbose`.
+    """
+    policy = _mapping(run, "policy")
+    lines = [f"no longer excepted: {shown(str(item))}" for item in _items(policy, "expired_exceptions")]
+    for item in _items(policy, "expiring_exceptions"):
+        if isinstance(item, Mapping) and isinstance(days := item.get("days"), int):
+            owner = f", owner {_word(item, 'owner')}" if item.get("owner") else ""
+            ends = f"ends in {count(days, 'day')} ({_word(item, 'until')}{owner})"
+            lines.append(f"exception {ends}: {_word(item, 'exception')}")
+    unused = [shown(str(item)) for item in _items(policy, "unused_exceptions")]
+    if unused and not verbose:
+        verb = "covers" if len(unused) == 1 else "cover"
+        return [*lines, f"{count(len(unused), 'exception')} {verb} nothing here (--verbose names them)"]
+    return lines + [f"exception covers nothing here: {item}" for item in unused]
+
+
+def facts_of_baseline(run: Mapping[str, object]) -> list[str]:
+    """Return what is said of the policy's baseline, nothing where it names none."""
+    baseline = _mapping(_mapping(run, "policy"), "baseline")
+    if not baseline:
+        return []
+    name = f"baseline {_word(baseline, 'file')} of {_word(baseline, 'created')}"
+    if baseline.get("in_force") is not True:
+        return [f"{name} ended on {_word(baseline, 'until')} and covers nothing any more"]
+    missing = [shown(str(item)) for item in _items(baseline, "not_for")]
+    lines = [f"{name}: what it knows does not count, until {_word(baseline, 'until')}"]
+    return lines + [f"{name} says nothing of {item}" for item in missing]
 
 
 def _mapping(facts: Mapping[str, object], name: str) -> Mapping[str, object]:

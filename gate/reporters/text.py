@@ -17,14 +17,17 @@ from rich.text import Text
 from gate.printable import shown
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._advice import upgrades
+from gate.reporters._against import since
 from gate.reporters._facts import (
     count,
-    expired_exceptions,
     facts_of_base,
+    facts_of_baseline,
+    facts_of_exceptions,
     facts_of_image,
     facts_of_run,
     facts_of_scanners,
     outcome_counts,
+    passed_as_such,
     place,
     severity_counts,
 )
@@ -85,14 +88,16 @@ class _Sheet:
         if not self.brief:
             self.line(facts_of_run(report, verbose=self.verbose), "dim", lead="image-gate ")
             self.left_out(report.left_out)
-            for exception in expired_exceptions(report.run):
-                self.line(f"no longer excepted: {exception}", "yellow", lead="! ")
+            facts = facts_of_exceptions(report.run, verbose=self.verbose)
+            for fact in [*facts_of_baseline(report.run), *facts]:
+                self.line(fact, "yellow", lead="! ")
         for verdict in report.verdicts:
             self.verdict(verdict, partial=verdict.subject.reference in report.partial)
         for undecided in report.undecided:
             self.undecided(undecided)
         if self.brief:
             return
+        self.section(*since(report.run, verbose=self.verbose))
         judged = len(report.verdicts) + len(report.undecided)
         if judged > 1 or self.spaced:
             self.line()
@@ -219,16 +224,25 @@ class _Sheet:
         self.section("COULD NOT TELL", lines, "yellow")
 
     def excepted(self, verdict: Verdict) -> None:
-        """Write the findings that exceptions cover, those that end soonest first."""
+        """Write the findings that exceptions cover, those that end soonest first, and those that the baseline knows."""
         today = verdict.subject.checked_at.date()
         found = [(excepted, result.rule) for result in verdict.results for excepted in result.excepted]
         found.sort(key=lambda pair: (pair[0].until, pair[1]))
-        limit = len(found) if self.verbose else LINES_PER_SECTION
-        lines = [
-            ("", shown(_exception(excepted, rule, today), self.limit)) for excepted, rule in found[:limit]
+        said = [_exception(excepted, rule, today) for excepted, rule in found if not excepted.baseline]
+        self.some("EXCEPTIONS", said)
+        known = [
+            f"{rule}: {excepted.finding.id or excepted.finding.message} {place(excepted.finding.location)}"
+            for excepted, rule in found
+            if excepted.baseline
         ]
-        lines += [("", f"and {len(found) - limit} more (--verbose lists all)")] if len(found) > limit else []
-        self.section("EXCEPTIONS", lines)
+        self.some("KNOWN BEFORE (BASELINE), NOT PASSED", known)
+
+    def some(self, title: str, texts: Sequence[str]) -> None:
+        """Write a titled list of texts, the first few or all with --verbose."""
+        limit = len(texts) if self.verbose else LINES_PER_SECTION
+        lines = [("", shown(text, self.limit)) for text in texts[:limit]]
+        lines += [("", f"and {len(texts) - limit} more (--verbose lists all)")] if len(texts) > limit else []
+        self.section(title, lines)
 
     def remarks(self, verdict: Verdict) -> None:
         """Write what rules remarked."""
@@ -241,7 +255,7 @@ class _Sheet:
 
     def other_rules(self, verdict: Verdict) -> None:
         """Write which rules passed and which did not run."""
-        passed = [shown(result.rule) for result in verdict.results if result.outcome is Outcome.PASS]
+        passed = [shown(result.rule) for result in verdict.results if passed_as_such(result)]
         self.section("PASSED", [("", ", ".join(passed))] if passed else [])
         not_run = sorted(verdict.not_run.items())
         self.section("NOT RUN", [(f"{shown(rule)}: ", shown(reason)) for rule, reason in not_run])

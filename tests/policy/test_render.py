@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from gate.policy.baseline import baseline_text
 from gate.policy.policy import Policy
 from gate.policy.render import render_policy, template
 from gate.policy.schema import PROFILES
@@ -26,9 +28,10 @@ rules:
 scopes:
   - match: registry.example.com/tools/**
     rules: {max-age: {action: warn}}
+exceptions-notice-days: 30
 exceptions:
   - {rule: max-age, images: registry.example.com/shop, until: 2026-12-31, reason: 'no: "yes" # 010'}
-  - {rule: vulnerabilities, id: CVE-2026-1, package: openssl, path: /a/**, until: 2026-12-31, reason: on, owner: me, link: x}
+  - {rule: vulnerabilities, id: CVE-2026-1, package: openssl, versions: '>=3 <4', path: /a/**, until: 2026-12-31, reason: on, owner: me, link: x}
 """
 
 
@@ -43,6 +46,7 @@ def test_what_is_shown_is_a_policy_that_comes_to_the_same(load: Load, text: str)
         policy.database_max_age,
     )
     assert (again.sources, again.platforms) == (policy.sources, policy.platforms)
+    assert not policy.exceptions or again.exceptions_notice_days == policy.exceptions_notice_days
     assert [(scope.match, scope.entries.keys()) for scope in again.scopes] == [
         (scope.match, scope.entries.keys()) for scope in policy.scopes
     ]
@@ -97,3 +101,13 @@ def test_every_suggestion_in_it_is_valid(load: Load) -> None:
     assert policy.exceptions[0].until == date(2026, 12, 31)
     assert (policy.sources.from_, policy.sources.fallback) == (("registry",), False)
     assert (policy.platforms.required, policy.platforms.leave_out) == (("linux/amd64",), ("windows/*",))
+
+
+def test_a_baseline_and_what_a_sudden_fall_does_are_shown(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(baseline_text(date(2026, 11, 1), {}))
+    head = "schema: 1\nrules: {no-shell: {}}\n"
+    policy = load(f"{head}baseline: {{file: b.json, until: 2026-12-31}}\nsudden-fall: deny\n")
+    again = load(render_policy(policy))
+    assert (again.baseline, again.sudden_fall) == (policy.baseline, policy.sudden_fall)
+    assert again.baseline is not None
+    assert "sudden-fall" not in render_policy(load(head))

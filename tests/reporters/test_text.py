@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from gate.reporters import RenderOptions
 from gate.reporters.text import FINDINGS_PER_RULE, LINES_PER_SECTION, render
 from gate.rule import Action, Finding, Location
-from gate.verdict import Outcome, Report
+from gate.verdict import Excepted, Outcome, Report
 from tests.kit.golden import assert_golden
 from tests.kit.reports import (
     HOSTILE,
+    NOW,
     based_report,
     failing,
     failing_report,
@@ -156,6 +157,46 @@ def test_expired_exceptions_are_said() -> None:
     assert "! no longer excepted: no-shell path /bin/sh" in render(
         report(verdict(result("no-shell")), run=run), PLAIN
     )
+
+
+def test_exceptions_that_end_soon_and_those_that_nothing_needs_are_said() -> None:
+    policy = {
+        "digest": "sha256:1",
+        "expiring_exceptions": [
+            {"exception": "no-shell path /a", "until": "2026-12-01", "days": 1, "owner": "shop"},
+            {"exception": "no-shell path /b", "until": "2026-12-03", "days": 3, "owner": ""},
+            "odd",
+        ],
+        "unused_exceptions": ["no-shell path /c", "no-shell path /d"],
+    }
+    told = report(verdict(result("no-shell")), run={"version": "0.1.0", "policy": policy})
+    text = render(told, PLAIN)
+    assert "! exception ends in 1 day (2026-12-01, owner shop): no-shell path /a\n" in text
+    assert "! exception ends in 3 days (2026-12-03): no-shell path /b\n" in text
+    assert "! 2 exceptions cover nothing here (--verbose names them)\n" in text
+    assert "/c" not in text
+    verbose = render(told, RenderOptions(verbose=True))
+    assert "! exception covers nothing here: no-shell path /c\n" in verbose
+    assert "! exception covers nothing here: no-shell path /d\n" in verbose
+
+
+def test_what_the_baseline_knows_is_said_and_not_as_passed() -> None:
+    known = Excepted(
+        Finding("shell sh", Location(path="/bin/sh")), "known since x", NOW.date(), baseline=True
+    )
+    facts = {"file": "b.json", "created": "2026-11-01", "until": "2026-12-31", "in_force": True}
+    run = {"version": "0.1.0", "policy": {"baseline": {**facts, "not_for": ["oci:other (linux/amd64)"]}}}
+    judged = verdict(result("no-shell", excepted=(known,)), result("non-root"))
+    text = render(report(judged, run=run), RenderOptions(verbose=True))
+    assert "! baseline b.json of 2026-11-01: what it knows does not count, until 2026-12-31\n" in text
+    assert "! baseline b.json of 2026-11-01 says nothing of oci:other (linux/amd64)\n" in text
+    assert "1 known · 1 rule passed" in text
+    assert " KNOWN BEFORE (BASELINE), NOT PASSED\n no-shell: shell sh /bin/sh\n" in text
+    assert " PASSED\n non-root\n" in text
+    assert "EXCEPTIONS" not in text
+    over = {"version": "0.1.0", "policy": {"baseline": {**facts, "in_force": False}}}
+    text = render(report(judged, run=over), PLAIN)
+    assert "! baseline b.json of 2026-11-01 ended on 2026-12-31 and covers nothing any more\n" in text
 
 
 def test_a_report_without_facts_still_renders() -> None:

@@ -1,0 +1,190 @@
+"""What changed since an earlier report: what is fixed, what is new, and what changed beside the image.
+
+"Fixed" is said only of what a rule looked for and did not find: where the rule did not run, or could not be decided, what
+it found before is not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, structs
+
+from gate.errors import ImageGateError
+from gate.oci.reference import Reference
+from gate.policy.baseline import Key, fingerprint
+from gate.policy.policy import Policy
+from gate.reporters._document import (
+    FindingDocument,
+    ReportDocument,
+    ResultDocument,
+    VerdictDocument,
+    report_document,
+)
+from gate.reporters._reading import label
+from gate.rule import Action
+from gate.verdict import Outcome, Report, Undecided
+
+SUDDEN_FALL = 10
+"""Findings of one rule that are not all fixed at once as a rule: where none is left, the tool may have stopped to look."""
+
+
+class Earlier(Struct, frozen=True):
+    """An earlier report and what it is called."""
+
+    name: str
+    report: ReportDocument
+
+
+def compared(report: Report, earlier: Earlier, policy: Policy) -> Report:
+    """Return the report with what changed under `run["against"]`; a sudden fall is unknown where the policy denies it."""
+    before, now = earlier.report.verdicts, report_document(report).verdicts
+    find = _finder(before)
+    pairs = [(find(verdict), verdict) for verdict in now]
+    met = {id(old) for old, _ in pairs}
+    images = [_image(old, verdict) for old, verdict in pairs if old is not None]
+    facts = {
+        "report": earlier.name,
+        "started": str(earlier.report.run.get("started", "")),
+        "changed": list(_changed(_run_facts(earlier.report.run), _run_facts(report.run))),
+        "images": images,
+        "only_before": [label(old) for old in before if id(old) not in met],
+        "only_now": [label(verdict) for old, verdict in pairs if old is None],
+    }
+    fallen = (
+        [_undecided(image) for image in images if image["fell"]] if policy.sudden_fall is Action.DENY else []
+    )
+    return structs.replace(
+        report, run={**report.run, "against": facts}, undecided=(*report.undecided, *fallen)
+    )
+
+
+def _undecided(image: Mapping[str, Any]) -> Undecided:
+    """Say that findings which are suddenly gone are no reason to trust the image."""
+    rules = ", ".join(image["fell"])
+    return Undecided(
+        image["reference"],
+        image["platform"] or "",
+        f"{rules} had {SUDDEN_FALL} findings or more before and has none: the policy denies such a fall",
+        "see what changed beside the image; if the findings are fixed, compare with a report of today",
+    )
+
+
+def _finder(before: Sequence[VerdictDocument]) -> Callable[[VerdictDocument], VerdictDocument | None]:
+    """Return what finds the same image and platform in an earlier report: by reference, or else by names without tags."""
+    by_reference = {(old.subject.reference, old.subject.platform): old for old in before}
+    by_names = {(names, old.subject.platform): old for old in before if (names := _names(old))}
+
+    def find(verdict: VerdictDocument) -> VerdictDocument | None:
+        platform = verdict.subject.platform
+        found = by_reference.get((verdict.subject.reference, platform))
+        return found or by_names.get((_names(verdict), platform))
+
+    return find
+
+
+def _names(verdict: VerdictDocument) -> frozenset[str]:
+    """Return the registries and repositories that an image is named after; names that are none do not count."""
+    found = set()
+    for name in verdict.subject.names:
+        try:
+            found.add(Reference.parse(name).name)
+        except ImageGateError:
+            continue
+    return frozenset(found)
+
+
+def _image(before: VerdictDocument, now: VerdictDocument) -> dict[str, Any]:
+    """Return what changed of one image."""
+    was, is_ = _findings(before), _findings(now)
+    told = {result.rule for result in now.results if result.outcome is not Outcome.UNKNOWN}
+    gone = {key: item for key, item in was.items() if key not in is_}
+    counted = {key for key, (_, excepted) in was.items() if not excepted}
+    return {
+        "reference": now.subject.reference,
+        "platform": now.subject.platform,
+        "status": {"before": before.status, "now": now.status},
+        "new": [_told(key, item) for key, (item, _) in sorted(is_.items()) if key not in was],
+        "fixed": [_told(key, item) for key, (item, _) in sorted(gone.items()) if key[0] in told],
+        "not_told": [_told(key, item) for key, (item, _) in sorted(gone.items()) if key[0] not in told],
+        "accepted": [
+            _told(key, item) for key, (item, excepted) in sorted(is_.items()) if excepted and key in counted
+        ],
+        "fell": [rule for rule in sorted(told) if _fell(rule, was, is_)],
+        "changed": list(_changed(_image_facts(before), _image_facts(now))),
+    }
+
+
+_Findings = Mapping[Key, tuple[FindingDocument, bool]]
+
+
+def _fell(rule: str, was: _Findings, is_: _Findings) -> bool:
+    """Whether a rule found many things before and nothing now, exceptions or not."""
+    return sum(key[0] == rule for key in was) >= SUDDEN_FALL and not any(key[0] == rule for key in is_)
+
+
+def _findings(verdict: VerdictDocument) -> _Findings:
+    """Return what was found, by what recognises it, with whether it was excepted."""
+    return {
+        fingerprint(result.rule, item.id, item.location.package, item.location.path, item.message): (
+            item,
+            excepted,
+        )
+        for result in verdict.results
+        for item, excepted in _all(result)
+    }
+
+
+def _all(result: ResultDocument) -> Iterator[tuple[FindingDocument, bool]]:
+    """Yield every finding of a rule, with whether it is excepted; what counts comes last, so that it wins."""
+    yield from ((item.finding, True) for item in result.excepted)
+    yield from ((item, False) for item in result.findings)
+
+
+def _told(key: Key, item: FindingDocument) -> dict[str, str]:
+    """Return what is told of a finding."""
+    rule, id_, package, path, _ = key
+    return {
+        "rule": rule,
+        "id": id_,
+        "package": package,
+        "path": path,
+        "severity": item.severity,
+        "message": item.message,
+    }
+
+
+def _run_facts(run: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts of a run that can change a verdict."""
+    policy = _mapping(run, "policy")
+    return {
+        "image-gate": str(run.get("version", "")),
+        "policy": str(policy.get("origin", "")),
+        "policy digest": str(policy.get("digest", "")),
+    }
+
+
+def _image_facts(verdict: VerdictDocument) -> dict[str, str]:
+    """Return the facts of one image and its scanners."""
+    facts = {"image digest": verdict.subject.digest or ""}
+    for name, run in sorted(_mapping(verdict.evidence, "scanners").items()):
+        if isinstance(run, Mapping):
+            facts[f"{name} version"] = str(run.get("version", ""))
+            facts[f"{name} database"] = str(_mapping(run, "database").get("built", ""))
+            facts[f"{name} unavailable"] = str(run.get("unavailable", ""))
+    return facts
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Yield the facts that differ."""
+    for what in dict.fromkeys([*before, *now]):
+        was, is_ = before.get(what, ""), now.get(what, "")
+        if was != is_:
+            yield {"what": what, "before": was, "now": is_}
+
+
+def _mapping(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a nested mapping of facts, empty where there is none."""
+    found = facts.get(name)
+    return found if isinstance(found, Mapping) else {}

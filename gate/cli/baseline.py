@@ -1,0 +1,190 @@
+"""`image-gate baseline`: record the findings that are known, so that a policy lets only new ones count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+
+import click
+
+from gate.cli.commands import EXIT_CODES
+from gate.cli.exits import Exit
+from gate.cli.output import write_file, write_stdout
+from gate.errors import InvalidInput
+from gate.limits import LIMITS
+from gate.oci.reference import Reference
+from gate.policy.baseline import HINT, Image, Key, Known, baseline_text, fingerprint, read_baseline
+from gate.printable import shown
+from gate.reporters._document import FindingDocument, ReportDocument, ResultDocument, VerdictDocument
+from gate.reporters._reading import day_of, label, read_report, severity_of
+from gate.rule import Severity
+from gate.verdict import Outcome
+
+Findings = dict[Key, Severity]
+
+
+@click.group(
+    "baseline", epilog=EXIT_CODES, no_args_is_help=False, short_help="Record the findings that are known."
+)
+def COMMAND() -> None:  # noqa: N802 -- a constant: the command
+    """Record the findings that are known, so that only new ones count.
+
+    A policy names the file and the last day: `baseline: {file: baseline.json, until: 2026-12-31}`. No option does, because
+    whoever starts a run could then let everything pass. What the baseline knows stays in the report, and says so; what
+    could not be told, and content that contradicts its digest, is never known.
+    """
+
+
+@COMMAND.command(epilog=EXIT_CODES, short_help="Write a baseline from a report.")
+@click.argument("report", metavar="REPORT.json")
+@click.option("-o", "--output", metavar="FILE", required=True, help="The baseline to write.")
+def create(report: str, output: str) -> Exit:
+    """Write the findings of a JSON report as a baseline, also those that only warn, but not what exceptions cover.
+
+    Every image in the report must have been judged and have a name. A finding is recognised by rule, id, package, path and,
+    without an id, message; not by its layer or the package's version. It is new again if it is worse than it was.
+    """
+    document = read_report(report)
+    known: dict[Image, Findings] = {}
+    for verdict in document.verdicts:
+        for image in _images(verdict):
+            for result in verdict.results:
+                _refuse_blocking(result, verdict)
+                for finding in _counting(result):
+                    _add(known.setdefault(image, {}), result, finding)
+            known.setdefault(image, {})
+    if not known:
+        raise InvalidInput(f"{report} judges no image", hint="make the report anew")
+    write_file(output, baseline_text(day_of(document, report), known))
+    write_stdout(f"{shown(output)}: {_count(known)}\n" + "".join(_unknown_rules(document)))
+    return Exit.PASS
+
+
+@COMMAND.command(epilog=EXIT_CODES, short_help="Take out what is fixed.")
+@click.argument("report", metavar="REPORT.json")
+@click.argument("baseline", metavar="FILE")
+def update(report: str, baseline: str) -> Exit:
+    """Take out of the baseline FILE what a newer JSON report does not find any more; nothing is ever added.
+
+    What the report does not tell stays: images that are not in it, rules that did not run or could not be decided.
+    """
+    document = read_report(report)
+    created, known = _read(baseline)
+    if day_of(document, report) < created:
+        raise InvalidInput(f"{report} is older than the baseline of {created}", hint="make the report anew")
+    left = {image: dict(_still(findings, _found(document, image))) for image, findings in known.items()}
+    write_file(baseline, baseline_text(created, left))
+    fixed = sum(map(len, known.values())) - sum(map(len, left.values()))
+    write_stdout(f"{shown(baseline)}: {fixed} fixed and taken out, {_count(left)}\n")
+    return Exit.PASS
+
+
+@COMMAND.command(epilog=EXIT_CODES, short_help="Print what a baseline knows.")
+@click.argument("baseline", metavar="FILE")
+def show(baseline: str) -> Exit:
+    """Print what the baseline FILE knows, by image."""
+    created, known = _read(baseline)
+    lines = [f"made from a report of {created}: {_count(known)}\n"]
+    for (name, platform), findings in sorted(known.items()):
+        lines.append(f"{shown(name)} ({shown(platform)})\n")
+        for (rule, id_, package, path, message), severity in sorted(findings.items()):
+            what = " ".join(part for part in (id_ or message, package, path) if part)
+            lines.append(f"  {severity!s:10}  {shown(f'{rule}: {what}')}\n")
+    write_stdout("".join(lines))
+    return Exit.PASS
+
+
+def _read(path: str) -> tuple[date, Known]:
+    """Read a baseline; raises `InvalidInput`."""
+    try:
+        with open(path, "rb") as file:
+            return read_baseline(file.read(LIMITS.baseline + 1), path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(f"the baseline {path!r} cannot be read: {reason}", hint=HINT) from None
+
+
+def _images(verdict: VerdictDocument) -> list[Image]:
+    """Return what an image is called in a baseline; raises `InvalidInput` for one that was not judged or has no name."""
+    subject = verdict.subject
+    if not verdict.results or subject.platform is None:
+        raise InvalidInput(
+            f"{label(verdict)} was not judged: {verdict.reason}",
+            hint="a baseline is made from what was found",
+        )
+    if not subject.names:
+        raise InvalidInput(
+            f"{label(verdict)} has no name, so a baseline could not be told to be its own",
+            hint="check it with --as NAME, and make the report anew",
+        )
+    return list(dict.fromkeys((Reference.parse(name).name, subject.platform) for name in subject.names))
+
+
+def _refuse_blocking(result: ResultDocument, verdict: VerdictDocument) -> None:
+    """Refuse content that contradicts its digest, and the like."""
+    if result.blocking:
+        raise InvalidInput(
+            f"{label(verdict)}: {result.rule} was stopped: {result.reason}",
+            hint="nothing of that can be known",
+        )
+
+
+def _counting(result: ResultDocument) -> Iterator[FindingDocument]:
+    """Yield the findings that count, or that the baseline of that run knew."""
+    yield from result.findings
+    yield from (item.finding for item in result.excepted if item.baseline)
+
+
+def _key(result: ResultDocument, finding: FindingDocument) -> Key:
+    """Return what recognises a finding of a report."""
+    place = finding.location
+    return fingerprint(result.rule, finding.id, place.package, place.path, finding.message)
+
+
+def _add(findings: Findings, result: ResultDocument, finding: FindingDocument) -> None:
+    """Add a finding, as bad as the worst of those that are recognised as the same."""
+    key, severity = _key(result, finding), severity_of(finding.severity)
+    findings[key] = max(severity, findings.get(key, severity))
+
+
+def _found(document: ReportDocument, image: Image) -> Mapping[str, Findings | None]:
+    """Return what each rule found in an image, under all its tags together; None where one of them could not be decided."""
+    found: dict[str, Findings | None] = {}
+    for verdict in document.verdicts:
+        if not verdict.results or image not in _images(verdict):
+            continue
+        for result in verdict.results:
+            into = None if result.outcome is Outcome.UNKNOWN else found.setdefault(result.rule, {})
+            if into is None:
+                found[result.rule] = None
+                continue
+            for finding in [*result.findings, *(item.finding for item in result.excepted)]:
+                _add(into, result, finding)
+    return found
+
+
+def _still(
+    known: Mapping[Key, Severity], found: Mapping[str, Findings | None]
+) -> Iterator[tuple[Key, Severity]]:
+    """Yield what is known without what its rule does not find any more; none of it gets worse."""
+    for key, severity in known.items():
+        told = found.get(key[0])
+        if told is None:
+            yield key, severity
+        elif key in told:
+            yield key, min(severity, told[key])
+
+
+def _unknown_rules(document: ReportDocument) -> Iterable[str]:
+    """Say which rules could not be decided, so that nothing of theirs is known."""
+    for verdict in document.verdicts:
+        rules = [result.rule for result in verdict.results if result.outcome is Outcome.UNKNOWN]
+        if rules:
+            yield f"! {shown(label(verdict))}: {shown(', '.join(rules))} could not be decided; that is not covered\n"
+
+
+def _count(known: Known) -> str:
+    """Return `3 findings of 2 images`."""
+    findings = sum(map(len, known.values()))
+    words = ("finding" if findings == 1 else "findings", "image" if len(known) == 1 else "images")
+    return f"{findings} {words[0]} of {len(known)} {words[1]}"

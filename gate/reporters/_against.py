@@ -1,0 +1,86 @@
+"""What changed since an earlier report, in few words. Everything returned is safe to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gate.printable import shown
+
+SHOWN = 10
+"""Findings of a kind that are listed without --verbose."""
+_KINDS = (
+    ("new", "+ ", "new"),
+    ("fixed", "- ", "fixed"),
+    ("accepted", "~ ", "accepted since"),
+    ("not_told", "? ", "not told: its rule did not run, or could not be decided"),
+)
+
+
+def since(run: Mapping[str, object], *, verbose: bool) -> tuple[str, list[tuple[str, str]]]:
+    """Return title and lines, each with what it starts with; no lines where nothing was compared."""
+    facts = run.get("against")
+    if not isinstance(facts, Mapping):
+        return "", []
+    title = f"SINCE {_word(facts, 'report')} OF {_word(facts, 'started')}"
+    lines = [*_changes(facts, "")]
+    for image in _items(facts, "images"):
+        lines += _image(image, verbose=verbose)
+    for name, what in (("only_before", "not in this run"), ("only_now", "not in the earlier report")):
+        items = facts.get(name)
+        lines += [("! ", f"{what}: {shown(str(item))}") for item in items] if isinstance(items, list) else []
+    return title, lines or [("", "nothing changed")]
+
+
+def _image(image: Mapping[str, Any], *, verbose: bool) -> Iterator[tuple[str, str]]:
+    """Yield the lines of one image; none where nothing changed."""
+    lines = list(_changes(image, "  "))
+    for name, mark, what in _KINDS:
+        found = _items(image, name)
+        limit = len(found) if verbose else SHOWN
+        lines += [(f"  {mark}", f"{what}: {_finding(item)}") for item in found[:limit]]
+        if len(found) > limit:
+            lines.append(("    ", f"and {len(found) - limit} more (--verbose lists all)"))
+    fell = image.get("fell")
+    for rule in fell if isinstance(fell, list) else []:
+        lines.append(
+            ("  ! ", f"{shown(str(rule))} found much before and nothing now: see that it still looks")
+        )
+    status = image.get("status")
+    was, is_ = (
+        (_word(status, name) for name in ("before", "now")) if isinstance(status, Mapping) else ("", "")
+    )
+    if lines or was != is_:
+        counts = ", ".join(
+            f"{len(_items(image, name))} {name.replace('_', ' ')}"
+            for name, _, _ in _KINDS
+            if _items(image, name)
+        )
+        head = f"{_word(image, 'reference')} ({_word(image, 'platform')}): was {was}, is {is_}"
+        yield "", f"{head}; {counts}" if counts else head
+    yield from lines
+
+
+def _changes(facts: Mapping[str, Any], indent: str) -> Iterator[tuple[str, str]]:
+    """Yield what changed beside the findings."""
+    for item in _items(facts, "changed"):
+        before, now = (_word(item, name) or "none" for name in ("before", "now"))
+        yield f"{indent}~ ", f"{_word(item, 'what')}: {before} → {now}"
+
+
+def _finding(item: Mapping[str, Any]) -> str:
+    """Return one finding in a line."""
+    where = " ".join(part for part in (_word(item, "package"), _word(item, "path")) if part)
+    what = _word(item, "id") or _word(item, "message")
+    return f"{_word(item, 'rule')} {what} ({_word(item, 'severity')}) {where}".rstrip()
+
+
+def _items(facts: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return a list of mappings, empty where there is none."""
+    found = facts.get(name)
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def _word(facts: Mapping[str, Any], name: str) -> str:
+    """Return a fact as text that is safe to show."""
+    return shown(str(facts.get(name) or ""), 400)
