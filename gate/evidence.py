@@ -116,8 +116,9 @@ class ScanRuns(Struct, frozen=True):
 class Opinion(Struct, frozen=True):
     """What one scanner says of one vulnerability in one package.
 
-    `severity` is a lower-case word (`critical` … `negligible`, `unknown`); `severities` are all it passed on, by source.
-    `fix_state` is `fixed`, `not-fixed`, `wont-fix` or `unknown`.
+    `severity` is a lower-case word (`critical` … `negligible`, `unknown`); `severities` are all it passed on, by source,
+    and so are `scores` and `vectors` (CVSS). `fix_state` is `fixed`, `not-fixed`, `wont-fix` or `unknown`. `published` and
+    `fix_published` are as the scanner writes them: a date that may have a time after it, or empty.
     """
 
     scanner: str
@@ -134,6 +135,8 @@ class Opinion(Struct, frozen=True):
     title: str = ""
     known_exploited: bool | None = None
     epss: float | None = None
+    vectors: Mapping[str, str] = {}
+    fix_published: str = ""
 
 
 class Vulnerability(Struct, frozen=True):

@@ -495,7 +495,7 @@ def test_scanners_are_asked_only_by_rules_that_need_them(
         report = check([image], runs.policy(tmp_path, both + rules), runs.settings(tmp_path))
         assert (report.status, len(asked)) == (Status.PASS, count)
         scanned = report.verdicts[0].evidence.get("scanners")
-        assert (scanned is not None) is (rules == "{scan-coverage: {}}\n")
+        assert (scanned is not None) is (count > 0)
 
 
 def test_rules_decide_whether_contents_are_searched(tmp_path: Path, judge: Judge) -> None:
