@@ -41,6 +41,7 @@ ENDINGS: Mapping[Status, str] = {
     Status.FAIL: "exit 1: fail, the policy is broken",
     Status.UNKNOWN: "exit 3: unknown, the gate could not decide and stays closed",
 }
+NO_VERDICT = "only a look at another day, no verdict; the gate stays closed"
 CODES = "0 pass · 1 fail · 2 wrong request · 3 could not decide"
 
 FINDINGS_PER_RULE = 5
@@ -82,6 +83,8 @@ class _Sheet:
 
     def report(self, report: Report) -> None:
         """Write everything."""
+        if report.as_of is not None:
+            self.line(f"as of {report.as_of}: {NO_VERDICT}", "yellow", lead="! ")
         if not self.brief:
             self.line(facts_of_run(report, verbose=self.verbose), "dim", lead="image-gate ")
             self.left_out(report.left_out)
@@ -98,7 +101,9 @@ class _Sheet:
             self.line()
         if judged > 1:
             self.line(f"{judged} images: {outcome_counts(report)}")
-        self.console.print(f"{ENDINGS[report.status]}   ({CODES})", soft_wrap=True)
+        looks = report.as_of is not None and report.status is Status.UNKNOWN
+        ending = f"exit 3: {NO_VERDICT}" if looks else ENDINGS[report.status]
+        self.console.print(f"{ending}   ({CODES})", soft_wrap=True)
 
     def left_out(self, left_out: Mapping[str, Mapping[str, str]]) -> None:
         """Say what was not judged on purpose, before any verdict can be mistaken for one on everything."""
