@@ -138,6 +138,26 @@ class Opinion(Struct, frozen=True):
     vectors: Mapping[str, str] = {}
     fix_published: str = ""
 
+    @property
+    def facts(self) -> dict[str, object]:
+        """All of it but the title, as JSON values: what reports show of an opinion."""
+        return {
+            "epss": self.epss,
+            "fix_published": self.fix_published,
+            "fix_state": self.fix_state,
+            "fixed": list(self.fixed_versions),
+            "id": self.id,
+            "known_exploited": self.known_exploited,
+            "published": self.published,
+            "scanner": self.scanner,
+            "scores": dict(sorted(self.scores.items())),
+            "severities": dict(sorted(self.severities.items())),
+            "severity": self.severity,
+            "severity_source": self.severity_source,
+            "url": self.url,
+            "vectors": dict(sorted(self.vectors.items())),
+        }
+
 
 class Vulnerability(Struct, frozen=True):
     """One vulnerability in one package, with every scanner's opinion of it.

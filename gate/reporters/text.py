@@ -17,6 +17,7 @@ from rich.text import Text
 from gate.printable import shown
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._advice import upgrades
+from gate.reporters._disagreements import agreement, disagreements
 from gate.reporters._facts import (
     count,
     expired_exceptions,
@@ -127,11 +128,12 @@ class _Sheet:
         self.unknown([result for result in verdict.results if result.outcome is Outcome.UNKNOWN])
         self.excepted(verdict)
         if self.verbose:
+            self.disagreements(verdict)
             self.remarks(verdict)
             self.other_rules(verdict)
         if self.verbose or verdict.status is not Status.PASS:
-            scanners = facts_of_scanners(verdict, verbose=self.verbose)
-            self.section("SCANNERS", [("", line) for line in scanners])
+            scanners = [*facts_of_scanners(verdict, verbose=self.verbose), agreement(verdict)]
+            self.section("SCANNERS", [("", line) for line in scanners if line])
 
     def heading(self, status: Status, reference: str, *facts: str) -> None:
         """Write mark, word, reference and the first fact on one line, the others below; or all on one line."""
@@ -234,6 +236,17 @@ class _Sheet:
         ]
         lines += [("", f"and {len(found) - limit} more (--verbose lists all)")] if len(found) > limit else []
         self.section("EXCEPTIONS", lines)
+
+    def disagreements(self, verdict: Verdict) -> None:
+        """Write what one scanner has and another has not, and why as far as that is known."""
+        rows = list(disagreements(verdict))
+        if not rows:
+            return
+        table = _table(("ONE SCANNER ALONE", 2), ("FOUND BY", None), ("WHY THE OTHER HAS IT NOT", 3))
+        for row in rows:
+            table.add_row(*row)
+        self.gap()
+        self.console.print(table)
 
     def remarks(self, verdict: Verdict) -> None:
         """Write what rules remarked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gate.errors import Unavailable
-from gate.evidence import Opinion, ScanRun, ScanRuns, Subject, Vulnerabilities, Vulnerability
+from gate.evidence import ScanRun, ScanRuns, Subject, Vulnerabilities, Vulnerability
 from gate.oci.manifest import ImageConfig
 from gate.rule import Action, Finding, Location, Remark, Rule, Severity
 from gate.rules._deciding import ALARMS, Circumstances, Decision, decide_all
@@ -88,32 +88,12 @@ def _details(decision: Decision) -> dict[str, object]:
         "fix_states": {opinion.scanner: opinion.fix_state for opinion in found.opinions},
         "found_by": list(found.found_by),
         "known_exploited": any(opinion.known_exploited for opinion in found.opinions),
-        "opinions": [opinion_facts(opinion) for opinion in found.opinions],
+        "opinions": [opinion.facts for opinion in found.opinions],
         "package": found.package_name,
         "rated_by": {"rule": rating.rule, "scanner": rating.scanner, "source": rating.source},
         "title": next((opinion.title for opinion in found.opinions if opinion.title), ""),
         "type": found.package_type,
         "version": found.package_version,
-    }
-
-
-def opinion_facts(opinion: Opinion) -> dict[str, object]:
-    """Return one scanner's opinion as JSON."""
-    return {
-        "epss": opinion.epss,
-        "fix_published": opinion.fix_published,
-        "fix_state": opinion.fix_state,
-        "fixed": list(opinion.fixed_versions),
-        "id": opinion.id,
-        "known_exploited": opinion.known_exploited,
-        "published": opinion.published,
-        "scanner": opinion.scanner,
-        "scores": dict(sorted(opinion.scores.items())),
-        "severities": dict(sorted(opinion.severities.items())),
-        "severity": opinion.severity,
-        "severity_source": opinion.severity_source,
-        "url": opinion.url,
-        "vectors": dict(sorted(opinion.vectors.items())),
     }
 
 
