@@ -101,7 +101,7 @@ class Limits(Struct, frozen=True):
     list_depth: int = 128
     """Nesting there: resource definitions describe structures of structures and reach about 60."""
     report: int = 512 * MIB
-    """A JSON report of ours that is read again: 10,000 findings with all opinions take some 30 MiB, for each image."""
+    """A JSON report of ours that is read again: 10,000 findings with all opinions take 55 MiB, for each image in it."""
     password: int = 64 * KIB
     """A password on standard input: the longest are keys and tokens of cloud registries, with about 3 KiB."""
     answer: int = 1 * MIB

@@ -52,6 +52,7 @@ STATED = {
     "list_line": 1_048_576,
     "list_values": 500_000,
     "list_depth": 128,
+    "report": 536_870_912,
     "password": 65_536,
     "answer": 1_048_576,
     "redirects": 5,
