@@ -82,7 +82,7 @@ def _dates(one: Vulnerability, run: ScanRun, runs: Mapping[str, ScanRun]) -> str
     theirs = max(runs[name].database.built for name in one.found_by if name in runs)
     if (theirs - built).total_seconds() >= _DAY:
         return f"its database is of {built:%Y-%m-%d}, older than that of {theirs:%Y-%m-%d}, which lists it"
-    return "not known: it saw the package, and its database does not list this for it"
+    return "it saw the package and does not list this for it; why cannot be told"
 
 
 def _fixed(one: Vulnerability, scanner: str) -> Iterable[str]:

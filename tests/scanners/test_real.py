@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from gate.errors import Unavailable
 from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget, built_in
 from gate.scanners.coverage import look, scan_runs, vulnerabilities
+from gate.scanners.disagreements import reasons
 from gate.scanners.merge import merge
 from samples.databases.advisories import load
 from samples.databases.bolt import PAGE, write_bolt
@@ -162,6 +163,25 @@ def test_dates_and_vectors_reach_the_opinions(
     for opinion in by.values():
         assert set(opinion.vectors) == set(opinion.scores)
         assert all(vector.startswith("CVSS:") for vector in opinion.vectors.values())
+
+
+@pytest.mark.parametrize(
+    ("days", "why"), [(0, "why cannot be told"), (3, "older than that of")], ids=["same day", "older"]
+)
+def test_what_only_one_database_lists_is_found_by_one_scanner_and_explained(
+    real: ScannerSettings, tmp_path: Path, days: int, why: str
+) -> None:
+    built = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
+    write_grype_database(tmp_path / "short", [one for one in load() if one.id != "CVE-2023-5363"], built)
+    told = replace(real, grype_database=tmp_path / "short")
+    reports = scan_all(told, write_target(tmp_path / "image", *MIXED))
+    ran = {name: report for name, report in reports.items() if isinstance(report, ScannerReport)}
+    found = merge(ran).found
+    missing = reasons(found, {name: report.run for name, report in ran.items()})
+    alone = [(one, lacking) for one, lacking in zip(found, missing, strict=True) if lacking]
+    assert {(one.id, one.found_by) for one, _ in alone} == {("CVE-2023-5363", ("trivy",))}
+    assert alone
+    assert all(list(lacking) == ["grype"] and why in lacking["grype"] for _, lacking in alone)
 
 
 def write_import(database: Path) -> None:
