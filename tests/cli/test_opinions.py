@@ -190,6 +190,18 @@ def test_what_a_report_holds_cannot_act_on_the_terminal(
     assert "::error" not in out
 
 
+def test_a_severity_that_nobody_gave_has_no_source(report: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def unrate(document: Any) -> None:
+        for found in document["verdicts"][0]["results"][0]["findings"]:
+            found.update(severity="unknown", action="warn")
+            found["details"].update(
+                rated_by={"rule": "highest", "scanner": "", "source": ""}, denied_from="2026-12-01"
+            )
+
+    out = told("CVE-2023-2", changed(report, unrate), capfd)
+    assert "\n  unknown; warns under the rule vulnerabilities (threshold), denied from 2026-12-01 on\n" in out
+
+
 def test_it_reads_what_the_strictest_reading_of_json_accepts(
     report: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
