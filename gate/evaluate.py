@@ -36,17 +36,17 @@ def evaluate(
     Exceptions are applied as of the day of the check, in UTC. Where the image's base is recognised by its layers, each
     finding says whether it comes from there.
     """
-    results = tuple(_result(setting, _ask(setting, policy, evidence, subject)) for setting in policy.settings)
+    said = [_ask(setting, policy, evidence, subject) for setting in policy.settings]
     known, filesystem = evidence.values.get(Bases), evidence.values.get(Filesystem)
     found: tuple[Base, ...] = ()
     if isinstance(known, Bases) and isinstance(filesystem, Filesystem):
         found = known.under(filesystem.diff_ids)
         if found:
-            results = tuple(_traced(result, len(found[0].diff_ids), known.packages) for result in results)
+            said = [_traced(one, len(found[0].diff_ids), known.packages) for one in said]
     return Verdict(
         subject=subject,
         selected=tuple(setting.rule.id for setting in policy.settings),
-        results=results,
+        results=tuple(_result(setting, one) for setting, one in zip(policy.settings, said, strict=True)),
         not_run=policy.not_selected,
         evidence=facts or {},
         bases=found,
@@ -120,17 +120,19 @@ def _strongest(setting: RuleSetting, findings: list[Finding]) -> Action | None:
     return Action.DENY if setting.action is Action.DENY and Action.DENY in asked else Action.WARN
 
 
-def _traced(result: RuleResult, layers: int, packages: _Packages | None) -> RuleResult:
-    """Return a result whose findings say whether they come from the lowest `layers`, which are the base's."""
+def _traced(said: _Said, layers: int, packages: _Packages | None) -> _Said:
+    """Return what a check said with findings that say whether they come from the lowest `layers`, which are the base's."""
 
     def traced(finding: Finding) -> Finding:
         base = _from_base(finding, layers, packages)
-        return replace(finding, location=replace(finding.location, base=base))
+        action = finding.action_in_base if base and finding.action_in_base else finding.action
+        return replace(finding, location=replace(finding.location, base=base), action=action)
 
-    return replace(
-        result,
-        findings=tuple(map(traced, result.findings)),
-        excepted=tuple(replace(item, finding=traced(item.finding)) for item in result.excepted),
+    return _Said(
+        [traced(finding) for finding in said.findings],
+        [replace(item, finding=traced(item.finding)) for item in said.excepted],
+        said.remarks,
+        said.error,
     )
 
 

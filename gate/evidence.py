@@ -120,8 +120,9 @@ class ScanRuns(Struct, frozen=True):
 class Opinion(Struct, frozen=True):
     """What one scanner says of one vulnerability in one package.
 
-    `severity` is a lower-case word (`critical` … `negligible`, `unknown`); `severities` are all it passed on, by source.
-    `fix_state` is `fixed`, `not-fixed`, `wont-fix` or `unknown`.
+    `severity` is a lower-case word (`critical` … `negligible`, `unknown`); `severities` are all it passed on, by source,
+    and so are `scores` and `vectors` (CVSS). `fix_state` is `fixed`, `not-fixed`, `wont-fix` or `unknown`. `published` and
+    `fix_published` are as the scanner writes them: a date that may have a time after it, or empty.
     """
 
     scanner: str
@@ -138,6 +139,28 @@ class Opinion(Struct, frozen=True):
     title: str = ""
     known_exploited: bool | None = None
     epss: float | None = None
+    vectors: Mapping[str, str] = {}
+    fix_published: str = ""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """All of it but the title, as JSON values: what reports show of an opinion."""
+        return {
+            "epss": self.epss,
+            "fix_published": self.fix_published,
+            "fix_state": self.fix_state,
+            "fixed": list(self.fixed_versions),
+            "id": self.id,
+            "known_exploited": self.known_exploited,
+            "published": self.published,
+            "scanner": self.scanner,
+            "scores": dict(sorted(self.scores.items())),
+            "severities": dict(sorted(self.severities.items())),
+            "severity": self.severity,
+            "severity_source": self.severity_source,
+            "url": self.url,
+            "vectors": dict(sorted(self.vectors.items())),
+        }
 
 
 class Vulnerability(Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gate.errors import Unavailable
-from gate.evidence import Evidence, ScanRun, ScanRuns
+from gate.evidence import Evidence, ScanRun, ScanRuns, Vulnerabilities, Vulnerability
 from gate.oci.image import Image, Origin
 from gate.packages.inventory import Inventory
 
@@ -43,6 +43,9 @@ def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, obje
         facts["scanners"] = {
             name: _scanner(run, runs.problems.get(name, ())) for name, run in sorted(runs.runs.items())
         }
+    joined = evidence.values.get(Vulnerabilities)
+    if isinstance(joined, Vulnerabilities) and isinstance(runs, ScanRuns):
+        facts["vulnerabilities"] = _vulnerabilities(joined, runs)
     missing = {
         kind.__name__: value.message
         for kind, value in evidence.values.items()
@@ -96,4 +99,33 @@ def _scanner(run: ScanRun | Unavailable, problems: tuple[str, ...]) -> Mapping[s
         "seconds": round(run.seconds, 3),
         "confinement": list(run.confinement),
         "reused": None if run.reused is None else run.reused.isoformat(timespec="seconds"),
+    }
+
+
+def _vulnerabilities(joined: Vulnerabilities, runs: ScanRuns) -> Mapping[str, Any]:
+    """Return every joined finding with all opinions, whether a rule counts it or not, and why scanners disagree."""
+    from gate.scanners.disagreements import reasons  # here, because it parses package URLs, and few runs scan
+
+    ran = {name: run for name, run in runs.runs.items() if isinstance(run, ScanRun)}
+    missing = reasons(joined.found, ran)
+    alone = [found.found_by[0] for found in joined.found if len(found.found_by) == 1 < len(ran)]
+    return {
+        "agreed": sum(not not_by for not_by in missing),
+        "alone": {name: alone.count(name) for name in sorted(ran)},
+        "found": [_found(found, not_by) for found, not_by in zip(joined.found, missing, strict=True)],
+    }
+
+
+def _found(found: Vulnerability, not_by: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return one joined finding."""
+    return {
+        "id": found.id,
+        "aliases": list(found.aliases),
+        "type": found.package_type,
+        "package": found.package_name,
+        "version": found.package_version,
+        "path": found.path,
+        "found_by": list(found.found_by),
+        "not_found_by": dict(not_by),
+        "opinions": [opinion.facts for opinion in found.opinions],
     }

@@ -92,8 +92,6 @@ class Limits(Struct, frozen=True):
     """Bases that an option or a file lists: each image is compared with every one of them, and a team has dozens."""
     baseline: int = 16 * MIB
     """A baseline: 10,000 findings take 2 MiB, and a few hundred neglected images have some of them each."""
-    report: int = 64 * MIB
-    """A JSON report that is read back: 10,000 findings take 16 MiB, and two seconds to read."""
     lookups: int = 20_000
     """Questions to registries in one run beside its images: one for the tag of each reference, and one for each listed
     base and platform. Images can claim to be for any platform."""
@@ -106,6 +104,8 @@ class Limits(Struct, frozen=True):
     manifests have about as many, and take half a minute and 100 MiB to read."""
     list_depth: int = 128
     """Nesting there: resource definitions describe structures of structures and reach about 60."""
+    report: int = 512 * MIB
+    """A JSON report of ours that is read again: 10,000 findings with all opinions take 55 MiB, for each image in it."""
     password: int = 64 * KIB
     """A password on standard input: the longest are keys and tokens of cloud registries, with about 3 KiB."""
     answer: int = 1 * MIB

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field, structs
@@ -57,7 +57,8 @@ class RunSettings(Struct, frozen=True):
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
     in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
     `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept. `kept` says
-    whether it outlives the run. `against` is an earlier report that this one is compared with.
+    whether it outlives the run. `against` is an earlier report that this one is compared with. `as_of` has rules and
+    exceptions judge as of that day: such a report never is a pass.
     """
 
     scanners: ScannerSettings | None = None
@@ -69,6 +70,7 @@ class RunSettings(Struct, frozen=True):
     cache_dir: Path | Callable[[], Path] | None = None
     kept: bool = True
     against: Earlier | None = None
+    as_of: date | None = None
 
 
 def check(references: Sequence[str | Location], policy: Policy, settings: RunSettings) -> Report:
@@ -141,7 +143,18 @@ class _Run:
         policy = self._policy.for_subject(subject.names)
         self._settings.progress(f"{place}checking {location.text} ({image.platform})")
         evidence = self._collect(policy, image, subject, origin)
+        if (
+            self._settings.as_of is not None
+        ):  # what was collected, and how old the databases are, is of today all the same
+            subject = structs.replace(subject, checked_at=self._asked_about)
+            evidence = Evidence({**evidence.values, Subject: subject})
         self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image, origin)))
+
+    @property
+    def _asked_about(self) -> datetime:
+        """The moment that rules and exceptions are asked about: now, or the same time on the day that was chosen."""
+        day = self._settings.as_of
+        return self._started if day is None else datetime.combine(day, self._started.timetz())
 
     def _collect(self, policy: Policy, image: Image, subject: Subject, origin: Origin) -> Evidence:
         """Collect what the selected rules need, and nothing else."""
@@ -186,12 +199,13 @@ class _Run:
     def report(self) -> Report:
         """Return what was found."""
         policy = self._policy
-        today = self._started.date()
+        today = self._asked_about.date()
         return Report(
             verdicts=tuple(self._verdicts),
             undecided=tuple(self._undecided),
             left_out={reference: found for reference, found in self._left_out.items() if found},
             partial=tuple(self._partial),
+            as_of=self._settings.as_of,
             run={
                 "version": __version__,
                 "started": self._started.isoformat(timespec="seconds"),

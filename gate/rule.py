@@ -67,8 +67,8 @@ class Location(Struct, frozen=True):
 class Finding(Struct, frozen=True):
     """One deviation from a rule.
 
-    `id` names it where it has a name of its own (a CVE). `severity` and `action` are the rule's unless stated.
-    `details` holds what a machine may want: JSON values only. `remediation` says what to do about this one.
+    `id` names it where it has a name of its own (a CVE). `severity` and `action` are the rule's unless stated;
+    `action_in_base` replaces `action` where the finding proves to come from the recognised base. `details` holds what a machine may want: JSON values only. `remediation` says what to do about this one.
     """
 
     message: str
@@ -76,6 +76,7 @@ class Finding(Struct, frozen=True):
     id: str = ""
     severity: Severity | None = None
     action: Action | None = None
+    action_in_base: Action | None = None
     remediation: str = ""
     details: Mapping[str, object] = {}
 

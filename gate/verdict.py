@@ -123,7 +123,8 @@ class Report(Struct, frozen=True):
 
     `run` is the evidence about the run itself: tool versions, databases and their dates, policy digest and origin,
     timings. `left_out` names platforms and entries that were not judged on purpose, with the reason, per reference.
-    `partial` are the references of which platforms that could be run are among them.
+    `partial` are the references of which platforms that could be run are among them. `as_of` is the day that rules and
+    exceptions were asked about, where it was chosen: such a report is a look ahead or back, and opens nothing.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -131,11 +132,12 @@ class Report(Struct, frozen=True):
     left_out: Mapping[str, Mapping[str, str]] = {}
     partial: tuple[str, ...] = ()
     run: Mapping[str, object] = {}
+    as_of: date | None = None
 
     @property
     def status(self) -> Status:
-        """The worst of all: fail, then unknown, then pass; a run that judged nothing is unknown."""
+        """The worst of all: fail, then unknown, then pass; unknown where nothing was judged, or a pass is of another day."""
         found = {verdict.status for verdict in self.verdicts} | {other.status for other in self.undecided}
         if Status.FAIL in found:
             return Status.FAIL
-        return Status.PASS if found == {Status.PASS} else Status.UNKNOWN
+        return Status.PASS if found == {Status.PASS} and self.as_of is None else Status.UNKNOWN

@@ -429,6 +429,20 @@ def test_what_is_excepted_says_it_too_and_does_not_count() -> None:
     assert verdict.findings_by_base == {True: 0, False: 0, None: 0}
 
 
+@pytest.mark.parametrize(
+    ("index", "known", "expected"),
+    [(0, BUILT, WARN), (3, BUILT, DENY), (None, BUILT, DENY), (0, {}, DENY)],
+    ids=["base", "own", "not placed", "no base"],
+)
+def test_a_finding_may_warn_if_it_proves_to_be_the_bases(
+    index: int | None, known: Mapping[type, object], expected: Action
+) -> None:
+    found = Finding("x", Location(layer_index=index), action_in_base=WARN)
+    _, verdict = placed(found, known)
+    assert verdict.results[0].action is expected
+    assert verdict.status is (Status.FAIL if expected is DENY else Status.PASS)
+
+
 def test_saying_it_changes_no_decision() -> None:
     for action in (DENY, WARN):
         one = setting(rule(says(Finding("x", Location(layer_index=0)))), action)

@@ -20,6 +20,7 @@ from samples.images.entries import file
 from samples.images.layout import oci_layout, write_directory
 from tests.kit.hostile_images import CLEAN, CLEAN_IMAGE
 from tests.kit.trees import filesystem, inventory
+from tests.kit.vulnerabilities import opinion, scan_runs, vulnerability
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 RUN = ScanRun(
@@ -51,6 +52,29 @@ def test_what_is_known_of_every_image(image: Image) -> None:
         "size": len(CLEAN.data),
         "layers": [{"digest": CLEAN.digest, "diff_id": CLEAN.diff_id, "size": len(CLEAN.data)}],
     }
+
+
+def test_every_joined_finding_is_told_with_all_opinions_and_why_scanners_disagree(image: Image) -> None:
+    both = vulnerability(opinion(), opinion("low", "grype"))
+    alone = vulnerability(opinion(published="2023-10-25"), id_="CVE-2023-1")
+    told = facts(image, ScanRuns=scan_runs("grype", "trivy"), Vulnerabilities=Vulnerabilities((both, alone)))
+    known = told["vulnerabilities"]
+    assert (known["agreed"], known["alone"]) == (1, {"grype": 0, "trivy": 1})
+    (first, second) = known["found"]
+    assert [given["severity"] for given in first["opinions"]] == ["high", "low"]
+    assert (first["not_found_by"], second["found_by"]) == ({}, ["trivy"])
+    assert second["not_found_by"] == {"grype": "it did not see the package"}
+    assert second["opinions"][0]["published"] == "2023-10-25"
+
+
+def test_what_was_not_joined_is_not_told(image: Image) -> None:
+    gone = Unavailable("grype is not installed")
+    told = facts(image, ScanRuns=scan_runs("trivy", grype=gone), Vulnerabilities=gone)
+    assert "vulnerabilities" not in told
+    one = facts(
+        image, ScanRuns=scan_runs("trivy"), Vulnerabilities=Vulnerabilities((vulnerability(opinion()),))
+    )
+    assert (one["vulnerabilities"]["agreed"], one["vulnerabilities"]["alone"]) == (1, {"trivy": 0})
 
 
 def test_where_it_came_from(image: Image) -> None:

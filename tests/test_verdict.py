@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from itertools import product
 
 import msgspec
@@ -105,3 +106,14 @@ def test_a_platform_that_is_required_and_not_there_fails() -> None:
 def test_nothing_judged_is_unknown() -> None:
     assert Report(()).status is Status.UNKNOWN
     assert Report((), left_out={"x": {"linux/arm64": "left out"}}).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("pass", Status.UNKNOWN), ("fail", Status.FAIL), ("unknown", Status.UNKNOWN)],
+)
+def test_a_report_as_of_another_day_is_never_a_pass(status: str, expected: Status) -> None:
+    outcome = Outcome(status)
+    judged = verdict(result("no-shell", outcome))
+    assert judged.status.value == status
+    assert Report((judged,), as_of=date(2026, 12, 31)).status is expected

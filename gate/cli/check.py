@@ -13,7 +13,7 @@ import msgspec
 from gate.cli import output, sources
 from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
-from gate.cli.options import FOLDER, SECONDS, cache_place, option
+from gate.cli.options import DAY, FOLDER, SECONDS, cache_place, option
 from gate.cli.progress import progress
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
@@ -21,6 +21,7 @@ from gate.reporters import formats, reporter
 from gate.verdict import Report, Status
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
     from gate.against import Earlier
@@ -41,6 +42,7 @@ class Request(msgspec.Struct, frozen=True):
     policy_digest: str | None
     platform: str
     name: str | None
+    as_of: date | None
     format: str
     output: tuple[str, ...]
     trivy: str | None
@@ -75,6 +77,12 @@ class Request(msgspec.Struct, frozen=True):
 )
 @option(
     "as", field="name", metavar="NAME", help="The image name that a file will have, for rules about names."
+)
+@option(
+    "as-of",
+    type=DAY,
+    metavar="DATE",
+    help="Judge as of another day in UTC, to see what ends or begins until then. Never a pass: exit 1 or 3.",
 )
 @option("format", type=click.Choice(formats()), default="text", help="What goes to standard output.")
 @option(
@@ -185,6 +193,7 @@ def _prepared(
         cache_dir=cache,
         kept=not request.no_cache,
         against=earlier,
+        as_of=request.as_of,
     )
 
     def judge(tell: Callable[[str], object]) -> Report:

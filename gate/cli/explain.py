@@ -1,13 +1,15 @@
-"""`image-gate explain RULE`: why a rule is there, how to fix what it finds, and what it can be told."""
+"""`image-gate explain RULE|ID`: what a rule is for and can be told, or what scanners say of one of their findings."""
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
 import click
 
 from gate.cli.exits import Exit
+from gate.cli.options import option
 from gate.cli.output import write_stdout
 from gate.errors import InvalidInput
 from gate.options import option_table, suggestion
@@ -17,14 +19,33 @@ from gate.rule import Rule
 WIDTH = 100
 
 
-@click.command("explain", short_help="Tell about one rule: why, how to fix, options.")
-@click.argument("rule")
-def COMMAND(rule: str) -> Exit:  # noqa: N802 -- a constant: the command
-    """Tell about one rule: what it requires and why, how to fix what it finds, its options and their defaults."""
+@click.command("explain", short_help="Tell about one rule, or about one finding of scanners.")
+@click.argument("name", metavar="RULE|ID")
+@option(
+    "report",
+    metavar="PATH",
+    help="The JSON report that has the finding: what `check --output json=PATH` wrote.",
+)
+def COMMAND(name: str, report: str | None) -> Exit:  # noqa: N802 -- a constant: the command
+    """Tell about one rule, or about one finding of scanners.
+
+    Of a RULE: what it requires and why, how to fix what it finds, its options and their defaults.
+
+    With --report of a vulnerability by its ID or an alias (CVE, GHSA, …): what each scanner says of it and on whose word,
+    where they differ, why one does not have it, and what the policy made of that.
+    """
     catalogue = Catalogue()
-    if rule not in catalogue:
-        raise InvalidInput(f"there is no rule {rule!r}", hint=suggestion(rule, catalogue))
-    write_stdout("\n".join(explanation(catalogue[rule])) + "\n")
+    if name in catalogue:
+        lines = explanation(catalogue[name])
+    elif report is not None:
+        from gate.cli import opinions
+
+        lines = opinions.explanation(name, report)
+    else:
+        near = suggestion(name, catalogue)
+        hint = f"for a finding, name the report that has it: --report report.json; {near}"
+        raise InvalidInput(f"there is no rule {name!r}", hint=hint if re.search("[0-9]", name) else near)
+    write_stdout("\n".join(lines) + "\n")
     return Exit.PASS
 
 

@@ -14,6 +14,7 @@ from gate.errors import InvalidInput
 from gate.limits import GIB, KIB, MIB
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,6 +61,30 @@ class Seconds(click.ParamType[float]):
 
 
 SECONDS = Seconds()
+
+
+class Day(click.ParamType["date"]):
+    """A day in UTC: `2026-12-31`."""
+
+    name = "date"
+    years = range(2013, 2100)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read it; raises click's usage error."""
+        from datetime import date
+
+        text = str(value)
+        written = re.fullmatch("([0-9]{4})-([0-9]{2})-([0-9]{2})", text, re.ASCII)
+        try:
+            day = date(*map(int, written.groups())) if written else date.min
+        except ValueError:
+            day = date.min
+        if day.year not in self.years:
+            self.fail(f"{text!r} is no day; write one from 2013 to 2099, as in 2026-12-31.", param, ctx)
+        return day
+
+
+DAY = Day()
 
 
 class Size(click.ParamType[int]):

@@ -162,6 +162,12 @@ class ReportDocument(msgspec.Struct, frozen=True):
     status: Annotated[Status, describe("The worst of all verdicts: fail, then unknown, then pass.")]
     verdicts: list[VerdictDocument]
     run: Annotated[dict[str, Any], describe("Evidence about the run: versions, policy, databases, timings.")]
+    as_of: Annotated[
+        date | None,
+        describe(
+            "The day that rules and exceptions were asked about, where it was chosen: then the status is never pass."
+        ),
+    ] = None
 
 
 def report_document(report: Report) -> ReportDocument:
@@ -180,7 +186,7 @@ def report_document(report: Report) -> ReportDocument:
 
     verdicts = [_verdict(verdict, platforms(verdict.subject.reference)) for verdict in report.verdicts]
     verdicts += [_undecided(undecided, platforms(undecided.reference)) for undecided in report.undecided]
-    return ReportDocument(1, report.status, verdicts, dict(report.run))
+    return ReportDocument(1, report.status, verdicts, dict(report.run), report.as_of)
 
 
 def report_schema() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -12,11 +13,20 @@ from gate.oci import strict_json
 from gate.reporters._document import ReportDocument, ResultDocument, VerdictDocument
 from gate.rule import Severity
 
+T = TypeVar("T")
+
 HINT = "`image-gate check --output json=FILE` writes one"
 
 
 def read_report(path: str) -> ReportDocument:
     """Read a report that this version or an earlier one wrote; raises `InvalidInput`."""
+    document = read_as(path, ReportDocument)
+    _check_severities(document, path)
+    return document
+
+
+def read_as(path: str, kind: type[T]) -> T:
+    """Read the parts of a report that `kind` names; raises `InvalidInput`."""
     try:
         with open(path, "rb") as file:
             data = file.read(LIMITS.report + 1)
@@ -24,13 +34,11 @@ def read_report(path: str) -> ReportDocument:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidInput(f"the report {path!r} cannot be read: {reason}", hint=HINT) from None
     try:
-        document = msgspec.convert(strict_json.parse(data, path, limit=LIMITS.report), ReportDocument)
+        return msgspec.convert(strict_json.parse(data, path, limit=LIMITS.report), kind)
     except MalformedImage as error:
         raise InvalidInput(error.message, hint=HINT) from None
     except msgspec.ValidationError as error:
         raise InvalidInput(f"{path} is no report of image-gate: {error}", hint=HINT) from None
-    _check_severities(document, path)
-    return document
 
 
 def day_of(document: ReportDocument, path: str) -> date:

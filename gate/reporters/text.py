@@ -18,6 +18,7 @@ from gate.printable import shown
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._advice import upgrades
 from gate.reporters._against import since
+from gate.reporters._disagreements import agreement, disagreements
 from gate.reporters._facts import (
     count,
     facts_of_base,
@@ -44,6 +45,7 @@ ENDINGS: Mapping[Status, str] = {
     Status.FAIL: "exit 1: fail, the policy is broken",
     Status.UNKNOWN: "exit 3: unknown, the gate could not decide and stays closed",
 }
+NO_VERDICT = "only a look at another day, no verdict; the gate stays closed"
 CODES = "0 pass · 1 fail · 2 wrong request · 3 could not decide"
 
 FINDINGS_PER_RULE = 5
@@ -85,6 +87,8 @@ class _Sheet:
 
     def report(self, report: Report) -> None:
         """Write everything."""
+        if report.as_of is not None:
+            self.line(f"as of {report.as_of}: {NO_VERDICT}", "yellow", lead="! ")
         if not self.brief:
             self.line(facts_of_run(report, verbose=self.verbose), "dim", lead="image-gate ")
             self.left_out(report.left_out)
@@ -103,7 +107,9 @@ class _Sheet:
             self.line()
         if judged > 1:
             self.line(f"{judged} images: {outcome_counts(report)}")
-        self.console.print(f"{ENDINGS[report.status]}   ({CODES})", soft_wrap=True)
+        looks = report.as_of is not None and report.status is Status.UNKNOWN
+        ending = f"exit 3: {NO_VERDICT}" if looks else ENDINGS[report.status]
+        self.console.print(f"{ending}   ({CODES})", soft_wrap=True)
 
     def left_out(self, left_out: Mapping[str, Mapping[str, str]]) -> None:
         """Say what was not judged on purpose, before any verdict can be mistaken for one on everything."""
@@ -127,11 +133,12 @@ class _Sheet:
         self.unknown([result for result in verdict.results if result.outcome is Outcome.UNKNOWN])
         self.excepted(verdict)
         if self.verbose:
+            self.disagreements(verdict)
             self.remarks(verdict)
             self.other_rules(verdict)
         if self.verbose or verdict.status is not Status.PASS:
-            scanners = facts_of_scanners(verdict, verbose=self.verbose)
-            self.section("SCANNERS", [("", line) for line in scanners])
+            scanners = [*facts_of_scanners(verdict, verbose=self.verbose), agreement(verdict)]
+            self.section("SCANNERS", [("", line) for line in scanners if line])
 
     def heading(self, status: Status, reference: str, *facts: str) -> None:
         """Write mark, word, reference and the first fact on one line, the others below; or all on one line."""
@@ -243,6 +250,17 @@ class _Sheet:
         lines = [("", shown(text, self.limit)) for text in texts[:limit]]
         lines += [("", f"and {len(texts) - limit} more (--verbose lists all)")] if len(texts) > limit else []
         self.section(title, lines)
+
+    def disagreements(self, verdict: Verdict) -> None:
+        """Write what one scanner has and another has not, and why as far as that is known."""
+        rows = list(disagreements(verdict))
+        if not rows:
+            return
+        table = _table(("ONE SCANNER ALONE", 2), ("FOUND BY", None), ("WHY THE OTHER HAS IT NOT", 3))
+        for row in rows:
+            table.add_row(*row)
+        self.gap()
+        self.console.print(table)
 
     def remarks(self, verdict: Verdict) -> None:
         """Write what rules remarked."""

@@ -44,9 +44,14 @@ _RENEW_AFTER = 12 * 3600
 _NO_CONFIGURATION = "empty.yaml"
 
 
+class _Available(report.Part, frozen=True):
+    date: str = ""
+
+
 class _Fix(report.Part, frozen=True):
     versions: list[str] | None = None
     state: str = ""
+    available: list[_Available] | None = None
 
 
 class _Advisory(report.Part, frozen=True):
@@ -59,6 +64,7 @@ class _Metrics(report.Part, frozen=True):
 
 class _Cvss(report.Part, frozen=True):
     source: str = ""
+    vector: str = ""
     metrics: _Metrics = _Metrics()
 
 
@@ -367,12 +373,15 @@ def _opinion(item: _Vulnerability, related: list[_Vulnerability]) -> Opinion:
     aliases = {record.id for record in related} | {advisory.id for advisory in item.advisories or ()}
     severities: dict[str, str] = {}
     scores: dict[str, float] = {}
+    vectors: dict[str, str] = {}
     for record in records:
         source = record.namespace.partition(":")[0]
         severities.setdefault(source, _severity(record.severity))
         for cvss in record.cvss or ():
-            if cvss.metrics.base_score is not None:
-                scores.setdefault(cvss.source or source, cvss.metrics.base_score)
+            given_by = cvss.source or source
+            if cvss.metrics.base_score is not None and given_by not in scores:
+                scores[given_by] = cvss.metrics.base_score
+                vectors |= {given_by: cvss.vector} if cvss.vector else {}
     epss = next((entry.score for record in records for entry in record.epss or ()), None)
     state = item.fix.state
     return Opinion(
@@ -389,6 +398,8 @@ def _opinion(item: _Vulnerability, related: list[_Vulnerability]) -> Opinion:
         title=item.description.partition("\n")[0][:200],
         known_exploited=any(record.exploited for record in records),
         epss=epss,
+        vectors=vectors,
+        fix_published=min((fix.date for fix in item.fix.available or () if fix.date), default=""),
     )
 
 

@@ -92,6 +92,15 @@ class _Score(report.Part, frozen=True):
     v2: float | None = report.named("V2Score", None)
     v3: float | None = report.named("V3Score", None)
     v4: float | None = report.named("V40Score", None)
+    vector2: str = report.named("V2Vector", "")
+    vector3: str = report.named("V3Vector", "")
+    vector4: str = report.named("V40Vector", "")
+
+    @property
+    def newest(self) -> tuple[float | None, str]:
+        """Score and vector of the newest version of CVSS that is scored."""
+        every = (self.v4, self.vector4), (self.v3, self.vector3), (self.v2, self.vector2)
+        return next((pair for pair in every if pair[0]), (None, ""))
 
 
 class _Finding(report.Part, frozen=True, kw_only=True, rename="pascal"):
@@ -371,11 +380,7 @@ def _opinion(item: _Finding) -> Opinion:
         source: _LEVELS[level] if 0 <= level < len(_LEVELS) else "unknown"
         for source, level in (item.vendor_severity or {}).items()
     }
-    scores = {
-        source: score
-        for source, cvss in (item.scores or {}).items()
-        if (score := next((value for value in (cvss.v4, cvss.v3, cvss.v2) if value), None)) is not None
-    }
+    cvss = {source: given.newest for source, given in (item.scores or {}).items()}
     severity = item.severity.lower()
     return Opinion(
         scanner=NAME,
@@ -384,12 +389,13 @@ def _opinion(item: _Finding) -> Opinion:
         severity=severity if severity in _LEVELS else "unknown",
         severity_source=item.severity_source,
         severities=severities,
-        scores=scores,
+        scores={source: score for source, (score, _) in cvss.items() if score is not None},
         fixed_versions=fixed,
         fix_state="fixed" if fixed else _FIX_STATES.get(item.status, "unknown"),
         published=item.published_date,
         url=item.url,
         title=item.title,
+        vectors={source: vector for source, (_, vector) in cvss.items() if vector},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -175,17 +175,44 @@ def test_what_is_not_stated(judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_every_option_arrives(judge: Judge, tmp_path: Path) -> None:
     options = "--policy strict --platform linux/arm64 --as shop/api:1 --trivy t --grype g --trivy-cache tc --grype-db gd"
+    options += " --as-of 2026-12-31"
     more = "--scanner-timeout 90s --offline --timeout 1h --cache-dir c --verbose"
     assert run(["check", "x", *options.split(), *more.split()]) is Exit.PASS
     assert judge.given
     _, policy, settings = judge.given
     assert policy.name == "strict"
     assert (settings.platform, settings.name, settings.timeout) == ("linux/arm64", "shop/api:1", 3600)
+    assert settings.as_of == date(2026, 12, 31)
     scanners = settings.scanners
     assert scanners
     assert (scanners.trivy, scanners.grype, scanners.timeout, scanners.offline) == ("t", "g", 90, True)
     assert [str(path) for path in (scanners.trivy_cache, scanners.grype_database)] == ["tc", "gd"]
     assert scanners.work_dir == tmp_path / "c"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tomorrow", "2026-02-30", "20261231", "2026-12-31T00:00", "2012-12-31", "2100-01-01", "", "²026-01-01"],
+)
+def test_what_is_no_day(text: str, judge: Judge, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "x", "--as-of", text]) is Exit.WRONG_REQUEST
+    assert judge.given is None
+    assert "--as-of" in capfd.readouterr().err
+
+
+def test_a_look_at_another_day_opens_nothing(place: Path, program: Program) -> None:
+    today = datetime.now(UTC).date()
+    told = ("check", str(place / "good"), "--policy", "policy.yaml", "--output", "json=report.json")
+    assert program(*told).returncode == 0
+    ran = program(*told, "--as-of", str(today))
+    assert ran.returncode == 3
+    assert ran.stdout.startswith(f"! as of {today}: only a look at another day, no verdict;")
+    assert "exit 3: only a look at another day, no verdict" in ran.stdout.splitlines()[-1]
+    document = json.loads((place / "report.json").read_text())
+    assert (document["status"], document["as_of"]) == ("unknown", str(today))
+    assert document["verdicts"][0]["status"] == "pass"
+    quiet = program(*told, "--quiet", variables={"IMAGE_GATE_AS_OF": str(today)})
+    assert (quiet.returncode, quiet.stdout[:2]) == (3, "! ")
 
 
 @pytest.mark.parametrize(

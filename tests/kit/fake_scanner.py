@@ -172,7 +172,14 @@ def grype_report(target: ScanTarget, built: str, **changes: Any) -> dict[str, An
             "namespace": "debian:distro:debian:12",
             "severity": "Unknown",
             "cvss": [],
-            "fix": {"versions": ["3.0.11-1~deb12u2"], "state": "fixed"},
+            "fix": {
+                "versions": ["3.0.11-1~deb12u2"],
+                "state": "fixed",
+                "available": [
+                    {"version": "3.0.11-1~deb12u2", "date": "2023-10-26", "kind": "advisory"},
+                    {"version": "3.0.11-1~deb12u2", "date": "2023-10-25", "kind": "first-observed"},
+                ],
+            },
             "advisories": [{"id": "DSA-5532-1"}],
         },
         "relatedVulnerabilities": [
@@ -180,7 +187,9 @@ def grype_report(target: ScanTarget, built: str, **changes: Any) -> dict[str, An
                 "id": "CVE-2023-5363",
                 "namespace": "nvd:cpe",
                 "severity": "High",
-                "cvss": [{"source": "nvd@nist.gov", "metrics": {"baseScore": 7.5}}],
+                "cvss": [
+                    {"source": "nvd@nist.gov", "vector": "CVSS:3.1/AV:N", "metrics": {"baseScore": 7.5}}
+                ],
                 "epss": [{"epss": 0.0123}],
             }
         ],

@@ -43,6 +43,36 @@ SCANNERS: Mapping[str, object] = {
     },
     "grype": {"unavailable": "grype is not installed"},
 }
+DISAGREEMENTS: Mapping[str, object] = {
+    "agreed": 5,
+    "alone": {"grype": 0, "trivy": 1},
+    "found": [
+        {
+            "id": "CVE-2026-0100",
+            "aliases": ["GHSA-aaaa"],
+            "type": "deb",
+            "package": "curl",
+            "version": "1.0-1",
+            "path": "/var/lib/dpkg/status",
+            "found_by": ["trivy"],
+            "not_found_by": {
+                "grype": "its database is of 2026-11-21, older than that of 2026-11-23, which lists it"
+            },
+            "opinions": [],
+        },
+        {
+            "id": "CVE-2026-0001",
+            "aliases": [],
+            "type": "deb",
+            "package": "openssl",
+            "version": "1.0-1",
+            "path": "/var/lib/dpkg/status",
+            "found_by": ["grype", "trivy"],
+            "not_found_by": {},
+            "opinions": [],
+        },
+    ],
+}
 EVIDENCE: Mapping[str, object] = {
     "size": 142_100_000,
     "created": "2026-11-11T12:00:00Z",
@@ -155,7 +185,7 @@ def failing_report() -> Report:
         result("image-labels"),
     )  # fmt: skip
     return report(
-        verdict(*results),
+        verdict(*results, evidence={**EVIDENCE, "vulnerabilities": DISAGREEMENTS}),
         verdict(result("no-shell"), subject=subject(platform=Platform("linux", "arm64", "v8"))),
         undecided=(
             Undecided(
@@ -209,6 +239,16 @@ def based_report() -> Report:
     return report(verdict(*found, bases=bases))
 
 
+def hostile_findings() -> Mapping[str, object]:
+    """Findings of scanners of which one alone has one, made of hostile strings."""
+    found = dict.fromkeys(("id", "type", "package", "version", "path"), HOSTILE)
+    return {
+        "agreed": HOSTILE,
+        "alone": {"trivy": HOSTILE, HOSTILE: 1},
+        "found": [{**found, "found_by": [HOSTILE], "not_found_by": {HOSTILE: HOSTILE}}, HOSTILE, None],
+    }
+
+
 def hostile_report() -> Report:
     """A report in which every string that can come from an image, a scanner or a caller is hostile."""
     location = Location(HOSTILE, 0, HOSTILE, HOSTILE)
@@ -237,7 +277,12 @@ def hostile_report() -> Report:
                 excepted=(Excepted(finding, HOSTILE, NOW.date()),),
             ),
             subject=subject(HOSTILE, source=HOSTILE, platform=Platform(HOSTILE, HOSTILE)),
-            evidence={**facts, HOSTILE: HOSTILE, "scanners": {"trivy": scanner, HOSTILE: scanner}},
+            evidence={
+                **facts,
+                HOSTILE: HOSTILE,
+                "vulnerabilities": hostile_findings(),
+                "scanners": {"trivy": scanner, HOSTILE: scanner},
+            },
             not_run={"image-size": HOSTILE},
         ),
         undecided=(Undecided(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),

@@ -11,7 +11,7 @@ from gate.policy.load import PROFILE_FOLDER
 from gate.policy.policy import Policy, RuleSetting
 from gate.policy.schema import PROFILES
 from gate.rule import Action
-from gate.rules.vulnerabilities import VulnerabilitiesOptions
+from gate.rules._vulnerability_options import VulnerabilitiesOptions
 
 LEFT_OUT = {
     "allowed-registries": "needs to be told yours",

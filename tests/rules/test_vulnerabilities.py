@@ -4,38 +4,22 @@ from typing import Any
 
 import pytest
 
+from gate.errors import InvalidInput, Unavailable
 from gate.evidence import Opinion, Vulnerabilities, Vulnerability
+from gate.options import decode
+from gate.policy.document import parse
 from gate.rule import Action, Finding, Remark, Severity
-from gate.rules.vulnerabilities import RULE, VulnerabilitiesOptions, check, fixed_version, severity_of
-from tests.kit import trees
-
-CONFIG = trees.config(layers=3)
-LAYERS = [str(digest) for digest in CONFIG.diff_ids]
-
-
-def opinion(severity: str = "high", scanner: str = "trivy", **more: Any) -> Opinion:
-    fields: dict[str, Any] = {
-        "id": "CVE-2023-5363", "aliases": (), "severity_source": "nvd", "severities": {}, "scores": {},
-        "fixed_versions": ("3.0.11-1~deb12u2",), "fix_state": "fixed", **more,
-    }  # fmt: skip
-    return Opinion(scanner=scanner, severity=severity, **fields)
-
-
-def vulnerability(*opinions: Opinion, id_: str = "CVE-2023-5363", **more: Any) -> Vulnerability:
-    fields: dict[str, Any] = {
-        "package_type": "deb",
-        "package_name": "libssl3",
-        "package_version": "3.0.9-1",
-        "purl": "pkg:deb/debian/libssl3@3.0.9-1",
-        "layer": LAYERS[1],
-        "path": "/var/lib/dpkg/status",
-        **more,
-    }
-    return Vulnerability(id=id_, aliases=("GHSA-a",), opinions=opinions, **fields)
+from gate.rules._fixes import fixed_version
+from gate.rules._rating import Preferred, rate
+from gate.rules._vulnerability_options import Grace, VulnerabilitiesOptions
+from gate.rules.vulnerabilities import RULE, check
+from tests.kit.reports import subject
+from tests.kit.vulnerabilities import CONFIG, LAYERS, opinion, scan_runs, vulnerability
 
 
 def run(*found: Vulnerability, **options: Any) -> list[Finding | Remark]:
-    return list(check(Vulnerabilities(found), CONFIG, VulnerabilitiesOptions(**options)))
+    given = VulnerabilitiesOptions(**options)
+    return list(check(Vulnerabilities(found), scan_runs("grype", "trivy"), CONFIG, subject(), given))
 
 
 def findings(*found: Vulnerability, **options: Any) -> list[Finding]:
@@ -99,7 +83,7 @@ def test_the_worst_comes_first() -> None:
     ],
 )
 def test_the_severity_that_counts(opinions: tuple[Opinion, ...], expected: Severity) -> None:
-    assert severity_of(vulnerability(*opinions)) is expected
+    assert rate(vulnerability(*opinions), "highest").severity is expected
 
 
 @pytest.mark.parametrize(("unrated", "action"), [("deny", None), ("warn", Action.WARN)])
@@ -161,6 +145,89 @@ def test_the_version_to_upgrade_to(
     ]
     found = vulnerability(*opinions, package_type=package_type, package_version=installed)
     assert fixed_version(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("counts", "ran"),
+    [
+        ("both", ("trivy",)),
+        ("review", ("grype",)),
+        ("trivy", ("grype",)),
+        ("grype", ("trivy",)),
+        ("both", ()),
+    ],
+)
+def test_scanners_that_are_to_count_and_did_not_run_are_no_pass(counts: Any, ran: tuple[str, ...]) -> None:
+    runs = scan_runs(*ran, **{name: Unavailable("gone") for name in {"grype", "trivy"} - set(ran)})
+    options = VulnerabilitiesOptions(counts=counts)
+    with pytest.raises(Unavailable, match=f"counts: {counts}") as raised:
+        list(check(Vulnerabilities(()), runs, CONFIG, subject(), options))
+    assert "required: [trivy, grype]" in raised.value.hint
+
+
+def test_one_scanner_is_enough_where_any_counts() -> None:
+    options = VulnerabilitiesOptions()
+    assert list(check(Vulnerabilities(()), scan_runs("trivy"), CONFIG, subject(), options)) == []
+
+
+def test_a_finding_says_whose_severity_was_used_and_what_each_source_says() -> None:
+    vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N"
+    scored = opinion(
+        severities={"nvd": "high", "debian": "low"}, scores={"nvd": 7.5}, vectors={"nvd": vector}
+    )
+    (found,) = findings(vulnerability(scored, opinion("low", "grype")), rated_by=Preferred(prefer=("nvd",)))
+    assert found.details["rated_by"] == {"rule": "prefer nvd", "scanner": "trivy", "source": "nvd"}
+    opinions: Any = found.details["opinions"]
+    by_trivy = opinions[0]
+    assert by_trivy["severities"] == {"debian": "low", "nvd": "high"}
+    assert (by_trivy["scores"], by_trivy["vectors"]) == ({"nvd": 7.5}, {"nvd": vector})
+
+
+def test_a_warning_tells_in_advance_when_it_denies() -> None:
+    (found,) = findings(vulnerability(opinion(published="2026-11-20")), grace=Grace(high=7))
+    assert found.message.endswith("fixed in 3.0.11-1~deb12u2; denied from 2026-11-27 on")
+    assert (found.action, found.details["denied_from"]) == (Action.WARN, "2026-11-27")
+    assert found.details["decided_by"] == "grace"
+
+
+@pytest.mark.parametrize(
+    ("exploited", "expected"), [(False, Action.WARN), (True, None)], ids=["usual", "exploited"]
+)
+def test_what_comes_from_the_base_may_warn_unless_it_is_exploited(
+    exploited: bool, expected: Action | None
+) -> None:
+    (found,) = findings(
+        vulnerability(opinion(known_exploited=exploited)), in_base="warn", known_exploited="deny"
+    )
+    assert (found.action, found.action_in_base) == (None, expected)
+
+
+def test_the_options_are_read_from_a_policy_and_mistakes_are_named() -> None:
+    text = "{counts: review, rated-by: {prefer: [nvd, vendor]}, grace: {high: 7, from: fix}, at-most: {low: 3}, epss: 0.5}"
+    options = decode(parse(text.encode(), "p.yaml"), VulnerabilitiesOptions, "rules.vulnerabilities")
+    assert options.rated_by == Preferred(prefer=("nvd", "vendor"))
+    assert (options.grace.days("high"), options.grace.from_, options.grace.days("unknown")) == (7, "fix", 0)
+    assert (options.at_most.of("low"), options.at_most.of("high"), options.epss) == (3, 0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{counts: all}", "p.yaml:1:10: rules.vulnerabilities.counts is the text 'all'"),
+        ("{rated-by: lowest}", "p.yaml:1:12: rules.vulnerabilities.rated-by is the text 'lowest'"),
+        ("{rated-by: {prefer: []}}", "p.yaml:1:21: rules.vulnerabilities.rated-by.prefer"),
+        ("{rated-by: {order: [nvd]}}", "p.yaml:1:13: rules.vulnerabilities.rated-by"),
+        ("{grace: {high: -1}}", "p.yaml:1:16: rules.vulnerabilities.grace.high is -1"),
+        ("{grace: {hihg: 1}}", "p.yaml:1:10: rules.vulnerabilities.grace has no key 'hihg'"),
+        ("{epss: 2}", "p.yaml:1:8: rules.vulnerabilities.epss is 2"),
+        ("{at-most: 5}", "p.yaml:1:11: rules.vulnerabilities.at-most is 5"),
+        ("{refine: [{threshold: off}]}", "p.yaml:1:23: rules.vulnerabilities.refine[0].threshold"),
+    ],
+)
+def test_a_wrong_option_is_refused_at_its_place(text: str, message: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        decode(parse(text.encode(), "p.yaml"), VulnerabilitiesOptions, "rules.vulnerabilities")
+    assert raised.value.message.startswith(message)
 
 
 def test_the_rule_itself() -> None:

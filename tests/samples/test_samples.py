@@ -19,6 +19,7 @@ SAMPLES = Path(demo.__file__).parent
 POLICIES = sorted((SAMPLES / "policies").glob("*.yaml"))
 DOCKERFILES = sorted((SAMPLES / "dockerfiles").iterdir())
 NAMES = {
+    "backlog": "registry.example.com/shop/server:1.4.2",
     "demo": "registry.example.com/shop/server:1.4.2",
     "production": "registry.example.com/production/server:1.4.2",
     "team": "registry.example.com/shop/server:1.4.2",

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from gate.scanners import ScannerSettings, ScanTarget, built_in
+from gate.scanners.merge import merge
 from samples.databases.advisories import load
 from samples.databases.grype import VERSION, grype_archive, write_grype_database
 from samples.databases.oci_artifact import (
@@ -56,6 +61,43 @@ def test_same_findings(
     by_trivy = trivy_findings(trivy_binary, layout, trivy_cache)
     assert len(by_trivy) == EXPECTED[name]
     assert grype_findings(grype_binary, layout, grype_cache) == by_trivy
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED.keys() - {"multi-platform"}))
+def test_every_raw_finding_is_an_opinion_of_one_joined_finding(
+    name: str,
+    built: datetime,
+    trivy_binary: Path,
+    grype_binary: Path,
+    trivy_cache: Path,
+    grype_cache: Path,
+    tmp_path: Path,
+) -> None:
+    """In the gate's own reading of both reports, in either order, and joined a second time."""
+    layout = layout_of(name, built, tmp_path)
+    settings = ScannerSettings(
+        tmp_path, trivy_cache, grype_cache, str(trivy_binary), str(grype_binary), offline=True
+    )
+    reports = {
+        name: scanner.scan(target_of(layout), settings, time.monotonic() + 120)
+        for name, scanner in built_in().items()
+    }
+    found = merge(reports).found
+    went_in = Counter(id(raw.opinion) for report in reports.values() for raw in report.findings)
+    assert Counter(id(opinion) for item in found for opinion in item.opinions) == went_in
+    assert {item.found_by for item in found} <= {("grype", "trivy")}
+    assert len(found) >= EXPECTED[name]
+    turned = {
+        name: replace(report, findings=report.findings[::-1]) for name, report in reversed(reports.items())
+    }
+    assert merge(turned).found == found
+
+
+def target_of(layout: Path) -> ScanTarget:
+    """The one image of a layout, as the gate hands it to scanners."""
+    (entry,) = json.loads((layout / "index.json").read_text())["manifests"]
+    manifest = json.loads((layout / "blobs" / "sha256" / entry["digest"].partition(":")[2]).read_text())
+    return ScanTarget(layout, entry["digest"], manifest["config"]["digest"])
 
 
 def test_databases_are_used_as_written(

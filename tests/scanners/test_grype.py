@@ -74,7 +74,9 @@ def test_what_it_reports(
     assert (opinion.severity, opinion.severity_source) == ("unknown", "debian")
     assert opinion.severities == {"debian": "unknown", "nvd": "high"}
     assert (opinion.scores, opinion.epss, opinion.known_exploited) == ({"nvd@nist.gov": 7.5}, 0.0123, False)
+    assert opinion.vectors == {"nvd@nist.gov": "CVSS:3.1/AV:N"}
     assert (opinion.fixed_versions, opinion.fix_state) == (("3.0.11-1~deb12u2",), "fixed")
+    assert opinion.fix_published == "2023-10-25"
 
 
 def test_what_it_is_told(

@@ -215,6 +215,49 @@ def test_the_order_of_findings_does_not_matter(findings: list[RawFinding], rando
     assert summary(shuffled) == summary(findings)
 
 
+def parts(found: tuple[Vulnerability, ...]) -> list[Any]:
+    """All that joining decides, without the order of opinions that say exactly the same."""
+    return [
+        (f.id, f.aliases, f.package_type, f.package_name, f.package_version, f.purl, f.path, f.layer, sorted(map(repr, f.opinions)))
+        for f in found
+    ]  # fmt: skip
+
+
+@given(FINDINGS, st.randoms())
+def test_neither_the_order_of_reports_nor_of_findings_matters(
+    findings: list[RawFinding], random: Any
+) -> None:
+    def reports(items: list[RawFinding], names: list[str]) -> dict[str, ScannerReport]:
+        return {name: report(name, *(f for f in items if f.opinion.scanner == name)) for name in names}
+
+    shuffled = findings.copy()
+    random.shuffle(shuffled)
+    one = merge(reports(findings, ["trivy", "grype"])).found
+    other = merge(reports(shuffled, ["grype", "trivy"])).found
+    assert parts(one) == parts(other)
+
+
+@given(FINDINGS)
+def test_what_is_reported_twice_is_twice_in_the_same_finding(findings: list[RawFinding]) -> None:
+    once, twice = joined(*findings), joined(*findings, *findings)
+    assert [(f.id, f.aliases, f.purl, f.path) for f in once] == [
+        (f.id, f.aliases, f.purl, f.path) for f in twice
+    ]
+    assert [2 * len(f.opinions) for f in once] == [len(f.opinions) for f in twice]
+
+
+@given(FINDINGS)
+def test_joining_again_changes_nothing(findings: list[RawFinding]) -> None:
+    once = joined(*findings)
+    assert parts(joined(*(again for f in once for again in raw(f)))) == parts(once)
+
+
+def raw(found: Vulnerability) -> list[RawFinding]:
+    """What scanners would have to report for this finding alone."""
+    package = found.package_type, found.package_name, found.package_version, found.purl
+    return [RawFinding(*package, opinion, layer=found.layer, path=found.path) for opinion in found.opinions]
+
+
 @pytest.mark.parametrize("count", [20_000])
 def test_many_findings_take_no_time(count: int) -> None:
     findings = [finding("trivy", f"CVE-{number}") for number in range(count)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import sqlite3
@@ -20,6 +21,7 @@ from msgspec.structs import replace
 from gate.errors import Unavailable
 from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget, built_in
 from gate.scanners.coverage import look, scan_runs, vulnerabilities
+from gate.scanners.disagreements import reasons
 from gate.scanners.merge import merge
 from samples.databases.advisories import load
 from samples.databases.bolt import PAGE, write_bolt
@@ -129,6 +131,64 @@ def test_every_raw_finding_is_in_one_joined_finding(real: ScannerSettings, tmp_p
     went_in = Counter(id(finding.opinion) for report in ran.values() for finding in report.findings)
     came_out = Counter(id(opinion) for found in merge(ran).found for opinion in found.opinions)
     assert came_out == went_in
+
+
+def test_dates_and_vectors_reach_the_opinions(
+    real: ScannerSettings, own_databases: Path, tmp_path: Path
+) -> None:
+    """Trivy tells when a vulnerability was published, Grype since when there is a fix."""
+    database = own_databases / "grype" / "6" / "vulnerability.db"
+    with closing(sqlite3.connect(database)) as connection:
+        blobs = connection.execute(
+            "SELECT id, value FROM blobs WHERE value LIKE '%3.0.11-1~deb12u2%'"
+        ).fetchall()
+        for number, value in blobs:
+            blob = json.loads(value)
+            for limits in blob["ranges"]:
+                detail = limits["fix"].setdefault("detail", {})
+                detail["available"] = {"date": "2023-10-25T00:00:00Z", "kind": "advisory"}
+            connection.execute("UPDATE blobs SET value = ? WHERE id = ?", (json.dumps(blob) + "\n", number))
+        connection.commit()
+    write_import(database)
+    told = replace(real, grype_database=own_databases / "grype")
+    reports = scan_all(told, write_target(tmp_path / "image", *MIXED))
+    ran = {name: report for name, report in reports.items() if isinstance(report, ScannerReport)}
+    found = merge(ran).found
+    (openssl,) = [one for one in found if (one.id, one.package_name) == ("CVE-2023-5363", "libssl3")]
+    by = {opinion.scanner: opinion for opinion in openssl.opinions}
+    assert by["grype"].fix_published[:10] == "2023-10-25"
+    (log4shell,) = [one for one in found if one.id == "CVE-2021-44228"]
+    by = {opinion.scanner: opinion for opinion in log4shell.opinions}
+    assert by["trivy"].published.startswith("2021-12-10")
+    for opinion in by.values():
+        assert set(opinion.vectors) == set(opinion.scores)
+        assert all(vector.startswith("CVSS:") for vector in opinion.vectors.values())
+
+
+@pytest.mark.parametrize(
+    ("days", "why"), [(0, "why cannot be told"), (3, "older than that of")], ids=["same day", "older"]
+)
+def test_what_only_one_database_lists_is_found_by_one_scanner_and_explained(
+    real: ScannerSettings, tmp_path: Path, days: int, why: str
+) -> None:
+    built = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
+    write_grype_database(tmp_path / "short", [one for one in load() if one.id != "CVE-2023-5363"], built)
+    told = replace(real, grype_database=tmp_path / "short")
+    reports = scan_all(told, write_target(tmp_path / "image", *MIXED))
+    ran = {name: report for name, report in reports.items() if isinstance(report, ScannerReport)}
+    found = merge(ran).found
+    missing = reasons(found, {name: report.run for name, report in ran.items()})
+    alone = [(one, lacking) for one, lacking in zip(found, missing, strict=True) if lacking]
+    assert {(one.id, one.found_by) for one, _ in alone} == {("CVE-2023-5363", ("trivy",))}
+    assert alone
+    assert all(list(lacking) == ["grype"] and why in lacking["grype"] for _, lacking in alone)
+
+
+def write_import(database: Path) -> None:
+    """Tell Grype the digest of a database that was changed."""
+    place = database.parent / "import.json"
+    told = json.loads(place.read_text())
+    place.write_text(json.dumps(told | {"digest": f"xxh64:{xxh64(database.read_bytes()):016x}"}))
 
 
 @pytest.mark.parametrize(

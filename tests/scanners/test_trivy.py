@@ -166,7 +166,10 @@ def one_finding(**changes: Any) -> dict[str, Any]:
         ({"VendorSeverity": {"nvd": 4, "ghsa": 1, "x": 99, "y": -1}},
          {"severities": {"nvd": "critical", "ghsa": "low", "x": "unknown", "y": "unknown"}}),
         ({"CVSS": {"nvd": {"V2Score": 5, "V3Score": 7.5}, "a": {"V40Score": 9.1, "V3Score": 8}, "b": {}}},
-         {"scores": {"nvd": 7.5, "a": 9.1}}),
+         {"scores": {"nvd": 7.5, "a": 9.1}, "vectors": {}}),
+        ({"CVSS": {"nvd": {"V3Score": 7.5, "V3Vector": "CVSS:3.1/AV:N", "V2Score": 5, "V2Vector": "AV:N"}, "a": {"V3Vector": "x"}}},
+         {"scores": {"nvd": 7.5}, "vectors": {"nvd": "CVSS:3.1/AV:N"}}),
+        ({"PublishedDate": "2023-10-25T18:17:43.613Z"}, {"published": "2023-10-25T18:17:43.613Z", "fix_published": ""}),
         ({"VendorIDs": ["GHSA-b", "CVE-1", "GHSA-a"]}, {"aliases": ("GHSA-a", "GHSA-b")}),
     ],
 )  # fmt: skip
