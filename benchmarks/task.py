@@ -96,7 +96,7 @@ TASKS: dict[str, Callable[[Image], int]] = {
 
 def main(name: str, layout: str) -> None:
     """Run one task and print what it took."""
-    with open_source(locate(layout), None) as opened:
+    with open_source(locate(f"oci:{layout}"), None) as opened:
         image = opened.images[0]
         wall, cpu = time.perf_counter(), time.process_time()
         result = TASKS[name](image)
