@@ -186,6 +186,35 @@ def test_what_is_in_its_grace_is_not_counted() -> None:
     assert actions(*numbered(2), *fresh, at_most=AtMost(high=2), grace=Grace(high=7)) == [Action.WARN] * 5
 
 
+@pytest.mark.parametrize(
+    ("versions", "only_fixable", "action", "by"),
+    [
+        (("2",), True, Action.DENY, "threshold"),
+        ((), True, None, "only-fixable"),
+        (("2",), False, Action.DENY, "threshold"),
+        ((), False, Action.DENY, "threshold"),
+    ],
+)
+def test_what_has_no_fix_counts_unless_the_policy_says_so(
+    versions: tuple[str, ...], only_fixable: bool, action: Action | None, by: str
+) -> None:
+    (found,) = decide(vulnerability(opinion(fixed_versions=versions)), only_fixable=only_fixable)
+    assert (found.action, found.by) == (action, by)
+
+
+@pytest.mark.parametrize(
+    ("unrated", "action"), [("deny", Action.DENY), ("warn", Action.WARN), ("ignore", None)]
+)
+def test_what_nobody_rates_is_decided_by_its_own_option(unrated: str, action: Action | None) -> None:
+    (found,) = decide(vulnerability(opinion("unknown")), unrated=unrated)
+    assert (found.action, found.by) == (action, "unrated")
+
+
+def test_what_is_below_the_threshold_says_so() -> None:
+    (found,) = decide(vulnerability(opinion("medium")), unrated="ignore")
+    assert (found.action, found.by) == (None, "threshold")
+
+
 def test_the_worst_come_first() -> None:
     found = decide(*numbered(1, "low"), *numbered(1, "critical"), *numbered(1, "medium"))
     assert [one.rating.severity for one in found] == [Severity.CRITICAL, Severity.MEDIUM, Severity.LOW]
