@@ -26,6 +26,7 @@ TESTS = {
     "gate/limits.py": ["tests/test_limits.py", "tests/oci"],
     "gate/oci/tar_header.py": ["tests/oci/test_tar_header.py", "tests/oci/test_tarball.py"],
     "gate/oci/tarball.py": ["tests/oci/test_tarball.py"],
+    "gate/rules/_deciding.py": ["tests/rules/test_deciding.py"],
 }
 """What is changed, and the tests that have to notice."""
 
