@@ -83,7 +83,7 @@ class ScannedPackage(Struct, frozen=True):
 class ScanRun(Struct, frozen=True):
     """One scanner's run: what ran, on which data, and what it could see.
 
-    `binary_digest` is the sha256 of the program. `image_id` is the configuration digest the scanner says it scanned.
+    `binary_digest` is the sha256 of the program; `approval` says who approved it, empty where nobody did. `image_id` is the configuration digest the scanner says it scanned.
     `os_family` and `os_version` are empty where it recognised none; `end_of_life` is its opinion where it has one.
     `uncovered` names what it saw and its database holds no advisories for: the release (`debian 9`), or purl types.
     """
@@ -101,6 +101,7 @@ class ScanRun(Struct, frozen=True):
     warnings: tuple[str, ...]
     seconds: float
     uncovered: tuple[str, ...] = ()
+    approval: str = ""
 
 
 class ScanRuns(Struct, frozen=True):

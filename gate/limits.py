@@ -135,5 +135,8 @@ class Limits(Struct, frozen=True):
     scanner_log: int = 8 * MIB
     """A scanner's standard error, of which only the end is ever shown."""
 
+    scanner_program: int = 1 * GIB
+    """A scanner's program, and the archive that it comes in: Trivy has 175 MB and grows by some 20 MB in a year."""
+
 
 LIMITS = Limits()

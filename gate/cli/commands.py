@@ -19,6 +19,7 @@ MODULES: Mapping[str, str] = {
     "rules": "gate.cli.rules",
     "policy": "gate.cli.policy",
     "cache": "gate.cli.cache",
+    "scanners": "gate.cli.scanners",
     "base": "gate.cli.base",
     "completion": "gate.cli.completion",
 }

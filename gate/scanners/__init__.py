@@ -16,13 +16,27 @@ from gate.evidence import Opinion, ScanRun
 from gate.limits import LIMITS
 
 
+class Approval(Struct, frozen=True):
+    """Which programs may run, as a policy says.
+
+    `listed` lets only those run whose bytes the shipped table or `programs` approves. `programs` are digests
+    (`sha256:…`) that the policy approves beside the table, of programs or of archives to install them from. `refused` are
+    further ones that never run: digests, or a name and a version (`trivy 0.77.1`).
+    """
+
+    listed: bool = False
+    programs: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
 class ScannerSettings(Struct, frozen=True):
     """What the caller says about all scanners.
 
     `work_dir` takes the private folders of each run. `trivy` and `grype` are paths of the programs; None looks them up
     on `PATH`. `trivy_cache` holds `db/` and `java-db/`, `grype_database` holds `6/`. `timeout` bounds one program on one
     image, in seconds. `offline` forbids renewing a database. The three sources replace where the programs renew their
-    databases from (a mirror); None leaves it to the program. Setting `cancelled` ends every running program.
+    databases from (a mirror); None leaves it to the program. `approval` says which programs may run. Setting `cancelled`
+    ends every running program.
     """
 
     work_dir: Path
@@ -35,6 +49,7 @@ class ScannerSettings(Struct, frozen=True):
     trivy_source: str | None = None
     trivy_java_source: str | None = None
     grype_source: str | None = None
+    approval: Approval = Approval()
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 

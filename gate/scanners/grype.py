@@ -14,9 +14,10 @@ from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
 from gate.packages.formats import SYSTEM_TYPES
 from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
+from gate.scanners.approval import admitted, refusals
 from gate.scanners.grype_database import GrypeDatabase, Release
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
-from gate.scanners.program import Program, Requirement, check_version, find
+from gate.scanners.program import Program, Requirement, check_version
 from gate.scanners.purls import type_of
 from gate.scanners.renewal import Replaced, renewing, shared, steady
 
@@ -25,6 +26,7 @@ REQUIREMENT = Requirement(
     NAME,
     minimum=(0, 110, 0),
     install="install Grype 0.110 or later (https://github.com/anchore/grype#installation)",
+    refused=refusals(NAME),
 )
 _SEVERITIES = frozenset({"negligible", "low", "medium", "high", "critical"})
 _FIX_STATES = frozenset({"fixed", "not-fixed", "wont-fix"})
@@ -160,10 +162,10 @@ class _Packages(report.Part, frozen=True, rename="camel"):
 
 def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program = find(REQUIREMENT, settings.grype)
     bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
-    warnings = () if settings.offline else _renew(program, settings, bounds)
-    return steady(lambda: _scan(program, target, settings, bounds, warnings))
+    with admitted(REQUIREMENT, settings.grype, settings) as program:
+        warnings = () if settings.offline else _renew(program, settings, bounds)
+        return steady(lambda: _scan(program, target, settings, bounds, warnings))
 
 
 def _scan(
@@ -200,7 +202,7 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
     empty.touch()
     outputs = place.path("report.json"), place.path("packages.json")
     argv = (
-        program.path, f"oci-dir:{target.layout}", "--config", str(empty),
+        program.start, f"oci-dir:{target.layout}", "--config", str(empty),
         "-o", f"json={outputs[0]}", "-o", f"cyclonedx-json={outputs[1]}",
     )  # fmt: skip
     return Command("Grype", argv, _environment(place, settings, network=False), outputs)
@@ -219,7 +221,7 @@ def _renew(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple
                     environment["GRYPE_DB_UPDATE_URL"] = settings.grype_source
                 empty = place.path("empty.yaml")
                 empty.touch()
-                argv = (program.path, "db", "update", "--config", str(empty))
+                argv = (program.start, "db", "update", "--config", str(empty))
                 run(Command("Grype's database download", argv, environment), place, bounds)
     except Unavailable as error:
         if not (folder / "6" / "vulnerability.db").exists():
@@ -291,6 +293,7 @@ def _report(
         version=found.descriptor.version,
         binary=program.path,
         binary_digest=program.digest,
+        approval=program.approval,
         database=database.database,
         image_id=found.source.target.image_id,
         os_family=found.distro.name,

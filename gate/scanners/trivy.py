@@ -13,20 +13,20 @@ from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
 from gate.packages.formats import SYSTEM_TYPES
 from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
+from gate.scanners.approval import admitted, refusals
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
-from gate.scanners.program import Program, Requirement, check_version, find
+from gate.scanners.program import Program, Requirement, check_version
 from gate.scanners.purls import type_of
 from gate.scanners.renewal import Replaced, renewing, shared, steady
 from gate.scanners.trivy_database import TrivyDatabase
 
 NAME = "trivy"
-_COMPROMISED = "this release carried code that steals credentials (aquasecurity/trivy-action#541, March 2026)"
 REQUIREMENT = Requirement(
     NAME,
     minimum=(0, 70, 0),
     install="install Trivy 0.70 or later (https://trivy.dev/docs/latest/getting-started/installation/)",
     mark=b"github.com/aquasecurity/trivy/pkg/version/app.ver=",
-    refused={(0, 69, patch): _COMPROMISED for patch in (4, 5, 6)},
+    refused=refusals(NAME),
 )
 _JAVA_NEEDED = "skip-java-db-update"
 """What Trivy's error names where an image holds jars and there is no database for them."""
@@ -123,7 +123,14 @@ class _Report(report.Part, frozen=True, kw_only=True, rename="pascal"):
 
 def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program = find(REQUIREMENT, settings.trivy)
+    with admitted(REQUIREMENT, settings.trivy, settings) as program:
+        return _renewed_scan(program, target, settings, deadline)
+
+
+def _renewed_scan(
+    program: Program, target: ScanTarget, settings: ScannerSettings, deadline: float
+) -> ScannerReport:
+    """Scan with databases that were renewed where they were due."""
     bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
     warnings = () if settings.offline else _renew_all(program, settings, bounds)
     try:
@@ -166,7 +173,7 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
         if source.is_dir():
             (cache / name).symlink_to(source)
     argv = (
-        program.path, "image", "--input", str(target.layout),
+        program.start, "image", "--input", str(target.layout),
         "--config", "", "--ignorefile", "", "--module-dir", str(place.path("modules")),
         "--cache-dir", str(cache), "--cache-backend", "memory",
         "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--disable-telemetry",
@@ -211,7 +218,7 @@ def _renew(program: Program, settings: ScannerSettings, bounds: Bounds, which: _
         with renewing(settings.trivy_cache, bounds), sandbox(settings.work_dir, NAME) as place:
             if _is_due(folder):  # not renewed by another run meanwhile
                 argv = (
-                    program.path, "image", which.download, *((which.source, mirror) if mirror else ()), "--config", "",
+                    program.start, "image", which.download, *((which.source, mirror) if mirror else ()), "--config", "",
                     "--cache-dir", str(settings.trivy_cache.absolute()),
                     "--skip-version-check", "--disable-telemetry", "--no-progress",
                 )  # fmt: skip
@@ -263,6 +270,7 @@ def _report(
         version=found.tool.version,
         binary=program.path,
         binary_digest=program.digest,
+        approval=program.approval,
         database=database.database,
         image_id=found.metadata.image_id,
         os_family=family,
