@@ -70,6 +70,7 @@ STATED = {
     "scanner_output": 268_435_456,
     "scanner_log": 8_388_608,
     "scanner_program": 1_073_741_824,
+    "database": 17_179_869_184,
 }
 """Promise 6: what passes is stated, so a change here is one of what users can rely on."""
 

@@ -20,6 +20,7 @@ MODULES: Mapping[str, str] = {
     "policy": "gate.cli.policy",
     "cache": "gate.cli.cache",
     "scanners": "gate.cli.scanners",
+    "db": "gate.cli.db",
     "base": "gate.cli.base",
     "completion": "gate.cli.completion",
 }

@@ -34,8 +34,8 @@ class ScannerSettings(Struct, frozen=True):
 
     `work_dir` takes the private folders of each run. `trivy` and `grype` are paths of the programs; None looks them up
     on `PATH`. `trivy_cache` holds `db/` and `java-db/`, `grype_database` holds `6/`. `timeout` bounds one program on one
-    image, in seconds. `offline` forbids renewing a database. The three sources replace where the programs renew their
-    databases from (a mirror); None leaves it to the program. `approval` says which programs may run. Setting `cancelled`
+    image, in seconds. `offline` forbids renewing a database. The three lists of sources replace where the programs renew
+    their databases from: mirrors, tried in their order; an empty one leaves it to the program. `approval` says which programs may run. Setting `cancelled`
     ends every running program.
     """
 
@@ -46,9 +46,9 @@ class ScannerSettings(Struct, frozen=True):
     grype: str | None = None
     timeout: float = LIMITS.scanner_seconds
     offline: bool = False
-    trivy_source: str | None = None
-    trivy_java_source: str | None = None
-    grype_source: str | None = None
+    trivy_sources: tuple[str, ...] = ()
+    trivy_java_sources: tuple[str, ...] = ()
+    grype_sources: tuple[str, ...] = ()
     approval: Approval = Approval()
     cancelled: threading.Event = field(default_factory=threading.Event)
 

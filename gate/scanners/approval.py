@@ -167,37 +167,48 @@ def _names(text: str, scanner: str, version: tuple[int, int, int]) -> bool:
     return name == scanner and number(stated) == version
 
 
-@contextlib.contextmanager
-def admitted(requirement: Requirement, given: str | None, settings: ScannerSettings) -> Iterator[Program]:
-    """Find a program and let it run as long as the block does; raises `Unavailable` for one that may not run.
-
-    Where only approved programs may run, what is started is a private copy that was hashed while it was made, so nobody
-    can change it in between. Otherwise it is started where it lies, because wrappers of distributions need their place,
-    and refused afterwards if it was replaced meanwhile: the report would name other bytes than those that ran.
-    """
+def admit(requirement: Requirement, given: str | None, settings: ScannerSettings) -> Program:
+    """Find a program that may run; raises `Unavailable` for one that may not."""
     program = find(requirement, given)
     found = judge(requirement, program, settings.approval)
     if found.standing is Standing.REFUSED:
         raise Unavailable(
             f"{program.path} is refused: {found.text}", hint=f"remove it; then {requirement.install}"
         )
-    program = replace(program, approval=found.by)
+    if settings.approval.listed and found.standing is not Standing.APPROVED:
+        raise Unavailable(
+            f"{program.path} may not run, because the policy lets only approved programs run: {found.text}",
+            hint=f"install one with: image-gate scanners install {requirement.name}; or approve this one in the "
+            f"policy, if you know where it comes from: scanners: {{programs: ['{program.digest}']}}",
+        )
+    return replace(program, approval=found.by)
+
+
+@contextlib.contextmanager
+def started(program: Program, settings: ScannerSettings) -> Iterator[Program]:
+    """Let a program run as long as the block does; raises `Unavailable` where what ran may be another one.
+
+    Where only approved programs may run, what is started is a private copy that was hashed while it was made, so nobody
+    can change it in between. Otherwise it is started where it lies, because wrappers of distributions need their place,
+    and refused afterwards if it was replaced meanwhile: the report would name other bytes than those that ran.
+    """
     if settings.approval.listed:
-        if found.standing is not Standing.APPROVED:
-            raise Unavailable(
-                f"{program.path} may not run, because the policy lets only approved programs run: {found.text}",
-                hint=f"install one with: image-gate scanners install {requirement.name}; or approve this one in the "
-                f"policy, if you know where it comes from: scanners: {{programs: ['{program.digest}']}}",
-            )
         with _copied(program, settings.work_dir) as copy:
             yield replace(program, copy=copy)
         return
-    before = FileIdentity.of(program.path)
+    before = _identity(program.path)
     yield program
-    if _identity(program.path) != before:
+    if before is None or _identity(program.path) != before:
         raise Unavailable(
             f"{program.path} was replaced while it ran, so it is not known what ran", hint="run again"
         )
+
+
+@contextlib.contextmanager
+def admitted(requirement: Requirement, given: str | None, settings: ScannerSettings) -> Iterator[Program]:
+    """Find a program and let it run as long as the block does; raises `Unavailable` for one that may not."""
+    with started(admit(requirement, given, settings), settings) as program:
+        yield program
 
 
 def _identity(path: str) -> FileIdentity | None:

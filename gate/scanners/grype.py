@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
@@ -16,10 +15,11 @@ from gate.packages.formats import SYSTEM_TYPES
 from gate.scanners import RawFinding, Scanner, ScannerReport, ScannerSettings, ScanTarget, report
 from gate.scanners.approval import admitted, refusals
 from gate.scanners.grype_database import GrypeDatabase, Release
+from gate.scanners.grype_renewal import environment, renew
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version
 from gate.scanners.purls import type_of
-from gate.scanners.renewal import Replaced, renewing, shared, steady
+from gate.scanners.renewal import Replaced, shared, steady
 
 NAME = "grype"
 REQUIREMENT = Requirement(
@@ -30,8 +30,6 @@ REQUIREMENT = Requirement(
 )
 _SEVERITIES = frozenset({"negligible", "low", "medium", "high", "critical"})
 _FIX_STATES = frozenset({"fixed", "not-fixed", "wont-fix"})
-_RENEW_AFTER = 12 * 3600
-"""Seconds: the database is published once a day."""
 
 
 class _Fix(report.Part, frozen=True):
@@ -164,7 +162,7 @@ def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> Scan
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
     bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
     with admitted(REQUIREMENT, settings.grype, settings) as program:
-        warnings = () if settings.offline else _renew(program, settings, bounds)
+        warnings = () if settings.offline else renew(program, settings, bounds)
         return steady(lambda: _scan(program, target, settings, bounds, warnings))
 
 
@@ -185,17 +183,6 @@ def _scan(
     return _report(program, database, (found, packages), finished, warnings)
 
 
-def _environment(place: Sandbox, settings: ScannerSettings, *, network: bool) -> dict[str, str]:
-    """Return the environment: Grype is set by variables, and judges no age, which the policy does."""
-    return place.environment(network=network) | {
-        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
-        "GRYPE_DB_AUTO_UPDATE": "false",
-        "GRYPE_DB_CACHE_DIR": str(settings.grype_database.absolute()),
-        "GRYPE_DB_VALIDATE_AGE": "false",
-        "GRYPE_DB_VALIDATE_BY_HASH_ON_START": "true",
-    }
-
-
 def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
     """Build the scan's command line; not with `-q`, which hides that a part of the matching failed."""
     empty = place.path("empty.yaml")
@@ -205,38 +192,7 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
         program.start, f"oci-dir:{target.layout}", "--config", str(empty),
         "-o", f"json={outputs[0]}", "-o", f"cyclonedx-json={outputs[1]}",
     )  # fmt: skip
-    return Command("Grype", argv, _environment(place, settings, network=False), outputs)
-
-
-def _renew(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple[str, ...]:
-    """Renew the database if it is due; a failure is a warning as long as there is one, whose age the policy judges."""
-    folder = settings.grype_database
-    if not _is_due(folder):
-        return ()
-    try:
-        with renewing(folder, bounds), sandbox(settings.work_dir, NAME) as place:
-            if _is_due(folder):  # not renewed by another run meanwhile
-                environment = _environment(place, settings, network=True)
-                if settings.grype_source:
-                    environment["GRYPE_DB_UPDATE_URL"] = settings.grype_source
-                empty = place.path("empty.yaml")
-                empty.touch()
-                argv = (program.start, "db", "update", "--config", str(empty))
-                run(Command("Grype's database download", argv, environment), place, bounds)
-    except Unavailable as error:
-        if not (folder / "6" / "vulnerability.db").exists():
-            raise
-        return (error.message,)
-    return ()
-
-
-def _is_due(folder: Path) -> bool:
-    """Say whether there is no usable database, or one that is no longer of today."""
-    try:
-        built = GrypeDatabase.read(folder).database.built
-    except Unavailable:
-        return True
-    return (datetime.now(UTC) - built).total_seconds() > _RENEW_AFTER
+    return Command("Grype", argv, environment(place, settings, network=False), outputs)
 
 
 def _check(found: _Report, packages: _Packages, finished: Finished, target: ScanTarget) -> None:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
-
-from msgspec import Struct
 
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
@@ -17,8 +13,9 @@ from gate.scanners.approval import admitted, refusals
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version
 from gate.scanners.purls import type_of
-from gate.scanners.renewal import Replaced, renewing, shared, steady
+from gate.scanners.renewal import Replaced, shared, steady
 from gate.scanners.trivy_database import TrivyDatabase
+from gate.scanners.trivy_renewal import JAVA, renew, renew_due
 
 NAME = "trivy"
 REQUIREMENT = Requirement(
@@ -132,7 +129,7 @@ def _renewed_scan(
 ) -> ScannerReport:
     """Scan with databases that were renewed where they were due."""
     bounds = Bounds(min(deadline, time.monotonic() + settings.timeout), settings.cancelled)
-    warnings = () if settings.offline else _renew_all(program, settings, bounds)
+    warnings = () if settings.offline else renew_due(program, settings, bounds)
     try:
         return steady(lambda: _scan(program, target, settings, bounds, warnings))
     except Unavailable as error:
@@ -142,7 +139,7 @@ def _renewed_scan(
             or (settings.trivy_cache / "java-db").exists()
         ):
             raise
-    warnings += _renew(program, settings, bounds, _JAVA)
+    warnings += renew(program, settings, bounds, JAVA)
     return _scan(program, target, settings, bounds, warnings)
 
 
@@ -182,63 +179,6 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
         "--format", "json", "--output", str(output),
     )  # fmt: skip
     return Command("Trivy", argv, place.environment(network=False), (output,))
-
-
-class _Renewable(Struct, frozen=True):
-    """One of Trivy's two databases: its folder, and the options that fetch it and say from where."""
-
-    folder: str
-    download: str
-    source: str
-
-
-_MAIN = _Renewable("db", "--download-db-only", "--db-repository")
-_JAVA = _Renewable("java-db", "--download-java-db-only", "--java-db-repository")
-
-
-class _Schedule(report.Part, frozen=True, rename="pascal"):
-    next_update: str
-
-
-def _renew_all(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple[str, ...]:
-    """Renew the databases that are due; the one for Java, which is large, only where there is one already."""
-    warnings = _renew(program, settings, bounds, _MAIN)
-    if (settings.trivy_cache / _JAVA.folder).exists():
-        warnings += _renew(program, settings, bounds, _JAVA)
-    return warnings
-
-
-def _renew(program: Program, settings: ScannerSettings, bounds: Bounds, which: _Renewable) -> tuple[str, ...]:
-    """Renew one database if it is due; a failure is a warning as long as there is one, whose age the policy judges."""
-    folder = settings.trivy_cache / which.folder
-    if not _is_due(folder):
-        return ()
-    mirror = settings.trivy_source if which is _MAIN else settings.trivy_java_source
-    try:
-        with renewing(settings.trivy_cache, bounds), sandbox(settings.work_dir, NAME) as place:
-            if _is_due(folder):  # not renewed by another run meanwhile
-                argv = (
-                    program.start, "image", which.download, *((which.source, mirror) if mirror else ()), "--config", "",
-                    "--cache-dir", str(settings.trivy_cache.absolute()),
-                    "--skip-version-check", "--disable-telemetry", "--no-progress",
-                )  # fmt: skip
-                run(
-                    Command("Trivy's database download", argv, place.environment(network=True)), place, bounds
-                )
-    except Unavailable as error:
-        if not folder.exists():
-            raise
-        return (error.message,)
-    return ()
-
-
-def _is_due(folder: Path) -> bool:
-    """Say whether a database is missing, broken or past the update that its own metadata announces."""
-    try:
-        schedule = report.read(folder / "metadata.json", _Schedule, "metadata of a database of Trivy")
-        return report.moment(schedule.next_update, "the next update") <= datetime.now(UTC)
-    except Unavailable:
-        return True
 
 
 def _check(found: _Report, target: ScanTarget) -> None:

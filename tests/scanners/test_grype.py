@@ -261,7 +261,7 @@ def test_an_old_database_is_renewed_from_where_it_is_told(
     path: Path, settings: ScannerSettings, target: ScanTarget, honest: Behaviour, tmp_path: Path
 ) -> None:
     told, moment = old_database(settings, tmp_path)
-    told = replace(told, grype_source="https://mirror.example/grype")
+    told = replace(told, grype_sources=("https://mirror.example/grype",))
     scan(path, changed(honest, target, moment), told, target)
     update, _ = FakeScanner(path).starts
     assert update["argv"][1:3] == ["db", "update"]
@@ -287,7 +287,9 @@ def test_a_failed_renewal_leaves_the_old_database_and_a_warning(
     )
     wrapper.chmod(0o755)
     run = grype.scan(target, replace(told, grype=str(wrapper)), time.monotonic() + 60).run
-    assert run.warnings == ("Grype's database download failed with exit code 1: no route",)
+    assert run.warnings == (
+        "the default source: unreachable: Grype's database download failed with exit code 1: no route",
+    )
     assert run.database.built == moment
 
 

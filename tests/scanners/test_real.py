@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -341,8 +342,8 @@ def test_databases_are_downloaded_once(
             offline=False,
             trivy_cache=tmp_path / "new" / "trivy",
             grype_database=tmp_path / "new" / "grype",
-            trivy_source=f"{server.host}/trivy-db:2",
-            grype_source=f"http://{server.host}",
+            trivy_sources=(f"{server.host}/trivy-db:2",),
+            grype_sources=(f"http://{server.host}",),
         )
         first = scan_all(told, target)
         asked = len(server.requests)
@@ -354,6 +355,76 @@ def test_databases_are_downloaded_once(
         assert len(merge(ran).found) > 100
 
 
+def altered(paths: Mapping[str, Served]) -> dict[str, Served]:
+    """The same answers with a byte of every archive changed."""
+    changed = dict(paths)
+    for path, answer in paths.items():
+        if "/blobs/" in path or path.endswith(".tar.gz"):
+            body = bytearray(answer.body)
+            body[len(body) // 2] ^= 1
+            changed[path] = Served(answer.media_type, bytes(body))
+    return changed
+
+
+def bad_mirror(kind: str, good: Mapping[str, Served], folder: Path, built: datetime) -> Mapping[str, Served]:
+    """What a mirror answers that is bad in one way."""
+    if kind == "corrupt":
+        return altered(good)
+    if kind not in ("empty", "too old"):
+        return {}
+    empty, when = kind == "empty", built if kind == "empty" else built - timedelta(days=9)
+    write_trivy_database(folder, load(), when)
+    if empty:
+        write_bolt(folder / "db" / "trivy.db", {"vulnerability": {}})
+    write_grype_database(folder, () if empty else load(), when)
+    return {
+        **trivy_paths(trivy_archive(folder / "db", when)),
+        **grype_paths(grype_archive(folder / "6" / "vulnerability.db", when), when),
+    }
+
+
+@pytest.mark.parametrize("bad", ["unreachable", "corrupt", "not found", "rate limited", "empty", "too old"])
+def test_the_next_mirror_is_tried_whatever_is_wrong_with_the_first(
+    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path, bad: str
+) -> None:
+    target, good, moment = (
+        write_target(tmp_path / "image", ROOT), served(databases, built), built - timedelta(days=2),
+    )  # fmt: skip
+    for name in ("own", "other"):
+        write_trivy_database(tmp_path / name, load(), moment)
+        write_grype_database(tmp_path / name, load(), moment)
+    with serving(bad_mirror(bad, good, tmp_path / "bad", built)) as worse, serving(good) as server:
+        worse.status = HTTPStatus.TOO_MANY_REQUESTS if bad == "rate limited" else None
+        host = "127.0.0.1:1" if bad == "unreachable" else worse.host
+        told = replace(
+            real,
+            offline=False,
+            trivy_cache=tmp_path / "own",
+            grype_database=tmp_path / "own",
+            trivy_sources=(f"{host}/trivy-db:2", f"{server.host}/trivy-db:2"),
+            trivy_java_sources=("127.0.0.1:1/trivy-java-db:1",),
+            grype_sources=(f"http://{host}", f"http://{server.host}"),
+        )
+        renewed = scan_all(told, target)
+        alone = replace(
+            told,
+            trivy_cache=tmp_path / "other",
+            grype_database=tmp_path / "other",
+            trivy_sources=told.trivy_sources[:1],
+            grype_sources=told.grype_sources[:1],
+        )
+        kept = scan_all(alone, target)
+    for name, report in renewed.items():
+        assert isinstance(report, ScannerReport), report
+        assert report.run.database.built == built, (name, report.run.warnings)
+    for name, report in kept.items():
+        assert isinstance(report, ScannerReport), report
+        assert report.run.database.built == moment, "the last good one is used"
+        # Grype itself takes only what is newer, and says that there is nothing.
+        if (bad, name) != ("too old", "grype"):
+            assert any(f": {bad}: " in warning for warning in report.run.warnings), report.run.warnings
+
+
 def test_a_dead_source_with_a_database_is_a_warning(real: ScannerSettings, tmp_path: Path) -> None:
     moment = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
     write_trivy_database(tmp_path / "old", load(), moment)
@@ -363,9 +434,9 @@ def test_a_dead_source_with_a_database_is_a_warning(real: ScannerSettings, tmp_p
         offline=False,
         trivy_cache=tmp_path / "old",
         grype_database=tmp_path / "old",
-        trivy_source="127.0.0.1:1/trivy-db:2",
-        trivy_java_source="127.0.0.1:1/trivy-java-db:1",
-        grype_source="http://127.0.0.1:1",
+        trivy_sources=("127.0.0.1:1/trivy-db:2",),
+        trivy_java_sources=("127.0.0.1:1/trivy-java-db:1",),
+        grype_sources=("http://127.0.0.1:1",),
     )
     for name, report in scan_all(told, write_target(tmp_path / "image", ROOT)).items():
         assert isinstance(report, ScannerReport), report
@@ -379,8 +450,8 @@ def test_a_dead_source_without_a_database_is_unavailable(real: ScannerSettings, 
         offline=False,
         trivy_cache=tmp_path / "new",
         grype_database=tmp_path / "new",
-        trivy_source="127.0.0.1:1/trivy-db:2",
-        grype_source="http://127.0.0.1:1",
+        trivy_sources=("127.0.0.1:1/trivy-db:2",),
+        grype_sources=("http://127.0.0.1:1",),
     )
     for report in scan_all(told, write_target(tmp_path / "image", ROOT)).values():
         assert isinstance(report, Unavailable)
@@ -390,20 +461,14 @@ def test_a_dead_source_without_a_database_is_unavailable(real: ScannerSettings, 
 def test_an_altered_download_is_refused(
     real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
 ) -> None:
-    paths = served(databases, built)
-    for path, answer in list(paths.items()):
-        if "/blobs/" in path or path.endswith(".tar.gz"):
-            body = bytearray(answer.body)
-            body[len(body) // 2] ^= 1
-            paths[path] = Served(answer.media_type, bytes(body))
-    with serving(paths) as server:
+    with serving(altered(served(databases, built))) as server:
         told = replace(
             real,
             offline=False,
             trivy_cache=tmp_path / "new",
             grype_database=tmp_path / "new",
-            trivy_source=f"{server.host}/trivy-db:2",
-            grype_source=f"http://{server.host}",
+            trivy_sources=(f"{server.host}/trivy-db:2",),
+            grype_sources=(f"http://{server.host}",),
         )
         reports = scan_all(told, write_target(tmp_path / "image", ROOT))
     assert all(isinstance(report, Unavailable) for report in reports.values())
@@ -419,8 +484,8 @@ def test_the_java_database_is_downloaded_when_an_image_has_a_jar(
             real,
             offline=False,
             trivy_cache=tmp_path / "new",
-            trivy_source=f"{server.host}/trivy-db:2",
-            trivy_java_source=f"{server.host}/trivy-java-db:1",
+            trivy_sources=(f"{server.host}/trivy-db:2",),
+            trivy_java_sources=(f"{server.host}/trivy-java-db:1",),
         )
         trivy = built_in()["trivy"]
         trivy.scan(write_target(tmp_path / "plain", ROOT), told, time.monotonic() + 120)
@@ -440,8 +505,8 @@ def test_scans_and_a_renewal_side_by_side(
             offline=False,
             trivy_cache=tmp_path / "new",
             grype_database=tmp_path / "new",
-            trivy_source=f"{server.host}/trivy-db:2",
-            grype_source=f"http://{server.host}",
+            trivy_sources=(f"{server.host}/trivy-db:2",),
+            grype_sources=(f"http://{server.host}",),
         )
         threads = [threading.Thread(target=lambda: done.append(scan_all(told, target))) for _ in range(3)]
         for thread in threads:
