@@ -18,10 +18,24 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from gate.deadline import Deadline
 from gate.errors import Unavailable
-from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget, built_in
+from gate.scanners import (
+    Approval,
+    Scanner,
+    ScannerReport,
+    ScannerSettings,
+    ScanTarget,
+    built_in,
+    grype,
+    transfer,
+    trivy,
+)
 from gate.scanners.coverage import look, scan_runs, vulnerabilities
+from gate.scanners.databases import KINDS, update
 from gate.scanners.merge import merge
+from gate.scanners.program import located
+from gate.scanners.renewal import Wish
 from samples.databases.advisories import load
 from samples.databases.bolt import PAGE, write_bolt
 from samples.databases.grype import grype_archive, write_grype_database
@@ -524,3 +538,70 @@ def test_scans_and_a_renewal_side_by_side(
     ]
     assert len(set(found)) == 1
     assert found[0] > 100
+
+
+def test_databases_are_renewed_apart_from_scans_and_used_offline(
+    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
+) -> None:
+    archive = trivy_java_archive(databases / "trivy" / "java-db", built)
+    java = registry_paths(Artifact(Blob(TRIVY_JAVA_LAYER, archive), "javadb.tar.gz"), "trivy-java-db", "1")
+    with serving({**served(databases, built), **java}) as server:
+        told = replace(
+            real,
+            trivy_cache=tmp_path / "new" / "trivy",
+            grype_database=tmp_path / "new" / "grype",
+            trivy_sources=(f"{server.host}/trivy-db:2",),
+            trivy_java_sources=(f"{server.host}/trivy-java-db:1",),
+            grype_sources=(f"http://{server.host}",),
+        )
+        failed: list[object] = []
+
+        def job() -> None:
+            for kind in KINDS.values():
+                try:
+                    failed.extend(update(kind, told, Wish(), time.monotonic() + 120))
+                except Unavailable as error:
+                    failed.append(error)
+
+        threads = [threading.Thread(target=job) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        asked = [
+            path
+            for path in server.requests
+            if path.startswith("GET") and ("blobs" in path or "tar.gz" in path)
+        ]
+        assert max(Counter(asked).values()) == 1, "several jobs share one download"
+        before = len(server.requests)
+        assert update(KINDS["trivy"], told, Wish(force=True), time.monotonic() + 120) == ()
+        assert len(server.requests) > before
+    transfer.export(list(KINDS.values()), told, tmp_path / "databases.tar", Deadline(60))
+    other = replace(told, trivy_cache=tmp_path / "other", grype_database=tmp_path / "other")
+    transfer.import_(tmp_path / "databases.tar", other, Deadline(60))
+    for report in scan_all(other, write_target(tmp_path / "image", *MIXED)).values():
+        assert isinstance(report, ScannerReport), report
+        assert report.run.database.built == built
+        assert len(report.findings) > 100
+
+
+def test_approved_copies_of_both_scan(real: ScannerSettings, tmp_path: Path) -> None:
+    digests = tuple(
+        located(one, path).digest
+        for one, path in ((trivy.REQUIREMENT, real.trivy), (grype.REQUIREMENT, real.grype))
+    )
+    told = replace(real, approval=Approval(listed=True, programs=digests))
+    target = write_target(tmp_path / "image", ROOT)
+    expected = {
+        name: report for name, report in scan_all(real, target).items() if isinstance(report, ScannerReport)
+    }
+    found = {
+        name: report for name, report in scan_all(told, target).items() if isinstance(report, ScannerReport)
+    }
+    assert merge(found).found == merge(expected).found
+    assert {name: report.run.binary for name, report in found.items()} == {
+        "grype": real.grype,
+        "trivy": real.trivy,
+    }
