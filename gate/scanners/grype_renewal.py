@@ -78,7 +78,7 @@ def _fetch(program: Program, settings: ScannerSettings, bounds: Bounds, source: 
     ):
         kept = Path(private) / _FOLDER
         if before is not None:
-            shutil.copytree(folder / _FOLDER, kept, copy_function=os.link)
+            shutil.copytree(folder / _FOLDER, kept, copy_function=_link)
         variables = environment(place, settings, network=True)
         if source:
             variables["GRYPE_DB_UPDATE_URL"] = source
@@ -92,6 +92,14 @@ def _fetch(program: Program, settings: ScannerSettings, bounds: Bounds, source: 
             if before is not None and built_of(folder) != before:
                 switch(kept, folder / _FOLDER)
             raise
+
+
+def _link(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where the file system knows only one for each."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _is_due(folder: Path) -> bool:

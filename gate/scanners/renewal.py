@@ -150,6 +150,8 @@ def first_of(sources: Sequence[str], bounds: Bounds, fetch: Callable[[str, Bound
             return
         except NothingNewer:
             current = True
+        except OSError as error:
+            failed.append(Unavailable(f"no room for a new database: {error.strerror or error}"))
         except Unavailable as error:
             place = redacted(source) or "the default source"
             failed.append(

@@ -152,6 +152,14 @@ def test_where_some_have_nothing_newer_and_none_has_that_is_no_failure() -> None
     assert tried == ["a", "b"]
 
 
+def test_a_full_disk_is_no_fault() -> None:
+    def fetch(source: str, share: Bounds) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(Unavailable, match="no room for a new database: No space left on device"):
+        first_of((), bounds(), fetch)
+
+
 def test_a_source_that_hangs_leaves_time_for_the_others() -> None:
     left: list[float] = []
 
