@@ -21,7 +21,7 @@ else
 endif
 INSTALL := $(PIP) --require-hashes --no-deps --only-binary :all:
 
-.PHONY: python help demo dev lint format test test-fast generate bench mutate lock clean
+.PHONY: python help demo dev lint format test test-fast generate bench scanner-release mutate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ generate: $(VENV)/.dev ## renew schemas, rule reference and the help in the READ
 
 bench: $(VENV)/.demo ## measure what the README claims of speed and memory
 	$(PY) -m benchmarks
+
+scanner-release: $(VENV)/.dev ## add a release to the table of known scanners: SCANNER= VERSION= CHECKSUMS= [SIGNED=]
+	$(PY) -m tests.tools.scanner_release $(SCANNER) $(VERSION) $(CHECKSUMS) $(if $(SIGNED),'$(SIGNED)')
 
 mutate: $(VENV)/.maintain ## change the code that decides, and see whether a test notices (tests/mutants.md)
 	$(PY) tests/tools/mutate.py

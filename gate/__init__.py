@@ -53,9 +53,9 @@ def _default_settings() -> RunSettings:
         work_dir=folder,
         trivy_cache=folder / "trivy",
         grype_database=folder / "grype",
-        trivy_source=configured.trivy_source,
-        trivy_java_source=configured.trivy_java_source,
-        grype_source=configured.grype_source,
+        trivy_sources=configured.trivy_sources,
+        trivy_java_sources=configured.trivy_java_sources,
+        grype_sources=configured.grype_sources,
     )
     sources = SourceSettings(configured.registries(os.environ))
     return RunSettings(scanners, sources=sources, cache_dir=folder)

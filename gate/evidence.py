@@ -83,7 +83,8 @@ class ScannedPackage(Struct, frozen=True):
 class ScanRun(Struct, frozen=True):
     """One scanner's run: what ran, on which data, and what it could see.
 
-    `binary_digest` is the sha256 of the program. `image_id` is the configuration digest the scanner says it scanned.
+    `binary_digest` is the sha256 of the program; `approval` says who approved it, empty where nobody did. `image_id` is the
+    configuration digest the scanner says it scanned.
     `os_family` and `os_version` are empty where it recognised none; `end_of_life` is its opinion where it has one.
     `uncovered` names what it saw and its database holds no advisories for: the release (`debian 9`), or purl types.
     `confinement` names what it was kept from (`gate.scanners.confinement`), as far as the system allowed it.
@@ -105,6 +106,7 @@ class ScanRun(Struct, frozen=True):
     uncovered: tuple[str, ...] = ()
     confinement: tuple[str, ...] = ()
     reused: datetime | None = None
+    approval: str = ""
 
 
 class ScanRuns(Struct, frozen=True):

@@ -85,6 +85,7 @@ def _scanner(run: ScanRun | Unavailable, problems: tuple[str, ...]) -> Mapping[s
         "version": run.version,
         "path": run.binary,
         "sha256": run.binary_digest,
+        "approval": run.approval,
         "database": {
             "schema": run.database.schema,
             "built": run.database.built.isoformat(),

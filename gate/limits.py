@@ -141,5 +141,11 @@ class Limits(Struct, frozen=True):
     scanner_log: int = 8 * MIB
     """A scanner's standard error, of which only the end is ever shown."""
 
+    scanner_program: int = 1 * GIB
+    """A scanner's program, and the archive that it comes in: Trivy has 175 MB and grows by some 20 MB in a year."""
+
+    database: int = 16 * GIB
+    """One file of a scanner's database that is imported: Grype's, the largest, has some 2 GiB."""
+
 
 LIMITS = Limits()

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from gate.against import Earlier
     from gate.lookups import Lookups
-    from gate.scanners import Scanner, ScannerSettings
+    from gate.scanners import Approval, Scanner, ScannerSettings
 
 
 _PLATFORM = r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){1,2}"
@@ -172,7 +172,10 @@ class _Run:
             database_max_age=policy.database_max_age,
         )
         found = self._looked_up(kinds, image, origin, policy) if kinds & LOOKED_UP else {}
-        collector = Collector(wanted, _scanners() if scanned else {}, self._settings.scanners, self._access)
+        scanners = self._settings.scanners
+        if scanned and scanners is not None:
+            scanners = structs.replace(scanners, approval=approval_of(policy))
+        collector = Collector(wanted, _scanners() if scanned else {}, scanners, self._access)
         return collector.collect(image, subject, {Origin: origin, **found})
 
     def _looked_up(
@@ -240,6 +243,14 @@ def _scanners() -> Mapping[str, Scanner]:
     from gate.scanners import built_in
 
     return built_in()
+
+
+def approval_of(policy: Policy) -> Approval:
+    """Return which programs may run under a policy."""
+    from gate.scanners import Approval
+
+    told = policy.scanning
+    return Approval(told.approved == "listed", told.programs, told.refused)
 
 
 def _platform(text: str) -> Platform:

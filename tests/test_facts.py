@@ -124,6 +124,7 @@ def test_what_scanners_ran_and_on_which_data(image: Image) -> None:
             "version": "0.76.0",
             "path": "/usr/bin/trivy",
             "sha256": "0" * 64,
+            "approval": "",
             "database": {
                 "schema": "2",
                 "built": "2026-11-23T06:00:00+00:00",

@@ -72,6 +72,8 @@ STATED = {
     "scanner_seconds": 600.0,
     "scanner_output": 268_435_456,
     "scanner_log": 8_388_608,
+    "scanner_program": 1_073_741_824,
+    "database": 17_179_869_184,
 }
 """Promise 6: what passes is stated, so a change here is one of what users can rely on."""
 

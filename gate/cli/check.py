@@ -165,9 +165,9 @@ def _scanners(request: Request, configured: Configuration, folder: Path) -> Scan
         grype=request.grype,
         timeout=request.scanner_timeout,
         offline=request.offline,
-        trivy_source=configured.trivy_source,
-        trivy_java_source=configured.trivy_java_source,
-        grype_source=configured.grype_source,
+        trivy_sources=configured.trivy_sources,
+        trivy_java_sources=configured.trivy_java_sources,
+        grype_sources=configured.grype_sources,
     )
 
 

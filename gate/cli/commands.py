@@ -21,6 +21,8 @@ MODULES: Mapping[str, str] = {
     "except": "gate.cli.except_",
     "baseline": "gate.cli.baseline",
     "cache": "gate.cli.cache",
+    "scanners": "gate.cli.scanners",
+    "db": "gate.cli.db",
     "base": "gate.cli.base",
     "completion": "gate.cli.completion",
 }

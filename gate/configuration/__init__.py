@@ -28,9 +28,9 @@ class Configuration(Struct, frozen=True):
     origin: str = ""
     hosts: Mapping[str, HostSettings] = {}
     proxy: str = ""
-    trivy_source: str | None = None
-    trivy_java_source: str | None = None
-    grype_source: str | None = None
+    trivy_sources: tuple[str, ...] = ()
+    trivy_java_sources: tuple[str, ...] = ()
+    grype_sources: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Configuration({self.origin!r})"  # a proxy's address may hold a password

@@ -133,13 +133,15 @@ class RegistryEntry(Options):
 class DatabaseSources(Options):
     """Where scanners renew their databases from."""
 
-    trivy_source: Annotated[Repository | UnsetType, describe("The repository of Trivy's database.")] = UNSET
-    trivy_java_source: Annotated[
-        Repository | UnsetType, describe("The repository of Trivy's Java database.")
-    ] = UNSET
-    grype_source: Annotated[DatabaseAddress | UnsetType, describe("The address of Grype's databases.")] = (
-        UNSET
-    )
+    trivy_sources: Annotated[
+        tuple[Repository, ...], describe("Repositories of Trivy's database, tried in this order.")
+    ] = ()
+    trivy_java_sources: Annotated[
+        tuple[Repository, ...], describe("Repositories of Trivy's Java database, tried in this order.")
+    ] = ()
+    grype_sources: Annotated[
+        tuple[DatabaseAddress, ...], describe("Addresses of Grype's databases, tried in this order.")
+    ] = ()
 
 
 class ConfigurationFile(Options):
@@ -197,9 +199,9 @@ def _configuration(root: Node, path: Path) -> Configuration:
         origin=str(path),
         hosts=hosts,
         proxy=file.proxy or "",
-        trivy_source=sources.trivy_source or None,
-        trivy_java_source=sources.trivy_java_source or None,
-        grype_source=sources.grype_source or None,
+        trivy_sources=sources.trivy_sources,
+        trivy_java_sources=sources.trivy_java_sources,
+        grype_sources=sources.grype_sources,
     )
 
 

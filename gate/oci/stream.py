@@ -63,13 +63,13 @@ def tar_stream(layer: Layer, *, sink: Callable[[bytes], object] | None = None) -
         )
     name = f"layer {descriptor.digest.short}"
     diff = hashlib.new(layer.diff_id.algorithm)
-    expanded = 0
+    size = 0
     bound = max(LIMITS.ratio_floor, LIMITS.layer_ratio * descriptor.size)
     _keep_memory()
-    for chunk in _expand(_stored(layer, name, sink), name):
+    for chunk in expanded(_stored(layer, name, sink), name):
         diff.update(chunk)
-        expanded += len(chunk)
-        if expanded > bound or expanded > LIMITS.layer_expanded:
+        size += len(chunk)
+        if size > bound or size > LIMITS.layer_expanded:
             raise MalformedImage(f"{name} expands to more than {min(bound, LIMITS.layer_expanded):,} bytes")
         yield chunk
     _check_sum(diff, layer.diff_id, f"the tar stream of {name}")
@@ -117,8 +117,11 @@ def _read(stream: BinaryIO, name: str) -> bytes:
         ) from None
 
 
-def _expand(stored: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Inflate by what the bytes are, not by what the media type claims, as container engines do."""
+def expanded(stored: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Inflate by what the bytes are, not by what a name or media type claims, as container engines do.
+
+    How much may come is for the caller to bound. `name` names the stream in errors.
+    """
     head = b""
     for data in stored:
         head += data

@@ -234,6 +234,7 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         database_max_age={
             name: timedelta(days=days) for name, days in encode(scanning.max_database_age_days).items()
         },
+        scanning=scanning,
         sources=_section("sources", SourceRequirements, sections, below),
         platforms=platforms,
         settings=settings,

@@ -12,7 +12,13 @@ from gate.errors import InvalidInput
 from gate.evidence import Base, ScanRuns, Subject, Vulnerabilities
 from gate.oci.reference import Pattern, Reference
 from gate.options import Mark, Node, Options, decode, misspelt
-from gate.policy.schema import CONTROL_KEYS, PlatformRequirements, RuleControl, SourceRequirements
+from gate.policy.schema import (
+    CONTROL_KEYS,
+    PlatformRequirements,
+    RuleControl,
+    ScannerSettings,
+    SourceRequirements,
+)
 from gate.rule import Action, Finding, Rule, Severity
 
 if TYPE_CHECKING:
@@ -47,8 +53,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     test can edit. `digest` is `sha256:` over the bytes of the file, then of the profile it extends, then of the files
     that it names (`named_files`), in the order of their names, as `cat FILE PROFILE BASES | sha256sum` prints it.
     `settings` are sorted by rule id; `not_selected` says of every other rule why. `applied_scopes` are set by
-    `for_subject`. `recorded_bases` are those in the files that options name, by that name; `exceptions` are those of the
-    policy, then those of its files. `baseline` is what was known on a day.
+    `for_subject`. `scanning` says which scanners' programs may run. `recorded_bases` are those in the files that options
+    name, by that name; `exceptions` are those of the policy, then those of its files. `baseline` is what was known on a day.
     """
 
     name: str
@@ -57,6 +63,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     in_checkout: bool = False
     scanners_required: tuple[str, ...]
     database_max_age: Mapping[str, timedelta]
+    scanning: ScannerSettings = ScannerSettings()
     sources: SourceRequirements = SourceRequirements()
     platforms: PlatformRequirements = PlatformRequirements()
     settings: tuple[RuleSetting, ...]

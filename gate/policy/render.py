@@ -21,6 +21,9 @@ def render_policy(policy: Policy) -> str:
         "scanners": {
             "required": list(policy.scanners_required),
             "max-database-age-days": {name: age.days for name, age in policy.database_max_age.items()},
+            "approved": policy.scanning.approved,
+            "programs": list(map(str, policy.scanning.programs)),
+            "refused": list(map(str, policy.scanning.refused)),
         },
         "sources": encode(policy.sources),
         "platforms": encode(policy.platforms),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -17,6 +18,36 @@ from gate.rule import Rule
 SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
 PROFILES = ("baseline", "strict", "audit")
 ScannerName = Literal["trivy", "grype"]
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_RELEASE = re.compile(r"(trivy|grype) [0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}", re.ASCII)
+
+
+class ProgramDigest(str):
+    """The text of a program's digest."""
+
+    __slots__ = ()
+    SYNTAX = "sha256: and 64 hexadecimal digits in lower case, as `image-gate scanners verify` prints it"
+
+    @classmethod
+    def parse(cls, value: str) -> ProgramDigest:
+        """Check it; raises `InvalidInput`."""
+        if not _DIGEST.fullmatch(value):
+            raise InvalidInput(f"{value[:100]!r} is no digest", hint=f"write {cls.SYNTAX}")
+        return cls(value)
+
+
+class RefusedProgram(str):
+    """The text of what must never run."""
+
+    __slots__ = ()
+    SYNTAX = "a scanner and its version, such as trivy 0.69.4, or a digest (sha256:…)"
+
+    @classmethod
+    def parse(cls, value: str) -> RefusedProgram:
+        """Check it; raises `InvalidInput`."""
+        if not _DIGEST.fullmatch(value) and not _RELEASE.fullmatch(value):
+            raise InvalidInput(f"{value[:100]!r} names no program", hint=f"write {cls.SYNTAX}")
+        return cls(value)
 
 
 class DatabaseAges(Options):
@@ -39,6 +70,22 @@ class ScannerSettings(Options):
         DatabaseAges,
         describe("An older database counts as no database: what it does not list may be known by now."),
     ] = DatabaseAges()
+    approved: Annotated[
+        Literal["any", "listed"],
+        describe(
+            "Which programs may run: any that is not refused, or only those whose digest the shipped table or `programs` lists."
+        ),
+    ] = "any"
+    programs: Annotated[
+        tuple[ProgramDigest, ...],
+        describe(
+            "Digests that are approved beside the shipped table: of programs, or of archives to install them from."
+        ),
+    ] = ()
+    refused: Annotated[
+        tuple[RefusedProgram, ...],
+        describe("What never runs, beside the releases that are known to be compromised."),
+    ] = ()
 
 
 class PlatformText(str):

@@ -18,14 +18,28 @@ from gate.limits import LIMITS
 from gate.scanners.program import FileIdentity
 
 
+class Approval(Struct, frozen=True):
+    """Which programs may run, as a policy says.
+
+    `listed` lets only those run whose bytes the shipped table or `programs` approves. `programs` are digests
+    (`sha256:…`) that the policy approves beside the table, of programs or of archives to install them from. `refused` are
+    further ones that never run: digests, or a name and a version (`trivy 0.77.1`).
+    """
+
+    listed: bool = False
+    programs: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
 class ScannerSettings(Struct, frozen=True):
     """What the caller says about all scanners.
 
     `work_dir` takes the private folders of each run. `trivy` and `grype` are paths of the programs; None looks them up
     on `PATH`. `trivy_cache` holds `db/` and `java-db/`, `grype_database` holds `6/`. `timeout` bounds one program on one
-    image, in seconds. `offline` forbids renewing a database. The three sources replace where the programs renew their
-    databases from (a mirror); None leaves it to the program. `renewed` says that what was due is renewed already.
-    `memory` keeps what was found out about files that do not change. Setting `cancelled` ends every running program.
+    image, in seconds. `offline` forbids renewing a database. The three lists of sources replace where the programs renew
+    their databases from: mirrors, tried in their order; an empty one leaves it to the program. `approval` says which
+    programs may run. `renewed` says that what was due is renewed already. `memory` keeps what was found out about files
+    that do not change. Setting `cancelled` ends every running program.
     """
 
     work_dir: Path
@@ -35,9 +49,10 @@ class ScannerSettings(Struct, frozen=True):
     grype: str | None = None
     timeout: float = LIMITS.scanner_seconds
     offline: bool = False
-    trivy_source: str | None = None
-    trivy_java_source: str | None = None
-    grype_source: str | None = None
+    trivy_sources: tuple[str, ...] = ()
+    trivy_java_sources: tuple[str, ...] = ()
+    grype_sources: tuple[str, ...] = ()
+    approval: Approval = Approval()
     renewed: bool = False
     memory: ScanStore | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -88,10 +103,11 @@ class ScannerReport(Struct, frozen=True):
 
 
 class Prepared(Struct, frozen=True):
-    """A scanner that may run now: what its report will rest on, and what went wrong with renewing its database."""
+    """A scanner that may run now: what its report will rest on, what went wrong with renewing its database, who approved it."""
 
     basis: Basis
     warnings: tuple[str, ...] = ()
+    approval: str = ""
 
 
 Prepare = Callable[[ScannerSettings, float], Prepared]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -24,23 +23,24 @@ from gate.scanners import (
     ScanTarget,
     report,
 )
+from gate.scanners.approval import admit, refusals, started
 from gate.scanners.basis import NO_PLACE, NOWHERE, basis_of, settled
 from gate.scanners.grype_database import GrypeDatabase, Release
+from gate.scanners.grype_renewal import environment, renew
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
-from gate.scanners.program import Program, Requirement, check_version, find
+from gate.scanners.program import Program, Requirement, check_version
 from gate.scanners.purls import type_of
-from gate.scanners.renewal import Replaced, renewing, shared, steady
+from gate.scanners.renewal import Replaced, shared, steady
 
 NAME = "grype"
 REQUIREMENT = Requirement(
     NAME,
     minimum=(0, 110, 0),
     install="install Grype 0.110 or later (https://github.com/anchore/grype#installation)",
+    refused=refusals(NAME),
 )
 _SEVERITIES = frozenset({"negligible", "low", "medium", "high", "critical"})
 _FIX_STATES = frozenset({"fixed", "not-fixed", "wont-fix"})
-_RENEW_AFTER = 12 * 3600
-"""Seconds: the database is published once a day."""
 _NO_CONFIGURATION = "empty.yaml"
 
 
@@ -178,22 +178,27 @@ class _Packages(report.Part, frozen=True, rename="camel"):
 
 def prepare(settings: ScannerSettings, deadline: float) -> Prepared:
     """Find Grype and renew its database; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program, bounds = find(REQUIREMENT, settings.grype, settings.memory), Bounds.of(settings, deadline)
-    warnings = () if settings.offline else _renew(program, settings, bounds)
-    return Prepared(_basis(program, settings), warnings)
+    program = admit(REQUIREMENT, settings.grype, settings)
+    warnings: tuple[str, ...] = ()
+    if not settings.offline:
+        with started(program, settings) as running:
+            warnings = renew(running, settings, Bounds.of(settings, deadline))
+    return Prepared(_basis(program, settings), warnings, program.approval)
 
 
 def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program, bounds = find(REQUIREMENT, settings.grype, settings.memory), Bounds.of(settings, deadline)
-    warnings = () if settings.offline or settings.renewed else _renew(program, settings, bounds)
-    return steady(lambda: _scan(program, target, settings, bounds, warnings))
+    program, bounds = admit(REQUIREMENT, settings.grype, settings), Bounds.of(settings, deadline)
+    with started(program, settings) as running:
+        warnings = () if settings.offline or settings.renewed else renew(running, settings, bounds)
+        return steady(lambda: _scan(running, target, settings, bounds, warnings))
 
 
 def _basis(program: Program, settings: ScannerSettings) -> Basis:
     """Return what a scan rests on now."""
     files = (settings.grype_database / "6" / name for name in ("vulnerability.db", "import.json"))
-    return basis_of(program, _scan_command(program, NOWHERE, settings, NO_PLACE), files)
+    plain = replace(program, copy="")  # which lies elsewhere in each run
+    return basis_of(plain, _scan_command(plain, NOWHERE, settings, NO_PLACE), files)
 
 
 def _scan(
@@ -217,56 +222,14 @@ def _scan(
     return replace(made, basis=basis if kept else None)
 
 
-def _environment(place: Sandbox, settings: ScannerSettings, *, network: bool) -> dict[str, str]:
-    """Return the environment: Grype is set by variables, and judges no age, which the policy does."""
-    return place.environment(network=network) | {
-        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
-        "GRYPE_DB_AUTO_UPDATE": "false",
-        "GRYPE_DB_CACHE_DIR": str(settings.grype_database.absolute()),
-        "GRYPE_DB_VALIDATE_AGE": "false",
-        "GRYPE_DB_VALIDATE_BY_HASH_ON_START": "true",
-    }
-
-
 def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
     """Build the scan's command line; not with `-q`, which hides that a part of the matching failed."""
     outputs = place.path("report.json"), place.path("packages.json")
     argv = (
-        program.path, f"oci-dir:{target.layout}", "--config", str(place.path(_NO_CONFIGURATION)),
+        program.start, f"oci-dir:{target.layout}", "--config", str(place.path(_NO_CONFIGURATION)),
         "-o", f"json={outputs[0]}", "-o", f"cyclonedx-json={outputs[1]}",
     )  # fmt: skip
-    return Command("Grype", argv, _environment(place, settings, network=False), outputs, network=False)
-
-
-def _renew(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple[str, ...]:
-    """Renew the database if it is due; a failure is a warning as long as there is one, whose age the policy judges."""
-    folder = settings.grype_database
-    if not _is_due(folder):
-        return ()
-    try:
-        with renewing(folder, bounds), sandbox(settings.work_dir, NAME) as place:
-            if _is_due(folder):  # not renewed by another run meanwhile
-                environment = _environment(place, settings, network=True)
-                if settings.grype_source:
-                    environment["GRYPE_DB_UPDATE_URL"] = settings.grype_source
-                empty = place.path(_NO_CONFIGURATION)
-                empty.touch()
-                argv = (program.path, "db", "update", "--config", str(empty))
-                run(Command("Grype's database download", argv, environment), place, bounds)
-    except Unavailable as error:
-        if not (folder / "6" / "vulnerability.db").exists():
-            raise
-        return (error.message,)
-    return ()
-
-
-def _is_due(folder: Path) -> bool:
-    """Say whether there is no usable database, or one that is no longer of today."""
-    try:
-        built = GrypeDatabase.read(folder).database.built
-    except Unavailable:
-        return True
-    return (datetime.now(UTC) - built).total_seconds() > _RENEW_AFTER
+    return Command("Grype", argv, environment(place, settings, network=False), outputs, network=False)
 
 
 def _check(found: _Report, packages: _Packages, finished: Finished, target: ScanTarget) -> None:
@@ -312,6 +275,7 @@ def _report(
         version=found.descriptor.version,
         binary=program.path,
         binary_digest=program.digest,
+        approval=program.approval,
         database=database.database,
         image_id=found.source.target.image_id,
         os_family=found.distro.name,

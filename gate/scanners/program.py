@@ -47,10 +47,24 @@ class Requirement(Struct, frozen=True):
 
 
 class Program(Struct, frozen=True):
-    """A program as it was found: its absolute path and the sha256 of its bytes."""
+    """A program as it was found: its absolute path and the sha256 of its bytes.
+
+    `stated` is the version in its bytes, empty where it has no mark. `approval` says who approved these bytes, empty
+    where nobody did. `copy` is a private copy that is started in its place, empty where it is started where it lies.
+    `identity` is that of the file whose bytes were hashed.
+    """
 
     path: str
     digest: str
+    stated: str = ""
+    approval: str = ""
+    copy: str = ""
+    identity: FileIdentity | None = None
+
+    @property
+    def start(self) -> str:
+        """The path to start it by."""
+        return self.copy or self.path
 
 
 class FileIdentity(Struct, frozen=True):
@@ -98,6 +112,14 @@ def find(requirement: Requirement, given: str | None, memory: ScanStore | None =
 
     `memory` spares reading a program that did not change since it was read.
     """
+    program = located(requirement, given, memory)
+    if program.stated:
+        check_version(requirement, program.stated)
+    return program
+
+
+def located(requirement: Requirement, given: str | None, memory: ScanStore | None = None) -> Program:
+    """Find the program as `find` does, whatever version it states."""
     name = requirement.name
     path = given or shutil.which(name, path=_absolute_search_path())
     if path is None:
@@ -106,35 +128,39 @@ def find(requirement: Requirement, given: str | None, memory: ScanStore | None =
         )
     path = os.path.abspath(path)
     try:
-        digest, stated = _content(path, FileIdentity.of(path), requirement.mark, memory)
+        identity = FileIdentity.of(path)
+        digest, stated = _content(path, identity, requirement.mark, memory)
     except OSError as error:
         raise Unavailable(
             f"{name} at {path} cannot be read: {error.strerror}", hint=requirement.install
         ) from None
     if not os.path.isfile(path) or not os.access(path, os.X_OK):
         raise Unavailable(f"{path} is not a program that you may execute", hint=requirement.install)
-    if stated:
-        check_version(requirement, stated)
-    return Program(path, digest)
+    return Program(path, digest, stated, identity=identity)
 
 
 def check_version(requirement: Requirement, version: str) -> None:
     """Raise `Unavailable` for a version that is refused, too old, or no version."""
-    match = _VERSION.fullmatch(version)
-    if match is None:
+    numbers = number(version)
+    if numbers is None:
         raise Unavailable(
             f"{requirement.name} says that its version is {version[:40]!r}, so it is not known what it can do",
             hint=requirement.install,
         )
-    number = int(match[1][:9]), int(match[2][:9]), int(match[3][:9])
-    if number in requirement.refused:
+    if numbers in requirement.refused:
         raise Unavailable(
-            f"{requirement.name} {version} is refused: {requirement.refused[number]}",
+            f"{requirement.name} {version} is refused: {requirement.refused[numbers]}",
             hint=f"treat this machine's credentials as stolen; then {requirement.install}",
         )
-    if number < requirement.minimum:
+    if numbers < requirement.minimum:
         oldest = ".".join(map(str, requirement.minimum))
         raise Unavailable(f"{requirement.name} {version} is older than {oldest}", hint=requirement.install)
+
+
+def number(version: str) -> tuple[int, int, int] | None:
+    """Return what a version is compared by, None for what is no version."""
+    match = _VERSION.fullmatch(version)
+    return (int(match[1][:9]), int(match[2][:9]), int(match[3][:9])) if match else None
 
 
 def sha256_of(path: Path | str, identity: FileIdentity, memory: ScanStore | None = None) -> str:

@@ -54,7 +54,8 @@ class ScanTask:
         kept = memory.get(self._grounds(self._prepared.basis), _Kept)
         if kept is None:
             return None
-        return self._warned(replace(kept.report, run=replace(kept.report.run, reused=kept.made)))
+        run = replace(kept.report.run, reused=kept.made, approval=self._prepared.approval)
+        return self._warned(replace(kept.report, run=run))
 
     def scan(self, target: ScanTarget) -> ScannerReport:
         """Run the scanner, and keep its report; raises `Unavailable`."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from gate.errors import IntegrityError, Unavailable
@@ -22,22 +19,23 @@ from gate.scanners import (
     ScanTarget,
     report,
 )
+from gate.scanners.approval import admit, refusals, started
 from gate.scanners.basis import NO_PLACE, NOWHERE, basis_of, settled
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
-from gate.scanners.program import Program, Requirement, check_version, find
+from gate.scanners.program import Program, Requirement, check_version
 from gate.scanners.purls import type_of
-from gate.scanners.renewal import Replaced, renewing, shared, steady
+from gate.scanners.renewal import Replaced, shared, steady
 from gate.scanners.trivy_database import TrivyDatabase
 from gate.scanners.trivy_layers import AnalysedLayers, link_databases
+from gate.scanners.trivy_renewal import JAVA, renew, renew_due
 
 NAME = "trivy"
-_COMPROMISED = "this release carried code that steals credentials (aquasecurity/trivy-action#541, March 2026)"
 REQUIREMENT = Requirement(
     NAME,
     minimum=(0, 70, 0),
     install="install Trivy 0.70 or later (https://trivy.dev/docs/latest/getting-started/installation/)",
     mark=b"github.com/aquasecurity/trivy/pkg/version/app.ver=",
-    refused={(0, 69, patch): _COMPROMISED for patch in (4, 5, 6)},
+    refused=refusals(NAME),
 )
 _JAVA_NEEDED = "skip-java-db-update"
 """What Trivy's error names where an image holds jars and there is no database for them."""
@@ -144,15 +142,26 @@ class _Report(report.Part, frozen=True, kw_only=True, rename="pascal"):
 
 def prepare(settings: ScannerSettings, deadline: float) -> Prepared:
     """Find Trivy and renew its databases; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program, bounds = _program(settings), Bounds.of(settings, deadline)
-    warnings = () if settings.offline else _renew_all(program, settings, bounds)
-    return Prepared(_basis(program, settings), warnings)
+    program = admit(REQUIREMENT, settings.trivy, settings)
+    warnings: tuple[str, ...] = ()
+    if not settings.offline:
+        with started(program, settings) as running:
+            warnings = renew_due(running, settings, Bounds.of(settings, deadline))
+    return Prepared(_basis(program, settings), warnings, program.approval)
 
 
 def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
     """Scan one image; raises `Unavailable` (see `gate.scanners.Scanner`)."""
-    program, bounds = _program(settings), Bounds.of(settings, deadline)
-    warnings = () if settings.offline or settings.renewed else _renew_all(program, settings, bounds)
+    program, bounds = admit(REQUIREMENT, settings.trivy, settings), Bounds.of(settings, deadline)
+    with started(program, settings) as running:
+        return _renewed_scan(running, target, settings, bounds)
+
+
+def _renewed_scan(
+    program: Program, target: ScanTarget, settings: ScannerSettings, bounds: Bounds
+) -> ScannerReport:
+    """Scan with databases that were renewed where they were due."""
+    warnings = () if settings.offline or settings.renewed else renew_due(program, settings, bounds)
     try:
         return steady(lambda: _scan(program, target, settings, bounds, warnings))
     except Unavailable as error:
@@ -162,13 +171,8 @@ def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> Scan
             or (settings.trivy_cache / "java-db").exists()
         ):
             raise
-    warnings += _renew(program, settings, bounds, _JAVA)
+    warnings += renew(program, settings, bounds, JAVA)
     return _scan(program, target, settings, bounds, warnings)
-
-
-def _program(settings: ScannerSettings) -> Program:
-    """Find Trivy."""
-    return find(REQUIREMENT, settings.trivy, settings.memory)
 
 
 def _basis(
@@ -180,7 +184,8 @@ def _basis(
         for folder in databases
         for name in (_DATABASE_FILES[folder], "metadata.json")
     ]
-    return basis_of(program, _scan_command(program, NOWHERE, settings, NO_PLACE), files)
+    plain = replace(program, copy="")  # which lies elsewhere in each run
+    return basis_of(plain, _scan_command(plain, NOWHERE, settings, NO_PLACE), files)
 
 
 def _scan(
@@ -207,7 +212,7 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
     """Build the scan's command line."""
     output = place.path("report.json")
     argv = (
-        program.path, "image", "--input", str(target.layout),
+        program.start, "image", "--input", str(target.layout),
         "--config", "", "--ignorefile", "", "--module-dir", str(place.path("modules")),
         "--cache-dir", str(place.path("cache")), "--cache-backend", "fs",
         "--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--disable-telemetry",
@@ -216,63 +221,6 @@ def _scan_command(program: Program, target: ScanTarget, settings: ScannerSetting
         "--format", "json", "--output", str(output),
     )  # fmt: skip
     return Command("Trivy", argv, place.environment(network=False), (output,), network=False)
-
-
-class _Renewable(Struct, frozen=True):
-    """One of Trivy's two databases: its folder, and the options that fetch it and say from where."""
-
-    folder: str
-    download: str
-    source: str
-
-
-_MAIN = _Renewable("db", "--download-db-only", "--db-repository")
-_JAVA = _Renewable("java-db", "--download-java-db-only", "--java-db-repository")
-
-
-class _Schedule(report.Part, frozen=True, rename="pascal"):
-    next_update: str
-
-
-def _renew_all(program: Program, settings: ScannerSettings, bounds: Bounds) -> tuple[str, ...]:
-    """Renew the databases that are due; the one for Java, which is large, only where there is one already."""
-    warnings = _renew(program, settings, bounds, _MAIN)
-    if (settings.trivy_cache / _JAVA.folder).exists():
-        warnings += _renew(program, settings, bounds, _JAVA)
-    return warnings
-
-
-def _renew(program: Program, settings: ScannerSettings, bounds: Bounds, which: _Renewable) -> tuple[str, ...]:
-    """Renew one database if it is due; a failure is a warning as long as there is one, whose age the policy judges."""
-    folder = settings.trivy_cache / which.folder
-    if not _is_due(folder):
-        return ()
-    mirror = settings.trivy_source if which is _MAIN else settings.trivy_java_source
-    try:
-        with renewing(settings.trivy_cache, bounds), sandbox(settings.work_dir, NAME) as place:
-            if _is_due(folder):  # not renewed by another run meanwhile
-                argv = (
-                    program.path, "image", which.download, *((which.source, mirror) if mirror else ()), "--config", "",
-                    "--cache-dir", str(settings.trivy_cache.absolute()),
-                    "--skip-version-check", "--disable-telemetry", "--no-progress",
-                )  # fmt: skip
-                run(
-                    Command("Trivy's database download", argv, place.environment(network=True)), place, bounds
-                )
-    except Unavailable as error:
-        if not folder.exists():
-            raise
-        return (error.message,)
-    return ()
-
-
-def _is_due(folder: Path) -> bool:
-    """Say whether a database is missing, broken or past the update that its own metadata announces."""
-    try:
-        schedule = report.read(folder / "metadata.json", _Schedule, "metadata of a database of Trivy")
-        return report.moment(schedule.next_update, "the next update") <= datetime.now(UTC)
-    except Unavailable:
-        return True
 
 
 def _check(found: _Report, target: ScanTarget) -> None:
@@ -304,6 +252,7 @@ def _report(
         version=found.tool.version,
         binary=program.path,
         binary_digest=program.digest,
+        approval=program.approval,
         database=database.database,
         image_id=found.metadata.image_id,
         os_family=family,

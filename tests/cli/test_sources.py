@@ -143,7 +143,7 @@ def test_a_configuration_and_a_ca_file(judge: Judge, tmp_path: Path, monkeypatch
     Path("ca.pem").touch()
     Path("c.yaml").write_text(
         "schema: 1\nregistries: {x.test: {mirrors: [m.test/x]}}\nproxy: http://p.test:1\n"
-        "scanners: {trivy-source: m.test/trivy-db:2, grype-source: 'https://m.test/grype'}\n"
+        "scanners: {trivy-sources: [m.test/trivy-db:2], grype-sources: ['https://m.test/grype']}\n"
     )
     expected = {"x.test": HostSettings(mirrors=("m.test/x",))}
     for arguments, variables in (
@@ -160,8 +160,8 @@ def test_a_configuration_and_a_ca_file(judge: Judge, tmp_path: Path, monkeypatch
             str(tmp_path / "ca.pem"),
         )
         assert scanners
-        assert (scanners.trivy_source, scanners.trivy_java_source) == ("m.test/trivy-db:2", None)
-        assert scanners.grype_source == "https://m.test/grype"
+        assert (scanners.trivy_sources, scanners.trivy_java_sources) == (("m.test/trivy-db:2",), ())
+        assert scanners.grype_sources == ("https://m.test/grype",)
 
 
 @pytest.mark.parametrize(

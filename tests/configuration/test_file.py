@@ -62,9 +62,9 @@ registries:
   '[::1]:5000': {}
 proxy: http://user:secret@proxy.example.com:3128
 scanners:
-  trivy-source: mirror.example.com/aquasec/trivy-db:2
-  trivy-java-source: mirror.example.com/aquasec/trivy-java-db@DIGEST
-  grype-source: https://mirror.example.com/grype/databases
+  trivy-sources: [mirror.example.com/aquasec/trivy-db:2, other.example.com/trivy-db:2]
+  trivy-java-sources: [mirror.example.com/aquasec/trivy-java-db@DIGEST]
+  grype-sources: [https://mirror.example.com/grype/databases]
 """
     )
     text = text.replace("FOLDER", str(tmp_path)).replace("DIGEST", f"sha256:{'a' * 64}")
@@ -84,9 +84,9 @@ scanners:
             "[::1]:5000": HostSettings(),
         },
         proxy="http://user:secret@proxy.example.com:3128",
-        trivy_source="mirror.example.com/aquasec/trivy-db:2",
-        trivy_java_source=f"mirror.example.com/aquasec/trivy-java-db@sha256:{'a' * 64}",
-        grype_source="https://mirror.example.com/grype/databases",
+        trivy_sources=("mirror.example.com/aquasec/trivy-db:2", "other.example.com/trivy-db:2"),
+        trivy_java_sources=(f"mirror.example.com/aquasec/trivy-java-db@sha256:{'a' * 64}",),
+        grype_sources=("https://mirror.example.com/grype/databases",),
     )
     assert "secret" not in repr(found)
 
@@ -133,11 +133,11 @@ def test_nothing_need_be_said(read: Load, schema: Draft202012Validator, text: st
         (HEAD + "proxy: 'http://user:secret@[p'", "2:8", "this is no address of a proxy"),
         (HEAD + "proxy: 'http:// user:secret@p.test'", "2:8", "this is no address of a proxy"),
         (HEAD + "proxy: ''", "2:8", "this is no address of a proxy"),
-        (HEAD + "scanners: {trivy-source: --insecure}", "2:26", "is not an image name"),
-        (HEAD + "scanners: {trivy-source: 'm.test/x y'}", "2:26", "is not an image name"),
-        (HEAD + "scanners: {grype-source: --help}", "2:26", "this is no address of a database"),
-        (HEAD + "scanners: {grype-source: 'http://m.test/x'}", "2:26", "this is no address of a database"),
-        (HEAD + "scanners: {grype-source: 'https://user:secret@m.test/x'}", "2:26", "this is no address of a database"),
+        (HEAD + "scanners: {trivy-sources: [--insecure]}", "2:28", "is not an image name"),
+        (HEAD + "scanners: {trivy-sources: ['m.test/x y']}", "2:28", "is not an image name"),
+        (HEAD + "scanners: {grype-sources: [--help]}", "2:28", "this is no address of a database"),
+        (HEAD + "scanners: {grype-sources: ['http://m.test/x']}", "2:28", "this is no address of a database"),
+        (HEAD + "scanners: {grype-sources: ['https://user:secret@m.test/x']}", "2:28", "this is no address of a database"),
         (HEAD + "scanners: {grype: x}", "2:12", "scanners has no key 'grype'"),
         (HEAD + "a: &x 1\nb: *x", "2:4", "anchors and aliases"),
         (HEAD + "a: !!python/object:os.system x", "2:4", "the tag"),
@@ -159,9 +159,8 @@ def test_a_file_that_was_chosen_must_be_there(read: Load, path: str) -> None:
 
 
 def test_a_local_database_needs_no_tls(read: Load) -> None:
-    assert (
-        read(HEAD + "scanners: {grype-source: 'http://localhost:8080/x'}").grype_source
-        == "http://localhost:8080/x"
+    assert read(HEAD + "scanners: {grype-sources: ['http://localhost:8080/x']}").grype_sources == (
+        "http://localhost:8080/x",
     )
 
 

@@ -13,13 +13,17 @@ from samples.images.layers import digest_of
 
 
 class LoopbackServer(http.server.ThreadingHTTPServer):
-    """Serves paths on a free port; `requests` holds "METHOD PATH" of everything that was asked."""
+    """Serves paths on a free port; `requests` holds "METHOD PATH" of everything that was asked.
+
+    With a `status` everything is answered so.
+    """
 
     daemon_threads = True
 
     def __init__(self, paths: Mapping[str, Served]) -> None:
         self.paths = paths
         self.requests: list[str] = []
+        self.status: HTTPStatus | None = None
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
@@ -35,11 +39,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         self.server.requests.append(f"{self.command} {path}")
-        served = self.server.paths.get(path)
+        served = self.server.paths.get(path) if self.server.status is None else None
+        code = "MANIFEST_UNKNOWN" if self.server.status is None else self.server.status.name.replace("_", "")
         answer = served or Served(
-            "application/json", b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"not here"}]}'
+            "application/json", f'{{"errors":[{{"code":"{code}","message":"not here"}}]}}'.encode()
         )
-        self.send_response(HTTPStatus.OK if served else HTTPStatus.NOT_FOUND)
+        self.send_response(self.server.status or (HTTPStatus.OK if served else HTTPStatus.NOT_FOUND))
         self.send_header("Content-Type", answer.media_type)
         self.send_header("Content-Length", str(len(answer.body)))
         self.send_header("Docker-Content-Digest", digest_of(answer.body))

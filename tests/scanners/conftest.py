@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gate.scanners import ScannerSettings, ScanTarget
 from samples.databases.advisories import load
@@ -71,3 +72,21 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
     """Whatever a test does, no run leaves a file in its work folder."""
     yield
     assert run_files(tmp_path / "work") == []
+
+
+@pytest.fixture
+def real(settings: ScannerSettings, trivy_binary: Path, grype_binary: Path) -> ScannerSettings:
+    """Settings with both real programs."""
+    return replace(settings, trivy=str(trivy_binary), grype=str(grype_binary))
+
+
+@pytest.fixture
+def no_process_left(tmp_path: Path) -> Iterator[None]:
+    """No process of a test runs on: each has its work folder in its environment."""
+    yield
+    mark = str(tmp_path).encode()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            assert mark not in entry.read_bytes(), f"process {entry.parent.name} was left"
+        except OSError:
+            continue

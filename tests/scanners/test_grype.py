@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -263,7 +264,7 @@ def test_an_old_database_is_renewed_from_where_it_is_told(
     path: Path, settings: ScannerSettings, target: ScanTarget, honest: Behaviour, tmp_path: Path
 ) -> None:
     told, moment = old_database(settings, tmp_path)
-    told = replace(told, grype_source="https://mirror.example/grype")
+    told = replace(told, grype_sources=("https://mirror.example/grype",))
     scan(path, changed(honest, target, moment), told, target)
     update, _ = FakeScanner(path).starts
     assert update["argv"][1:3] == ["db", "update"]
@@ -289,7 +290,9 @@ def test_a_failed_renewal_leaves_the_old_database_and_a_warning(
     )
     wrapper.chmod(0o755)
     run = grype.scan(target, replace(told, grype=str(wrapper)), time.monotonic() + 60).run
-    assert run.warnings == ("Grype's database download failed with exit code 1: no route",)
+    assert run.warnings == (
+        "the default source: unreachable: Grype's database download failed with exit code 1: no route",
+    )
     assert run.database.built == moment
 
 
@@ -309,3 +312,36 @@ def test_a_database_that_is_replaced_during_every_scan(
     with pytest.raises(Unavailable, match="Grype's database was replaced during the scan"):
         scan(path, behaviour, replace(settings, grype_database=own_databases / "grype"), target)
     assert len(FakeScanner(path).starts) == 2, "once is what a new version does to an old database"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_renewal_that_brings_something_bad_brings_the_last_good_one_back(
+    path: Path,
+    settings: ScannerSettings,
+    target: ScanTarget,
+    honest: Behaviour,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    links: bool,
+) -> None:
+    told, moment = old_database(settings, tmp_path)
+    fake_scanner(path, changed(honest, target, moment))
+    database = tmp_path / "old" / "6" / "vulnerability.db"
+    content = database.read_bytes()
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(
+        f"#!/bin/sh\n[ \"$1\" = db ] && {{ /bin/rm '{database}'; echo bad > '{database}'; exit 0; }}\n"
+        f'exec {path} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    run = grype.scan(target, replace(told, grype=str(wrapper)), time.monotonic() + 60).run
+    assert ": corrupt: " in run.warnings[0]
+    assert run.database.built == moment
+    assert database.read_bytes() == content
+    assert sorted(one.name for one in (tmp_path / "old").iterdir()) == [".image-gate.lock", "6"]
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(95, "Operation not supported")

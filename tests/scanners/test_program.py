@@ -34,7 +34,8 @@ def write(path: Path, content: bytes = b"#!/bin/sh\n", mode: int = 0o755) -> Pat
 def test_a_given_program_is_hashed(tmp_path: Path) -> None:
     content = b"#!/bin/sh\nexit\n"
     path = write(tmp_path / "tool", content)
-    assert find(WANTED, str(path)) == Program(str(path), f"sha256:{hashlib.sha256(content).hexdigest()}")
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert find(WANTED, str(path)) == Program(str(path), digest, identity=FileIdentity.of(path))
 
 
 def test_it_is_looked_up_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,32 +19,32 @@ import pytest
 from msgspec.structs import replace
 
 from gate.errors import Unavailable
-from gate.scanners import Scanner, ScannerReport, ScannerSettings, ScanTarget, built_in
+from gate.scanners import (
+    Approval,
+    Scanner,
+    ScannerReport,
+    ScannerSettings,
+    ScanTarget,
+    built_in,
+    grype,
+    trivy,
+)
 from gate.scanners.coverage import look, scan_runs, vulnerabilities
 from gate.scanners.disagreements import reasons
 from gate.scanners.merge import merge
+from gate.scanners.program import located
 from samples.databases.advisories import load
 from samples.databases.bolt import PAGE, write_bolt
-from samples.databases.grype import grype_archive, write_grype_database
-from samples.databases.oci_artifact import (
-    TRIVY_JAVA_LAYER,
-    Artifact,
-    Served,
-    grype_paths,
-    registry_paths,
-    trivy_paths,
-)
-from samples.databases.trivy import trivy_archive, trivy_java_archive, write_trivy_database
+from samples.databases.grype import write_grype_database
+from samples.databases.trivy import write_trivy_database
 from samples.databases.xxhash import xxh64
 from samples.images import alpine, debian
-from samples.images.builder import Blob
 from samples.images.entries import Entry, file, program, symbolic_link, whiteout, whiteout_of
 from samples.images.languages import java_library, node_package, python_distribution
 from tests.kit import trees
-from tests.kit.loopback import serving
 from tests.kit.scans import write_target
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_process_left")]
 
 Layers = tuple[Mapping[str, Entry], ...]
 ROOT = {**debian.release_files(), **debian.status_file(debian.RELEASE_12_0)}
@@ -58,28 +58,10 @@ MIXED: Layers = (
 )
 
 
-@pytest.fixture
-def real(settings: ScannerSettings, trivy_binary: Path, grype_binary: Path) -> ScannerSettings:
-    """Settings with both real programs."""
-    return replace(settings, trivy=str(trivy_binary), grype=str(grype_binary))
-
-
 @pytest.fixture(params=("grype", "trivy"))
 def scanner(request: pytest.FixtureRequest) -> Scanner:
     """Each scanner."""
     return built_in()[request.param]
-
-
-@pytest.fixture(autouse=True)
-def no_process_left(tmp_path: Path) -> Iterator[None]:
-    """No process of a test runs on: each has its work folder in its environment."""
-    yield
-    mark = str(tmp_path).encode()
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            assert mark not in entry.read_bytes(), f"process {entry.parent.name} was left"
-        except OSError:
-            continue
 
 
 def scan_all(settings: ScannerSettings, target: ScanTarget) -> dict[str, ScannerReport | Unavailable]:
@@ -383,139 +365,21 @@ def test_a_read_only_database_is_enough(real: ScannerSettings, own_databases: Pa
     assert all(isinstance(report, ScannerReport) for report in reports.values())
 
 
-def served(databases: Path, built: datetime) -> dict[str, Served]:
-    """What a server of both databases answers."""
-    return {
-        **trivy_paths(trivy_archive(databases / "trivy" / "db", built)),
-        **grype_paths(grype_archive(databases / "grype" / "6" / "vulnerability.db", built), built),
+def test_approved_copies_of_both_scan(real: ScannerSettings, tmp_path: Path) -> None:
+    digests = tuple(
+        located(one, path).digest
+        for one, path in ((trivy.REQUIREMENT, real.trivy), (grype.REQUIREMENT, real.grype))
+    )
+    told = replace(real, approval=Approval(listed=True, programs=digests))
+    target = write_target(tmp_path / "image", ROOT)
+    expected = {
+        name: report for name, report in scan_all(real, target).items() if isinstance(report, ScannerReport)
     }
-
-
-def test_databases_are_downloaded_once(
-    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
-) -> None:
-    target = write_target(tmp_path / "image", ROOT)
-    with serving(served(databases, built)) as server:
-        told = replace(
-            real,
-            offline=False,
-            trivy_cache=tmp_path / "new" / "trivy",
-            grype_database=tmp_path / "new" / "grype",
-            trivy_source=f"{server.host}/trivy-db:2",
-            grype_source=f"http://{server.host}",
-        )
-        first = scan_all(told, target)
-        asked = len(server.requests)
-        second = scan_all(told, target)
-        assert len(server.requests) == asked > 0, "a fresh database is not asked for again"
-    for reports in (first, second):
-        ran = {name: report for name, report in reports.items() if isinstance(report, ScannerReport)}
-        assert ran.keys() == {"grype", "trivy"}, reports
-        assert len(merge(ran).found) > 100
-
-
-def test_a_dead_source_with_a_database_is_a_warning(real: ScannerSettings, tmp_path: Path) -> None:
-    moment = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
-    write_trivy_database(tmp_path / "old", load(), moment)
-    write_grype_database(tmp_path / "old", load(), moment)
-    told = replace(
-        real,
-        offline=False,
-        trivy_cache=tmp_path / "old",
-        grype_database=tmp_path / "old",
-        trivy_source="127.0.0.1:1/trivy-db:2",
-        trivy_java_source="127.0.0.1:1/trivy-java-db:1",
-        grype_source="http://127.0.0.1:1",
-    )
-    for name, report in scan_all(told, write_target(tmp_path / "image", ROOT)).items():
-        assert isinstance(report, ScannerReport), report
-        assert any("download failed" in warning for warning in report.run.warnings), name
-        assert report.run.database.built == moment
-
-
-def test_a_dead_source_without_a_database_is_unavailable(real: ScannerSettings, tmp_path: Path) -> None:
-    told = replace(
-        real,
-        offline=False,
-        trivy_cache=tmp_path / "new",
-        grype_database=tmp_path / "new",
-        trivy_source="127.0.0.1:1/trivy-db:2",
-        grype_source="http://127.0.0.1:1",
-    )
-    for report in scan_all(told, write_target(tmp_path / "image", ROOT)).values():
-        assert isinstance(report, Unavailable)
-        assert "download failed" in report.message
-
-
-def test_an_altered_download_is_refused(
-    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
-) -> None:
-    paths = served(databases, built)
-    for path, answer in list(paths.items()):
-        if "/blobs/" in path or path.endswith(".tar.gz"):
-            body = bytearray(answer.body)
-            body[len(body) // 2] ^= 1
-            paths[path] = Served(answer.media_type, bytes(body))
-    with serving(paths) as server:
-        told = replace(
-            real,
-            offline=False,
-            trivy_cache=tmp_path / "new",
-            grype_database=tmp_path / "new",
-            trivy_source=f"{server.host}/trivy-db:2",
-            grype_source=f"http://{server.host}",
-        )
-        reports = scan_all(told, write_target(tmp_path / "image", ROOT))
-    assert all(isinstance(report, Unavailable) for report in reports.values())
-
-
-def test_the_java_database_is_downloaded_when_an_image_has_a_jar(
-    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
-) -> None:
-    archive = trivy_java_archive(databases / "trivy" / "java-db", built)
-    java = registry_paths(Artifact(Blob(TRIVY_JAVA_LAYER, archive), "javadb.tar.gz"), "trivy-java-db", "1")
-    with serving({**served(databases, built), **java}) as server:
-        told = replace(
-            real,
-            offline=False,
-            trivy_cache=tmp_path / "new",
-            trivy_source=f"{server.host}/trivy-db:2",
-            trivy_java_source=f"{server.host}/trivy-java-db:1",
-        )
-        trivy = built_in()["trivy"]
-        trivy.scan(write_target(tmp_path / "plain", ROOT), told, time.monotonic() + 120)
-        assert not (tmp_path / "new" / "java-db").exists()
-        report = trivy.scan(write_target(tmp_path / "java", *MIXED), told, time.monotonic() + 120)
-    assert any(finding.package_type == "maven" for finding in report.findings)
-
-
-def test_scans_and_a_renewal_side_by_side(
-    real: ScannerSettings, databases: Path, built: datetime, tmp_path: Path
-) -> None:
-    target = write_target(tmp_path / "image", ROOT)
-    done: list[dict[str, ScannerReport | Unavailable]] = []
-    with serving(served(databases, built)) as server:
-        told = replace(
-            real,
-            offline=False,
-            trivy_cache=tmp_path / "new",
-            grype_database=tmp_path / "new",
-            trivy_source=f"{server.host}/trivy-db:2",
-            grype_source=f"http://{server.host}",
-        )
-        threads = [threading.Thread(target=lambda: done.append(scan_all(told, target))) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert server.requests.count("GET /v6/latest.json") <= 2
-    found = [
-        len(
-            merge(
-                {name: report for name, report in reports.items() if isinstance(report, ScannerReport)}
-            ).found
-        )
-        for reports in done
-    ]
-    assert len(set(found)) == 1
-    assert found[0] > 100
+    found = {
+        name: report for name, report in scan_all(told, target).items() if isinstance(report, ScannerReport)
+    }
+    assert merge(found).found == merge(expected).found
+    assert {name: report.run.binary for name, report in found.items()} == {
+        "grype": real.grype,
+        "trivy": real.trivy,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -221,6 +222,7 @@ def test_a_renewal_that_fails_is_tried_once_and_told_in_each_run(
 ) -> None:
     old = (datetime.now(UTC) - timedelta(days=3)).replace(microsecond=0)
     write_trivy_database(tmp_path / "old/trivy", load(), old)
+    shutil.rmtree(tmp_path / "old/trivy/java-db")  # so that one database is due
     write_grype_database(tmp_path / "old/grype", load(), old)
     fake_scanner(
         fake.path, honest_trivy(target) if scanner.name == "trivy" else honest_grype(target, old.isoformat())

@@ -254,13 +254,16 @@ def test_an_overdue_database_is_renewed_from_where_it_is_told(
     path: Path, settings: ScannerSettings, target: ScanTarget, tmp_path: Path
 ) -> None:
     told = write_old_database(settings, tmp_path, honest_trivy(target))
-    told = replace(told, trivy_source="mirror.example/db:2", trivy_java_source="mirror.example/java:1")
+    told = replace(
+        told, trivy_sources=("mirror.example/db:2",), trivy_java_sources=("mirror.example/java:1",)
+    )
     trivy.scan(target, told, time.monotonic() + 60)
     assert starts(path) == ["database", "java", "scan"]
     first, second, _ = (start["argv"] for start in FakeScanner(path).starts)
     assert first[first.index("--db-repository") + 1] == "mirror.example/db:2"
     assert second[second.index("--java-db-repository") + 1] == "mirror.example/java:1"
-    assert first[first.index("--cache-dir") + 1] == str(told.trivy_cache)
+    assert first[first.index("--cache-dir") + 1].startswith(f"{told.trivy_cache}/.image-gate-renewal-")
+    assert sorted(path.name for path in told.trivy_cache.iterdir()) == [".image-gate.lock", "db", "java-db"]
 
 
 def test_offline_nothing_is_renewed(
@@ -314,13 +317,12 @@ def test_the_java_database_is_fetched_when_an_image_needs_it(
     settings: ScannerSettings, target: ScanTarget, tmp_path: Path, own_databases: Path
 ) -> None:
     cache = own_databases / "trivy"
-    (cache / "java-db" / "metadata.json").unlink()
-    (cache / "java-db" / "trivy-java.db").unlink()
-    (cache / "java-db").rmdir()
+    (cache / "java-db").rename(own_databases / "saved")
     program = tmp_path / "trivy"
     report = json.dumps(trivy_report(target))
     program.write_text(
-        f"#!/bin/sh\ncase \"$*\" in *download-java*) /bin/mkdir '{cache}/java-db'; exit 0;; esac\n"
+        f'#!/bin/sh\ncase "$*" in *download-java*) while [ "$1" != --cache-dir ]; do shift; done; '
+        f"/bin/cp -r '{own_databases}/saved' \"$2/java-db\"; exit 0;; esac\n"
         f"[ -d '{cache}/java-db' ] || {{ echo \"FATAL '--skip-java-db-update' cannot be specified on the first run\" >&2; exit 1; }}\n"
         f'while [ $# -gt 1 ]; do [ "$1" = --output ] && /bin/cat > "$2" <<\'END\'\n{report}\nEND\nshift; done\n'
     )

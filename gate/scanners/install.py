@@ -1,0 +1,222 @@
+"""Install a scanner: fetch its release archive, check the digest before anything is unpacked, and take out one program."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from msgspec import Struct
+
+from gate.deadline import Deadline
+from gate.errors import IntegrityError, InvalidInput, Unavailable
+from gate.limits import LIMITS
+from gate.oci.stream import expanded
+from gate.oci.tar_header import REGULAR
+from gate.oci.tarball import TarReader
+from gate.registry import RegistrySettings
+from gate.scanners import Approval
+from gate.scanners.approval import Judgement, Release, Standing, judge, shipped
+from gate.scanners.program import Program, Requirement, check_version, located, number
+
+_GZIP = b"\x1f\x8b"
+_WHAT = "the archive"
+
+
+class Order(Struct, frozen=True):
+    """What is to be installed: a version (empty for the newest known), for which platform, from where, and to where.
+
+    `origin` is an address, a file (an archive or the program itself), or empty for the release's own address.
+    """
+
+    requirement: Requirement
+    version: str
+    platform: str
+    origin: str
+    folder: Path
+
+
+class Installed(Struct, frozen=True):
+    """What was installed: the program, and what is known of it."""
+
+    program: Program
+    judgement: Judgement
+
+
+def install(order: Order, approval: Approval, settings: RegistrySettings, deadline: Deadline) -> Installed:
+    """Install a program and return it; what was there before is replaced in one step, and only by what is approved.
+
+    Raises `InvalidInput` where it is not known what to take, and `Unavailable` for everything that must not or cannot be
+    taken; then nothing has changed.
+    """
+    requirement = order.requirement
+    if order.version:
+        check_version(requirement, order.version)
+    release = shipped().find(requirement.name, order.platform, order.version)
+    origin = order.origin or (release.address if release else "")
+    if not origin:
+        raise InvalidInput(
+            f"the shipped table has no digest of {requirement.name} {order.version}".rstrip()
+            + f" for {order.platform}",
+            hint="name an archive or program of your own with --from, and approve its digest in the policy: scanners: {programs: [sha256:…]}",
+        )
+    try:
+        order.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".image-gate-", dir=order.folder) as private:
+            fetched = Path(private) / "archive"
+            digest = _fetched(origin, fetched, settings, deadline)
+            _check(order, release, digest, approval)
+            program = Path(private) / requirement.name
+            _unpack(fetched, program, deadline)
+            return _placed(order, program, release, digest, approval)
+    except OSError as error:
+        raise Unavailable(
+            f"{requirement.name} cannot be installed to {order.folder}: {error.strerror}",
+            hint="choose another folder with --to",
+        ) from None
+
+
+def _check(order: Order, release: Release | None, digest: str, approval: Approval) -> None:
+    """Refuse, before it is opened, what neither the table nor the policy knows."""
+    if digest in approval.refused:
+        raise Unavailable(f"{digest} is refused by the policy")
+    known = {release.archive, release.program} if release else set()
+    if digest in known or digest in approval.programs:
+        return
+    name = order.requirement.name
+    if release and not order.origin:
+        raise IntegrityError(
+            f"{release.address} hashes to {digest}, not to {release.archive}, as {name} {release.version} did when it was seen",
+            hint="the release was changed or the transfer altered; do not use it before you know which",
+        )
+    raise Unavailable(
+        f"nobody approved what was fetched for {name} ({digest}), so it was not unpacked",
+        hint=f"if you know where it comes from, approve it in the policy: scanners: {{programs: ['{digest}']}}",
+    )
+
+
+def _placed(order: Order, path: Path, release: Release | None, digest: str, approval: Approval) -> Installed:
+    """Judge the program that was unpacked, and put it in its place."""
+    os.chmod(path, 0o755)  # noqa: S103 -- a program is for everyone to start
+    program = located(order.requirement, str(path))
+    expected = release.program if release and digest == release.archive else ""
+    if expected and program.digest != expected:
+        raise IntegrityError(f"the program in the archive hashes to {program.digest}, not to {expected}")
+    if order.version and program.stated and number(program.stated) != number(order.version):
+        raise Unavailable(f"the program in the archive is {program.stated[:40]}, not {order.version[:40]}")
+    found = judge(order.requirement, program, approval)
+    if found.standing is Standing.REFUSED:
+        raise Unavailable(f"the program in the archive is refused: {found.text}")
+    target = order.folder.absolute() / order.requirement.name
+    os.replace(path, target)
+    return Installed(Program(str(target), program.digest, program.stated, found.by), found)
+
+
+def _unpack(archive: Path, program: Path, deadline: Deadline) -> None:
+    """Write the one program of an archive, named as the file is to be; what is no archive is the program itself."""
+    with archive.open("rb") as file, program.open("xb") as written:
+        if file.read(2) != _GZIP:
+            file.seek(0)
+            _write(_bounded(_chunks(file, deadline)), written)
+        else:
+            file.seek(0)
+            _take(_bounded(expanded(_chunks(file, deadline), _WHAT)), program.name.encode(), written)
+        written.flush()
+        os.fsync(written.fileno())
+
+
+def _take(chunks: Iterator[bytes], name: bytes, written: BinaryIO) -> None:
+    """Write the member of this name, which must be a file and there once; nothing else of the archive reaches the disk."""
+    found = 0
+    reader = TarReader(chunks)
+    for member in reader:
+        if member.name.removeprefix(b"./") != name:
+            continue
+        found += 1
+        if member.type != REGULAR or found > 1:
+            raise Unavailable(f"{name.decode()} is in the archive twice, or is no file there")
+        for buffer, start, end in reader.content():
+            written.write(memoryview(buffer)[start:end])
+    if not found:
+        raise Unavailable(
+            f"there is no file {name.decode()!r} in the archive", hint="it must be a release archive"
+        )
+
+
+def _chunks(file: IO[bytes], deadline: Deadline) -> Iterator[bytes]:
+    """Yield a file in chunks."""
+    while chunk := file.read(LIMITS.chunk):
+        deadline.check()
+        yield chunk
+
+
+def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield chunks as long as they are no more than a program can have."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > LIMITS.scanner_program:
+            raise Unavailable(f"what was fetched has more than {LIMITS.scanner_program:,} bytes")
+        yield chunk
+
+
+def _write(chunks: Iterator[bytes], written: BinaryIO) -> str:
+    """Write chunks and return the digest of what was written."""
+    hashed = hashlib.sha256()
+    for chunk in chunks:
+        hashed.update(chunk)
+        written.write(chunk)
+    return f"sha256:{hashed.hexdigest()}"
+
+
+def _fetched(origin: str, target: Path, settings: RegistrySettings, deadline: Deadline) -> str:
+    """Bring what is at an address or in a file into a private file, and return its digest."""
+    if "://" in origin:
+        return download(origin, target, settings, deadline)
+    try:
+        source = open(origin, "rb")  # noqa: SIM115 -- the block below closes it
+    except OSError as error:
+        raise InvalidInput(f"--from {origin!r} cannot be read: {error.strerror}") from None
+    with source, target.open("wb") as written:
+        return _write(_bounded(_chunks(source, deadline)), written)
+
+
+def download(address: str, target: Path, settings: RegistrySettings, deadline: Deadline) -> str:
+    """Write what an address answers to a file and return its digest; tried again where that may help.
+
+    Nothing is believed of the answer but its bytes, which the caller compares with a digest. Raises `Unavailable`.
+    """
+    from gate.registry.retries import persist
+    from gate.registry.transport import Transport
+
+    with contextlib.closing(Transport(settings, deadline)) as transport:
+        return persist(deadline, _attempt(transport, address, target))
+
+
+def _attempt(transport: object, address: str, target: Path) -> Callable[[], str]:
+    """Return what downloads once."""
+    from gate.registry.address import Url
+    from gate.registry.messages import Request
+    from gate.registry.retries import TRANSIENT, Transient
+    from gate.registry.transport import Transport
+
+    assert isinstance(transport, Transport)
+    url = Url.parse(address, "the address of the archive")
+    transport.check_scheme(url, _WHAT)
+
+    def once() -> str:
+        answer = transport.send(Request(url, seconds=max(transport.deadline.left, 1.0)))
+        with contextlib.closing(answer), target.open("wb") as written:
+            if answer.status != 200:
+                failure = Transient if answer.status in TRANSIENT else Unavailable
+                raise failure(
+                    f"{url.authority!r} answers {answer.status} for the archive",
+                    hint="look at the version, or name a mirror with --from",
+                )
+            return _write(_bounded(iter(lambda: answer.read(LIMITS.chunk), b"")), written)
+
+    return once
