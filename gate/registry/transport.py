@@ -114,7 +114,7 @@ class Transport:
         }
         if authorization:
             headers["Authorization"] = authorization
-        method = "GET" if request.form is None else "POST"
+        method = request.method or ("GET" if request.form is None else "POST")
         proxy = proxy_for(url, self.settings)
         if proxy:
             self.proxied.add(url.authority)
@@ -126,7 +126,9 @@ class Transport:
             return failure_of(error, url, watch)
 
         try:
-            prepared = requests.Request(method, str(url), headers, data=request.form).prepare()
+            prepared = requests.Request(
+                method, str(url), headers, data=request.form or request.body
+            ).prepare()
             prepared.url = str(url)  # exactly what was checked, and what a storage has signed
             response = adapter.send(
                 prepared,
