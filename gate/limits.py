@@ -147,17 +147,15 @@ class Limits(Struct, frozen=True):
     database: int = 16 * GIB
     """One file of a scanner's database that is imported: Grype's, the largest, has some 2 GiB."""
 
-    signature_manifests: int = 200
-    """Manifests of signatures and attestations that are looked at for one image: a nightly scan attestation makes a hundred
-    in a season, and whoever may push can attach any number."""
+    signature: int = 16 * MIB
+    """A bundle, an envelope or a payload: the bill of materials of a large image comes to some 8 MiB in one."""
     signatures: int = 500
     """Signatures and attestations of one image, in manifests and files; each costs up to 50 ms to verify."""
-    signature: int = 32 * MIB
-    """One of them: a list of contents with its files takes 20 MiB in an envelope, and reading one takes ten times its size."""
-    signature_bytes: int = 128 * MIB
-    """All of one image together."""
-    signature_text: int = 500
-    """Characters of a reason or a claim that a report repeats of a signature: anyone can attach one."""
+    signatures_total: int = 64 * MIB
+    """All of them together, in bytes."""
+    signature_manifests: int = 200
+    """Manifests that may hold them: a nightly scan attestation makes a hundred in a season, and whoever may push can attach
+    any number."""
 
 
 LIMITS = Limits()

@@ -32,7 +32,7 @@ _FIELDS = ("schemaVersion", "mediaType", "artifactType", "config", "layers", "su
 class Candidate(Struct, frozen=True):
     """What may be a signature, as it is stored: the bytes of a layer or of a file, and the annotations beside them.
 
-    `manifest` is the digest of the manifest that it lies in, or the file's name; `place` says in words where that is.
+    `media_type` is the layer's, empty for a file. `manifest` is the digest of the manifest that it lies in, or the file's name; `place` says in words where that is.
     """
 
     content: bytes
@@ -44,7 +44,7 @@ class Candidate(Struct, frozen=True):
     @property
     def is_bundle(self) -> bool:
         """Whether it is a Sigstore bundle, which holds everything in one document."""
-        return is_bundle(self.media_type)
+        return self.media_type not in (SIMPLE_SIGNING, ENVELOPE)
 
 
 Item = Candidate | RefusedSignature | Unavailable
@@ -61,7 +61,7 @@ class Budget:
     def __init__(self) -> None:
         self._manifests = LIMITS.signature_manifests
         self._signatures = LIMITS.signatures
-        self._bytes = LIMITS.signature_bytes
+        self._bytes = LIMITS.signatures_total
 
     def take_manifest(self) -> None:
         """Count a manifest; raises `Exhausted`."""
@@ -76,7 +76,7 @@ class Budget:
         if self._signatures < 0:
             raise _too_many(f"{LIMITS.signatures:,} signatures and attestations")
         if self._bytes < 0:
-            raise _too_many(f"{LIMITS.signature_bytes:,} bytes of signatures and attestations")
+            raise _too_many(f"{LIMITS.signatures_total:,} bytes of signatures and attestations")
 
 
 class Artifact(Struct, frozen=True):
@@ -122,9 +122,7 @@ def candidates(
             continue
         found = str(manifest)
         if layer.size > LIMITS.signature:
-            yield RefusedSignature(
-                found, place, f"it has {layer.size:,} bytes; at most {LIMITS.signature:,} are read"
-            )
+            yield too_large(found, place, layer.size)
             continue
         budget.take_signature(layer.size)
         try:
@@ -141,6 +139,11 @@ def candidates(
 def sorted_out(error: Unavailable, manifest: str, place: str) -> Item:
     """Return what an error makes of a manifest: malformed it holds no signature; otherwise nobody knows what it holds."""
     return RefusedSignature(manifest, place, error.message) if isinstance(error, MalformedImage) else error
+
+
+def too_large(manifest: str, place: str, size: int) -> RefusedSignature:
+    """Say that one is larger than any is read."""
+    return RefusedSignature(manifest, place, f"it has {size:,} bytes; at most {LIMITS.signature:,} are read")
 
 
 def _too_many(what: str) -> Exhausted:

@@ -277,7 +277,7 @@ def test_a_manifest_that_is_listed_and_gone_is_told() -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = replace(LIMITS, signature_manifests=3, signatures=5, signature=100, signature_bytes=200)
+    limits = replace(LIMITS, signature_manifests=3, signatures=5, signature=100, signatures_total=200)
     monkeypatch.setattr("gate.signatures.discovery.LIMITS", limits)
 
 
