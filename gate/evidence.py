@@ -284,8 +284,8 @@ class Signer(Struct, frozen=True):
     """Who signed, after verification: a key by its fingerprint (`sha256:…`, else empty), or an identity.
 
     `root` names the trusted root that vouched, empty where only a key did. `log` and `log_index` are the entry in a
-    transparency log. `signed_at` is the latest time that a log or timestamp authority attests; `timestamped` says that an
-    authority did (RFC 3161).
+    transparency log. `signed_at` is the earliest time at which a log or a timestamp authority saw the signature, None where
+    none did; `timestamped` says that an authority did (RFC 3161).
     """
 
     key: str = ""

@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 Demand = Literal["log", "sct", "timestamp"]
-"""What a root can be asked to vouch for beside the certificate: the entry in a transparency log, the certificate's entry in
-a certificate transparency log, and the time of signing."""
+"""What a root is asked for beside the certificate: that the signature is in a transparency log, that the certificate is in a
+certificate log (SCT), and when it was signed, as a timestamp authority or the promise of a log attests."""
 
 
 class Refused(ImageGateError):
@@ -139,8 +139,7 @@ class Authority(Struct, frozen=True):
 class TrustedRoot(Struct, frozen=True):
     """What one Sigstore instance vouches with; `document` is what it was read from.
 
-    What a root has, it demands: with logs an entry, with certificate logs an SCT, with nothing but timestamp authorities a
-    timestamp.
+    What a root has, it demands: with logs an entry, with certificate logs an SCT; and always a time of signing, from either.
     """
 
     name: str
@@ -154,8 +153,8 @@ class TrustedRoot(Struct, frozen=True):
 class Trust(Struct, frozen=True):
     """Whose signatures are believed: of these keys, and under these roots.
 
-    `without` are demands that a policy gave up explicitly. A certificate needs a time of signing all the same: without one
-    nothing says that it was valid.
+    Without roots a signature of a key needs nothing else. `without` are demands that a policy gave up explicitly; a
+    certificate needs a time of signing all the same, because without one nothing says that it was valid.
     """
 
     keys: tuple[PublicKey, ...] = ()
