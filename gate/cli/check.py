@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from gate.against import Earlier
     from gate.configuration import Configuration
+    from gate.pipeline import RunSettings
+    from gate.policy.policy import Policy
     from gate.scanners import ScannerSettings
     from gate.sources import Location
 
@@ -145,9 +147,9 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
     )  # before an output takes its place
     output.prepare(outputs)
     with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
-        judge = _prepared(request, cache, earlier)
+        run = prepared(request, cache, earlier)
         with progress(quiet=request.quiet, verbose=request.verbose) as tell:
-            report = judge(tell)
+            report = run.judge(tell)
     output.write_files(report, outputs, verbose=request.verbose)
     output.write_stdout(reporter(request.format).render(report, options))
     return EXITS[report.status]
@@ -171,10 +173,24 @@ def _scanners(request: Request, configured: Configuration, folder: Path) -> Scan
     )
 
 
-def _prepared(
-    request: Request, cache: Callable[[], Path], earlier: Earlier | None
-) -> Callable[[Callable[[str], object]], Report]:
-    """Load the policy and return what runs the check; what is wrong with the request is found before any work."""
+class Prepared(msgspec.Struct, frozen=True):
+    """A run that can begin: what is judged, under which policy, and how."""
+
+    locations: tuple[Location, ...]
+    policy: Policy
+    settings: RunSettings
+
+    def judge(self, tell: Callable[[str], object]) -> Report:
+        """Run it, and tell of its progress."""
+        from gate import pipeline
+
+        return pipeline.check(
+            self.locations, self.policy, msgspec.structs.replace(self.settings, progress=tell)
+        )
+
+
+def prepared(request: Request, cache: Callable[[], Path], earlier: Earlier | None = None) -> Prepared:
+    """Load the policy and prepare the check; what is wrong with the request is found before any work."""
     from gate import pipeline
     from gate.policy.load import verify_digest
     from gate.policy.policy import Policy
@@ -195,11 +211,7 @@ def _prepared(
         against=earlier,
         as_of=request.as_of,
     )
-
-    def judge(tell: Callable[[str], object]) -> Report:
-        return pipeline.check(locations, policy, msgspec.structs.replace(settings, progress=tell))
-
-    return judge
+    return Prepared(locations, policy, settings)
 
 
 def _earlier(path: str) -> Earlier:

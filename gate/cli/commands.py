@@ -15,6 +15,7 @@ COMPLETE_VARIABLE = "_IMAGE_GATE_COMPLETE"
 MODULES: Mapping[str, str] = {
     "check": "gate.cli.check",
     "inspect": "gate.cli.inspect",
+    "attest": "gate.cli.attest",
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
     "policy": "gate.cli.policy",

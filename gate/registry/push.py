@@ -101,7 +101,9 @@ class RegistryWriter:
             if any(entry.get("digest") == str(listed.digest) for entry in entries):
                 return
             if len(entries) >= LIMITS.referrers:
-                raise Unavailable(f"{name.name} lists {len(entries):,} referrers under {tag}: no more are read")
+                raise Unavailable(
+                    f"{name.name} lists {len(entries):,} referrers under {tag}: no more are read"
+                )
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*entries, _entry(listed)]}
             self.manifest(name, msgspec.json.encode(index), OCI_INDEX, tag)
         raise Unavailable(
