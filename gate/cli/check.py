@@ -55,6 +55,7 @@ class Request(msgspec.Struct, frozen=True):
     cache_dir: Path | None
     no_cache: bool
     against: str | None
+    bundle: tuple[str, ...]
     quiet: bool
     verbose: bool
 
@@ -113,6 +114,12 @@ class Request(msgspec.Struct, frozen=True):
     "against",
     metavar="REPORT.json",
     help="Say what is fixed, new, or changed beside the image since this earlier JSON report.",
+)
+@option(
+    "bundle",
+    metavar="FILE",
+    multiple=True,
+    help="Signatures and attestations in a file (.json, .jsonl), beside those in registries. Can be repeated.",
 )
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
@@ -194,6 +201,7 @@ def _prepared(
         kept=not request.no_cache,
         against=earlier,
         as_of=request.as_of,
+        bundles=request.bundle,
     )
 
     def judge(tell: Callable[[str], object]) -> Report:
