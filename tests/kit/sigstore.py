@@ -61,9 +61,13 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519Pri
 
 def new_key(kind: str = "p256") -> PrivateKey:
     """Return a private key: `p256`, `p384`, `p521`, `rsa` or `ed25519`."""
-    curves = {"p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1}
+    curves: dict[str, ec.EllipticCurve] = {
+        "p256": ec.SECP256R1(),
+        "p384": ec.SECP384R1(),
+        "p521": ec.SECP521R1(),
+    }
     if kind in curves:
-        return ec.generate_private_key(curves[kind]())
+        return ec.generate_private_key(curves[kind])
     return rsa.generate_private_key(65537, 2048) if kind == "rsa" else ed25519.Ed25519PrivateKey.generate()
 
 
