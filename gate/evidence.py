@@ -300,12 +300,14 @@ class Signer(Struct, frozen=True):
 class TrustRequest(Struct, frozen=True):
     """What a rule wants signatures to be verified with.
 
-    `keys` and `roots` are the names of files as the policy writes them, a root also that of one that is shipped. `without`
-    are demands that the policy gives up.
+    `keys` and `roots` are the names of files as the policy writes them, `public-good` the root that is shipped. The roots
+    are for certificates; `roots_for_keys` says that what keys signed must be in their logs as well. `without` are demands
+    that the policy gives up.
     """
 
     keys: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
+    roots_for_keys: bool = False
     without: tuple[Literal["log", "sct", "timestamp"], ...] = ()
 
 
@@ -344,13 +346,15 @@ class Signatures(Struct, frozen=True):
     """The signatures of an image, by what they were verified with. An attestation is none.
 
     `digests` are what was asked about: the image's manifest, then the index by which it was reached, if there was one.
-    `missing` says which places gave no answer; there may be further signatures there.
+    `missing` says which places gave no answer; there may be further signatures there. `keys` are the fingerprints of the
+    keys in each file that was trusted.
     """
 
     digests: tuple[Digest, ...]
     accepted: Mapping[TrustRequest, tuple[Signature, ...]] = {}
     refused: Mapping[TrustRequest, tuple[RefusedSignature, ...]] = {}
     missing: tuple[Unavailable, ...] = ()
+    keys: Mapping[str, frozenset[str]] = {}
 
 
 class Attestations(Struct, frozen=True):
@@ -360,6 +364,7 @@ class Attestations(Struct, frozen=True):
     accepted: Mapping[TrustRequest, tuple[Attestation, ...]] = {}
     refused: Mapping[TrustRequest, tuple[RefusedSignature, ...]] = {}
     missing: tuple[Unavailable, ...] = ()
+    keys: Mapping[str, frozenset[str]] = {}
 
 
 KINDS: frozenset[type] = frozenset(

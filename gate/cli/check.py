@@ -57,6 +57,7 @@ class Request(msgspec.Struct, frozen=True):
     cache_dir: Path | None
     no_cache: bool
     against: str | None
+    bundle: tuple[str, ...]
     quiet: bool
     verbose: bool
 
@@ -115,6 +116,12 @@ class Request(msgspec.Struct, frozen=True):
     "against",
     metavar="REPORT.json",
     help="Say what is fixed, new, or changed beside the image since this earlier JSON report.",
+)
+@option(
+    "bundle",
+    metavar="FILE",
+    multiple=True,
+    help="Signatures and attestations in a file (.json, .jsonl), beside those in registries. Can be repeated.",
 )
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
@@ -210,6 +217,7 @@ def prepared(request: Request, cache: Callable[[], Path], earlier: Earlier | Non
         kept=not request.no_cache,
         against=earlier,
         as_of=request.as_of,
+        bundles=request.bundle,
     )
     return Prepared(locations, policy, settings)
 

@@ -29,9 +29,7 @@ class Subjects(Struct, frozen=True):
     repositories: tuple[Reference, ...] = ()
 
 
-def subjects_of(
-    image: Image, opened: Opened, origin: Origin, stated: Reference | None, access: Access
-) -> Subjects:
+def subjects_of(image: Image, opened: Opened, stated: Reference | None, access: Access) -> Subjects:
     """Return what stands for an image that `opened` led to; `stated` is what the caller calls a file.
 
     1. An image of a registry: its manifest, and the index that its name stood for. Every step between the two was made by
@@ -43,6 +41,7 @@ def subjects_of(
     Raises `Unavailable` where no digest is known that anyone could have signed.
     """
     digests = tuple(dict.fromkeys((image.digest, opened.digest)))
+    origin = opened.origin or Origin("")
     if origin.source == REGISTRY and origin.name is not None:  # 1
         return Subjects(digests, _repositories([origin.name], access))
     if origin.source == ENGINE and origin.engine is not None:  # 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from rfc3161_client import TimeStampResponse, VerificationError, decode_timestamp_response
@@ -21,18 +22,16 @@ def time_of(data: bytes, stamped: bytes, authorities: Sequence[Authority]) -> da
         time = response.tst_info.gen_time
     except ValueError:
         raise Refused("a timestamp is not one that RFC 3161 describes") from None
-    reasons = []
-    for authority in authorities:
-        if not authority.window.covers(time):
-            reasons.append(f"{authority.name!r} was not trusted at {time:%Y-%m-%d %H:%M:%S}")
-            continue
-        try:
+    in_time = [authority for authority in authorities if authority.window.covers(time)]
+    if not in_time:
+        raise Refused(f"no timestamp authority was trusted at {time:%Y-%m-%d %H:%M:%S}")
+    for authority in in_time:
+        with suppress(VerificationError, ValueError):
             _verify(response, stamped, authority)
-        except (VerificationError, ValueError) as error:
-            reasons.append(f"{authority.name!r}: {error}")
-        else:
             return time
-    raise Refused(f"a timestamp is from no trusted authority, or over other bytes ({'; '.join(reasons)})")
+    raise Refused(
+        "a timestamp does not verify: it is over other bytes, of an unknown authority, or its certificate had ended"
+    )
 
 
 def _verify(response: TimeStampResponse, stamped: bytes, authority: Authority) -> None:

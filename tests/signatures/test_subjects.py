@@ -44,7 +44,7 @@ def subjects(
 ) -> Subjects:
     image = next(image for image in found.images if image.platform.architecture == "amd64")
     name = Reference.parse(stated) if stated else None
-    return subjects_of(image, found, origin, name, access_to(registry or AskedRegistry({})))
+    return subjects_of(image, replace(found, origin=origin), name, access_to(registry or AskedRegistry({})))
 
 
 def held(*repo_digests: str, store: str = "classic") -> Origin:
@@ -81,7 +81,7 @@ def test_signatures_may_lie_in_a_repository_of_their_own(tmp_path: Path) -> None
     found = opened(tmp_path, CLEAN_IMAGE)
     with Access.to_files() as files, Access(settings, files.deadline) as access:
         image: Image = found.images[0]
-        told = subjects_of(image, found, Origin("docker", NAME), None, access)
+        told = subjects_of(image, replace(found, origin=Origin("docker", NAME)), None, access)
     assert told.repositories == (Reference.parse("other.example.com/signatures"),)
 
 
