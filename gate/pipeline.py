@@ -105,7 +105,7 @@ class _Run:
     def __init__(self, policy: Policy, settings: RunSettings, stack: ExitStack) -> None:
         self._policy = policy
         self._settings = settings
-        self._wanted = None if settings.platform == "all" else _platform(settings.platform)
+        self._wanted = None if settings.platform == "all" else platform_of(settings.platform)
         self._names = (Reference.parse(settings.name),) if settings.name else ()
         folder = settings.cache_dir or (settings.scanners.work_dir if settings.scanners else None)
         cache = stack.enter_context(open_cache(folder, kept=settings.kept)) if folder else None
@@ -278,7 +278,7 @@ def approval_of(policy: Policy) -> Approval:
     return Approval(told.approved == "listed", told.programs, told.refused)
 
 
-def _platform(text: str) -> Platform:
+def platform_of(text: str) -> Platform:
     """Parse `OS/ARCHITECTURE[/VARIANT]`."""
     if not re.fullmatch(_PLATFORM, text):
         raise InvalidInput(

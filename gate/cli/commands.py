@@ -16,6 +16,7 @@ MODULES: Mapping[str, str] = {
     "check": "gate.cli.check",
     "inspect": "gate.cli.inspect",
     "attest": "gate.cli.attest",
+    "admit": "gate.cli.admit",
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
     "policy": "gate.cli.policy",
