@@ -163,7 +163,7 @@ def _expected(request: Request, location: Location) -> Expected:
     if not re.fullmatch("sha256:[0-9a-f]{64}", request.policy_digest, re.ASCII):
         raise InvalidInput(
             f"--policy-digest {request.policy_digest!r} is not sha256: and 64 hexadecimal digits",
-            hint="image-gate policy show prints it",
+            hint="image-gate policy validate prints it",
         )
     resource = location.name if request.resource is None else Reference.parse(request.resource)
     if resource is None:

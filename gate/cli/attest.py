@@ -13,17 +13,17 @@ import msgspec
 
 from gate.cli import check, output, sources
 from gate.cli.commands import EXIT_CODES
-from gate.cli.exits import Exit
+from gate.cli.exits import Exit, complain
 from gate.cli.options import cache_place, option
 from gate.cli.progress import progress
 from gate.deadline import Deadline
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
+from gate.oci.reference import Reference
 from gate.reporters import reporter
 from gate.signatures.verdict_statement import SUMMARY, statements_of
 
 if TYPE_CHECKING:
-    from gate.oci.reference import Reference
     from gate.signatures.sign import Sign
     from gate.signatures.verdict_statement import VerdictStatement
 
@@ -97,13 +97,10 @@ def COMMAND(  # noqa: N802 -- a constant: the command
         output.write_file(bundles, "".join(f"{bundle.decode()}\n" for _, bundle in signed))
     else:
         _attach(signed, report.verdicts[0].subject.names[0], run)
-    for statement in statements:
-        if statement.predicate_type == SUMMARY and not request.quiet:
-            where = bundles or "its registry"
-            print(
-                f"signed the verdict of {statement.subject} ({statement.platform}) into {where}",
-                file=sys.stderr,
-            )
+    if not request.quiet:
+        for statement in statements:
+            if statement.predicate_type == SUMMARY:
+                complain(f"signed the verdict of {statement.subject} ({statement.platform})")
     return check.EXITS[report.status]
 
 
@@ -147,7 +144,8 @@ def _refuse_file_without_output(run: check.Prepared, bundles: str | None) -> Non
 
 
 def _attach(signed: Sequence[tuple[VerdictStatement, bytes]], name: Reference, run: check.Prepared) -> None:
-    """Attach every bundle to the manifest that it is about."""
+    """Attach every bundle to the manifest that it is about: beside it, or where the configuration keeps signatures."""
+    from gate.registry import HostSettings
     from gate.registry.client import RegistryClient
     from gate.registry.push import RegistryWriter
     from gate.signatures.attach import attach
@@ -161,9 +159,11 @@ def _attach(signed: Sequence[tuple[VerdictStatement, bytes]], name: Reference, r
         }
     finally:
         reader.close()
+    elsewhere = registries.hosts.get(name.registry, HostSettings()).signature_repository
+    place = Reference.parse(elsewhere) if elsewhere else name
     with RegistryWriter(registries, deadline) as writer:
         for statement, bundle in signed:
-            attach(writer, name, subjects[statement.subject], bundle, statement.predicate_type)
+            attach(writer, place, subjects[statement.subject], bundle, statement.predicate_type)
 
 
 COMMAND.params += _SHARED
