@@ -5,30 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gate.errors import InvalidInput
 from gate.pipeline import RunSettings, check
 from gate.policy.policy import Policy
 from gate.verdict import Report, Status
-from samples.images.builder import MANIFEST, Blob, Platform, Settings, build_image, build_index
+from samples.images.builder import Platform, Settings, build_image, build_index
 from samples.images.entries import file
 from samples.images.layers import layer_of
-from samples.images.layout import docker_archive, oci_layout, write_archive, write_directory
 from tests.kit.hostile_images import CLEAN_IMAGE
 from tests.kit.registry import Fault, Registry, serving_registry
-from tests.kit.sigstore import GITHUB_CLAIMS, ISSUER, WORKFLOW, Signing, Sigstore, new_key, public_pem
+from tests.kit.sigstore import ISSUER, WORKFLOW, Signing, Sigstore, new_key, public_pem
 from tests.kit.stored_signatures import (
     attach,
-    fall_back,
-    bundle_manifest,
-    layered_manifest,
-    SIMPLE_SIGNING,
-    tag,
 )
 
 NAME = "shop/api"
