@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET, UnsetType
 
 from gate.evidence import Attestation, Attestations
 from gate.options import Text, describe
 from gate.rule import Finding, Remark, Rule, Severity
 from gate.rules._identity_patterns import IdentityPattern, RefPattern
-from gate.rules._predicates import Pointer, Scalar, of_type, unequal
+from gate.rules._predicates import Condition, of_type
 from gate.rules._provenance import V0_2, V1, Provenance, Source, provenance_of
 from gate.rules._signers import SignersOptions, judged
 
@@ -34,11 +34,11 @@ class ProvenanceOptions(SignersOptions):
     ] = UNSET
     build_type: Annotated[Text | UnsetType, describe("The type of build, exactly.")] = UNSET
     parameters: Annotated[
-        dict[Pointer, Scalar],
+        tuple[Condition, ...],
         describe(
-            "Values in the build's external parameters, by JSON pointer: {/workflow/path: .github/workflows/release.yml}."
+            "What must stand in the build's external parameters, such as {field: /workflow/path, equals: ci.yml}."
         ),
-    ] = field(default_factory=dict)
+    ] = ()
     versions: Annotated[
         tuple[Literal["v0.2", "v1"], ...],
         describe("Versions of SLSA provenance that are accepted: v0.2, v1.", min_length=1),
@@ -66,7 +66,7 @@ def _fault(found: Provenance, options: ProvenanceOptions) -> str:
         stated = ", ".join(f"{one.repository} {one.ref}".strip()[:200] for one in found.sources[:3])
         wanted = " ".join(str(one) for one in (options.source, options.ref) if one is not UNSET)
         return f"its source is {stated or 'not stated'}, not {wanted}"
-    faults = (unequal(place, found.parameters, (value,)) for place, value in options.parameters.items())
+    faults = (condition.fault(found.parameters) for condition in options.parameters)
     return next((f"its parameter {fault}" for fault in faults if fault), "")
 
 
