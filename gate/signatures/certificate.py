@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
@@ -21,7 +22,7 @@ from cryptography.x509.verification import (
 )
 
 from gate.limits import LIMITS
-from gate.signatures import Authority, Identity, Refused
+from gate.signatures import Authority, Identity, Refused, keys
 
 _FULCIO = "1.3.6.1.4.1.57264.1."
 _ISSUER_RAW, _OTHER_NAME, _ISSUER = f"{_FULCIO}1", f"{_FULCIO}7", f"{_FULCIO}8"
@@ -50,8 +51,6 @@ _CLAIMS = {
     23: "deployment-environment",
     24: "token-subject",
 }
-_MALFORMED = (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What `cryptography` raises for certificates that it cannot read."""
 
 
 def load(der: bytes, what: str) -> x509.Certificate:
@@ -59,9 +58,10 @@ def load(der: bytes, what: str) -> x509.Certificate:
     if len(der) > LIMITS.certificate:
         raise Refused(f"{what} has more than {LIMITS.certificate:,} bytes")
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        _ = certificate.extensions
-    except _MALFORMED:
+        with keys.quietly():
+            certificate = x509.load_der_x509_certificate(der)
+            _ = certificate.extensions
+    except Exception:  # noqa: BLE001 -- `cryptography` has many errors for malformed certificates, and no family of them
         raise Refused(f"{what} is not a certificate that can be read") from None
     return certificate
 
@@ -73,8 +73,9 @@ def certificates_of_pem(pem: str, what: str) -> tuple[bytes, ...]:
     if len(pem) > 2 * LIMITS.certificate * LIMITS.certificates:
         raise Refused(f"{what} is longer than certificates are")
     try:
-        found = x509.load_pem_x509_certificates(pem.encode())
-    except _MALFORMED:
+        with keys.quietly():
+            found = x509.load_pem_x509_certificates(pem.encode())
+    except Exception:  # noqa: BLE001 -- as above
         raise Refused(f"{what} is not PEM that can be read") from None
     if len(found) > LIMITS.certificates:
         raise Refused(f"{what} has {len(found)} certificates; at most {LIMITS.certificates} are read")
@@ -118,6 +119,15 @@ def issuer_at(
         raise Refused(
             f"the certificate has no path to the authority {authority.name!r} that holds at {time:%Y-%m-%d %H:%M:%S}"
         ) from None
+
+
+def key_of(leaf: x509.Certificate) -> keys.Key:
+    """Return a certificate's key; raises `Refused` for one of a kind or size that is not accepted."""
+    try:
+        with keys.quietly():
+            return keys.accepted(leaf.public_key(), "the certificate's key")
+    except (ValueError, UnsupportedAlgorithm):
+        raise Refused("the certificate's key cannot be read") from None
 
 
 def refuse_profile(leaf: x509.Certificate) -> None:

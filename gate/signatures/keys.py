@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -41,10 +43,19 @@ _LEAST_RSA_BITS = 2048
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----[^-]*-----END \1-----")
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep `cryptography` from warning a user's terminal of oddities in what a stranger made: it is verified or refused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def load(spki: bytes, what: str) -> Key:
     """Load a key from its SubjectPublicKeyInfo; raises `Refused` for one that is malformed or not accepted."""
     try:
-        return accepted(load_der_public_key(spki), what)
+        with quietly():
+            return accepted(load_der_public_key(spki), what)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused(f"{what} is not a public key that can be read") from None
 
@@ -74,7 +85,8 @@ def spki_of(key: Key) -> bytes:
 def spki_of_pem(pem: bytes, what: str) -> bytes:
     """Return the SubjectPublicKeyInfo of one key in PEM; raises `Refused` for anything else."""
     try:
-        return spki_of(accepted(load_pem_public_key(pem), what))
+        with quietly():
+            return spki_of(accepted(load_pem_public_key(pem), what))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused(f"{what} is not a public key that can be read") from None
 

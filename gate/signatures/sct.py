@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
 
 from gate.limits import LIMITS
-from gate.signatures import LogKey, Refused, keys
+from gate.signatures import LogKey, Refused, certificate, keys
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_1, _CERTIFICATE_TIMESTAMP, _PRECERTIFICATE = 0, 0, 1
@@ -45,7 +45,10 @@ def _verify_one(
     known = [log for log in logs if log.log_id == sct.log_id]
     if not known:
         raise Refused("the certificate's SCT is from an unknown certificate log")
-    time = sct.timestamp.replace(tzinfo=UTC)
+    try:
+        time = sct.timestamp.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Refused("the certificate's SCT has a time beyond all calendars") from None
     valid = [log for log in known if log.window.covers(time)]
     if not valid:
         raise Refused(
@@ -58,14 +61,14 @@ def _verify_one(
 def _signed_bytes(sct: SignedCertificateTimestamp, leaf: x509.Certificate, issuer: x509.Certificate) -> bytes:
     """Return what the log signed: the certificate as it was before it had SCTs (RFC 6962, section 3.2)."""
     milliseconds = (sct.timestamp.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-    issuer_key = keys.spki_of(keys.accepted(issuer.public_key(), "the key of the certificate's issuer"))
-    certificate = leaf.tbs_precertificate_bytes
+    issuer_key = keys.spki_of(certificate.key_of(issuer))
+    before = leaf.tbs_precertificate_bytes
     return b"".join(
         [
             struct.pack(">BBQH", _VERSION_1, _CERTIFICATE_TIMESTAMP, milliseconds, _PRECERTIFICATE),
             hashlib.sha256(issuer_key).digest(),
-            len(certificate).to_bytes(3, "big"),
-            certificate,
+            len(before).to_bytes(3, "big"),
+            before,
             struct.pack(">H", len(sct.extension_bytes)),
             sct.extension_bytes,
         ]

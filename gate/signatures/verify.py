@@ -95,7 +95,7 @@ def _by_certificate(material: Material, root: TrustedRoot, trust: Trust) -> Sign
     certificate.refuse_profile(leaf)  # 4
     if "sct" in demands:
         sct.verify(leaf, issuers[0], root.certificate_logs)  # 5
-    key = keys.accepted(leaf.public_key(), "the certificate's key")
+    key = certificate.key_of(leaf)
     _verify_signature(material, key)  # 6
     _verify_entries(material, vouched, root.logs, keys.spki_of(key))  # 7
     return _signer(vouched, root, identity=certificate.identity_of(leaf))  # 8
