@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.cli import sources
 from gate.cli.commands import EXIT_CODES
@@ -40,7 +41,7 @@ _REASONS = 10
 _REASON = 500
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(Struct, frozen=True):
     """What was asked for, one field per option."""
 
     reference: str
@@ -150,7 +151,21 @@ class Believed:
                 identity=IdentityPattern.parse(request.identity), issuer=Issuer.parse(request.issuer)
             )
 
-    def stranger(self, attestation: Attestation) -> str:
+    def signed(self, subjects: Subjects, items: Iterator[Item]) -> Attestations:
+        """Verify what was found; what others signed is refused."""
+        found = collected(subjects, items, {self.request: self.trusts})[1]
+        accepted, refused = [], list(found.refused[self.request])
+        for attestation in found.accepted[self.request]:
+            reason = self._stranger(attestation)
+            if reason:
+                refused.append(RefusedSignature(attestation.manifest, attestation.place, reason))
+            else:
+                accepted.append(attestation)
+        return replace(
+            found, accepted={self.request: tuple(accepted)}, refused={self.request: tuple(refused)}
+        )
+
+    def _stranger(self, attestation: Attestation) -> str:
         """Say why a signer, whose signature holds, is not the one; empty for the one."""
         identity = attestation.signer.identity
         if self._signer is None or identity is None:
@@ -175,21 +190,19 @@ def _expected(request: Request, location: Location) -> Expected:
     return Expected(request.verifier, resource_uri(resource), request.policy_digest, age, datetime.now(UTC))
 
 
-def _found(request: Request, location: Location, believed: Believed) -> Iterator[tuple[str, Attestations]]:
-    """Yield each image of a reference, by what it is called for people, with what was signed of it."""
+def _found(request: Request, location: Location, believed: Believed) -> list[tuple[str, Attestations]]:
+    """Return each image of a reference, as it is called for people, with what the right signer said of it."""
     files = [Bundles(*read_bundles(path)) for path in request.bundle]
-    trusted = {believed.request: believed.trusts}
     if files and location.name is not None and location.name.digest is not None:
         digest = location.name.digest
-        items = _in_files(files)
-        yield str(digest), _of(believed, collected(Subjects((digest,)), items, trusted)[1])
-        return
+        return [(str(digest), believed.signed(Subjects((digest,)), _in_files(files)))]
     wanted = None
     if request.platform != "all":
         from gate.pipeline import platform_of  # here, because it imports most of the program
 
         wanted = platform_of(request.platform)
     settings = sources.settings(request.sources, [location], sources.configuration(request.sources))
+    found = []
     with (
         Access(settings, Deadline(request.timeout)) as access,
         open_source(location, wanted, access) as opened,
@@ -203,7 +216,8 @@ def _found(request: Request, location: Location, believed: Believed) -> Iterator
             subjects = Subjects(subjects.digests[:1], subjects.repositories)  # a verdict is of one platform
             items = _in_files(files) if files else found_for(subjects, opened, (), access)
             label = f"{subjects.digests[0]} ({image.platform})"
-            yield label, _of(believed, collected(subjects, items, trusted)[1])
+            found.append((label, believed.signed(subjects, items)))
+    return found
 
 
 def _in_files(files: list[Bundles]) -> Iterator[Item]:
@@ -211,21 +225,6 @@ def _in_files(files: list[Bundles]) -> Iterator[Item]:
     budget = Budget()
     for one in files:
         yield from in_file(one.name, one.data, budget)
-
-
-def _of(believed: Believed, found: Attestations) -> Attestations:
-    """Move what others signed than the one who is believed to what is refused."""
-    accepted, refused = [], list(found.refused[believed.request])
-    for attestation in found.accepted[believed.request]:
-        reason = believed.stranger(attestation)
-        if reason:
-            refused.append(RefusedSignature(attestation.manifest, attestation.place, reason))
-        else:
-            accepted.append(attestation)
-    request = believed.request
-    return Attestations(
-        found.digests, {request: tuple(accepted)}, {request: tuple(refused)}, found.missing, found.keys
-    )
 
 
 def _admitted(label: str, decision: Decision, expected: Expected) -> str:

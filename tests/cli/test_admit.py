@@ -101,7 +101,7 @@ def test_a_signed_pass_admits(
     ids=["failed", "verifier", "policy", "date", "resource", "key", "kind"],
 )
 def test_what_does_not_admit_says_why(
-    changes: dict[str, object],
+    changes: dict[str, Any],
     signing: Signing,
     reason: str,
     registry: Registry,
@@ -131,6 +131,26 @@ def test_another_identity(registry: Registry, capsys: pytest.CaptureFixture[str]
     store(registry, SIGSTORE.attestation(DIGEST, SUMMARY, summary(name), evil))
     assert run(["admit", f"{name}:1.4", *options(signer=BY_IDENTITY)]) is Exit.FAIL
     assert "its identity is https://github.com/evil/app" in capsys.readouterr().out
+
+
+def test_an_identity_is_no_key(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    """A root that vouches for the log of a key must not let in whomever it gives a certificate."""
+    name = f"{registry.host}/shop/api"
+    store(registry, SIGSTORE.attestation(DIGEST, SUMMARY, summary(name), BY_WORKFLOW))
+    signer = ("--key", "gate.pub", "--trusted-root", "root.json")
+    assert run(["admit", f"{name}:1.4", *options(signer=signer)]) is Exit.FAIL
+    assert "another kind of signer" in capsys.readouterr().out
+
+
+def test_a_key_with_a_root_must_be_logged(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    name = f"{registry.host}/shop/api"
+    signer = ("--key", "gate.pub", "--trusted-root", "root.json")
+    store(registry, SIGSTORE.attestation(DIGEST, SUMMARY, summary(name), BY_KEY))
+    assert run(["admit", f"{name}:1.4", *options(signer=signer)]) is Exit.FAIL
+    assert "in no transparency log" in capsys.readouterr().out
+    logged = Signing(key=KEY, at=NOW)
+    store(registry, SIGSTORE.attestation(DIGEST, SUMMARY, summary(name), logged))
+    assert run(["admit", f"{name}:1.4", *options(signer=signer)]) is Exit.PASS
 
 
 def test_nothing_attached(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
