@@ -76,8 +76,8 @@ class Request(Struct, frozen=True):
     "--identity", metavar="PATTERN", help="Or the identity that must have signed; * and ** as in policies."
 )
 @click.option("--issuer", metavar="URL", help="Who must have said so; with --identity.")
-@option(
-    "trusted-root",
+@click.option(
+    "--trusted-root",
     metavar="FILE",
     help="trusted_root.json that vouches for identities, instead of the public Sigstore instance's; with --key, it must too.",
 )
@@ -108,7 +108,9 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
 
     Exit code 1 says that there is no such verdict, 3 that it could not be looked up.
     """
-    request = Request(sources=sources.SourceOptions.taken_from(chosen), **chosen)
+    asked = sources.SourceOptions.taken_from(chosen)
+    # A container engine does not know what is attached to an image.
+    request = Request(sources=replace(asked, prefer=asked.prefer or "registry"), **chosen)
     location = locate(request.reference)
     expected = _expected(request, location)
     believed = Believed(request)

@@ -81,9 +81,8 @@ def test_a_blob_is_there_after_it_was_written(writer: Writer) -> None:
 
 @pytest.mark.parametrize("elsewhere", ["http://127.0.0.1:1/v2/x/blobs/1", "https://registry.example.com/x"])
 def test_an_upload_goes_to_no_other_server(elsewhere: str, writer: Writer) -> None:
-    login = {"auth": "basic", "username": "me", "password": "opensesame"}
-    with serving_registry(IMAGES, upload=elsewhere, **login) as registry:
-        mine = writer(login=Login("me", "opensesame", (registry.host,)))
+    with serving_registry(IMAGES, upload=elsewhere, auth="basic") as registry:
+        mine = writer(login=Login("robot", "the-password", (registry.host,)))
         with pytest.raises(Unavailable, match="at another server"):
             mine.blob(named(registry), b"content")
 
@@ -116,7 +115,8 @@ def test_an_entry_that_another_writer_overwrote_is_written_again(
     with serving_registry(IMAGES, referrers=False) as registry:
         blob, listed = signature(0)
         other = signature(1)[1]
-        write, lost = RegistryWriter.manifest, []
+        write = RegistryWriter.manifest
+        lost: list[object] = []
 
         def overwritten(self: RegistryWriter, *arguments: Any) -> Any:
             answer = write(self, *arguments)
