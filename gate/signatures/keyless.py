@@ -100,4 +100,5 @@ def _explained(
     except ImageGateError:
         raise
     except Exception as error:  # noqa: BLE001 -- whatever it is, nothing was signed
-        raise Unavailable(f"{what}: {type(error).__name__}: {shown(str(error), 500)}", hint=hint) from None
+        causes = ": ".join(filter(None, (type(error).__name__, str(error), str(error.__cause__ or ""))))
+        raise Unavailable(f"{what}: {shown(causes, 500)}", hint=hint) from None

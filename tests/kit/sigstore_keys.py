@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
 
 from cryptography import x509
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from ruamel.yaml import YAML
 
 from tests.kit.identity_provider import GITHUB, GITLAB
 
@@ -35,7 +35,10 @@ class Authority:
         self, name: str, usage: ObjectIdentifier | None = None, above: Authority | None = None
     ) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        organization = x509.NameAttribute(
+            NameOID.ORGANIZATION_NAME, "sigstore.test"
+        )  # sigstore-python wants one
+        self.name = x509.Name([organization, x509.NameAttribute(NameOID.COMMON_NAME, name)])
         signer = above or self
         built = _builder(self.name, self.key.public_key(), signer)
         built = built.add_extension(
@@ -95,8 +98,7 @@ def write_fulcio_settings(path: Path, provider: str) -> None:
             for where, kind in jobs.items()
         },
     }
-    settings = {"oidc-issuers": issuers, "ci-issuer-metadata": _CLAIMS}
-    path.write_text(json.dumps(settings, indent=1))  # which is YAML as well
+    YAML().dump({"oidc-issuers": issuers, "ci-issuer-metadata": _CLAIMS}, path)  # as JSON it has other keys
 
 
 _CLAIMS = {
