@@ -43,19 +43,21 @@ class Vouching:
 
     def collect(self, policy: Policy, image: Image, opened: Opened) -> dict[type, object]:
         """Return the evidence of signatures and attestations of one image, or the `Unavailable` that says why not."""
-        found = kept(lambda: self._collected(policy, image, opened))
+        found = kept(lambda: self.found(image, opened, _trusted(policy)))
         if isinstance(found, Unavailable):
             return dict.fromkeys(SIGNED, found)
         return {Signatures: found[0], Attestations: found[1]}
 
-    def _collected(self, policy: Policy, image: Image, opened: Opened) -> tuple[Signatures, Attestations]:
-        """Find and verify."""
+    def found(
+        self, image: Image, opened: Opened, trusted: Mapping[TrustRequest, Trusts]
+    ) -> tuple[Signatures, Attestations]:
+        """Find the signatures of one image and verify them; raises `Unavailable` where there is no place to look at."""
         from gate.signatures.collect import collected, found_for
         from gate.signatures.subjects import subjects_of
 
         subjects = subjects_of(image, opened, self._stated, self._access)
         items = found_for(subjects, opened, self._bundles, self._access)
-        return collected(subjects, items, _trusted(policy))
+        return collected(subjects, items, trusted)
 
 
 def _trusted(policy: Policy) -> Mapping[TrustRequest, Trusts]:

@@ -24,6 +24,8 @@ MODULES: Mapping[str, str] = {
     "scanners": "gate.cli.scanners",
     "db": "gate.cli.db",
     "base": "gate.cli.base",
+    "signatures": "gate.cli.signatures",
+    "trust": "gate.cli.trust",
     "completion": "gate.cli.completion",
 }
 """Command to module; each holds a constant `COMMAND`."""

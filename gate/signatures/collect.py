@@ -29,6 +29,9 @@ from gate.signatures.trusting import Trusts
 from gate.signatures.verify import verify
 from gate.sources import Access
 
+ABOUT_ANOTHER = "it is about another image"
+"""How the reason begins why a signature that holds is refused: it may be one of another platform."""
+
 
 class Bundles(Struct, frozen=True):
     """A file of bundles that the caller named: its name, and its bytes."""
@@ -151,7 +154,7 @@ class _Found:
         about = next((digest for digest in self._digests if digest in said.claims), None)
         if about is None:
             named = ", ".join(digest.short for digest in list(said.claims)[:3]) or "nothing with a sha256"
-            raise Refused(f"it is about another image: {named}")
+            raise Refused(f"{ABOUT_ANOTHER}: {named}")
         common = (signer, item.manifest, item.place, about, about != self._digests[0], said.claims[about])
         if said.predicate_type:
             return Attestation(*common, said.predicate_type, said.predicate)

@@ -185,7 +185,9 @@ def test_what_is_verified_with() -> None:
         trusted_roots=["root.json", "public-good"],
         dangerously_accept_without=["sct", "log", "sct"],
     )
-    assert stated.trust == TrustRequest(("a.pub",), ("root.json", "public-good"), True, ("log", "sct"))
+    assert stated.trust == TrustRequest(("a.pub",), ("root.json", "public-good"), False, ("log", "sct"))
+    logged = options(SignedOptions, keys_need_log=True)
+    assert logged.trust == TrustRequest(("a.pub",), ("public-good",), True)
     assert stated.trust_files == ("a.pub", "root.json")
 
 
@@ -195,6 +197,7 @@ def test_what_is_verified_with() -> None:
         ({"signers": []}, "an empty list"),
         ({"threshold": 2}, "threshold is 2, and there are 1 signers"),
         ({"threshold": 0}, "allowed: a whole number, at least 1"),
+        ({"trusted_roots": ["root.json"]}, "only keys are listed"),
         ({"signers": [{}]}, "a signer is one of"),
         ({"signers": [{"key": "a.pub", "identity": WORKFLOW}]}, "a signer is one of"),
         ({"signers": [{"identity": WORKFLOW}]}, "an identity needs its issuer"),
