@@ -71,7 +71,7 @@ def fetch_root(url: str, metadata: bytes) -> bytes:
             ) from None
         except RepositoryError as error:
             raise Unavailable(
-                f"what {url} gives cannot be verified: {str(error) or 'no answer came in time'}",
+                f"what {url} gives cannot be verified: {error}",
                 hint="the metadata to start from is of another repository or too old, or somebody stands in between",
             ) from None
     trust.from_bytes(data, f"the trusted root of {url}")
