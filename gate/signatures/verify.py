@@ -5,7 +5,7 @@ The procedure, under each trusted root until one accepts (`_under_root`, `_vouch
 1. Timestamps: every one must be of an authority of the root, over this signature.
 2. Promises: every one must be of a log of the root. Timestamps and promises are the trusted times.
 3. What the root demands must be there: a time of signing, and an entry in a log.
-4. The certificate has a path to an authority of the root that holds at every trusted time, and is one for signing code.
+4. The certificate is one for signing code, and has a path to an authority of the root that holds at every trusted time.
 5. The certificate is in a certificate log of the root (SCT).
 6. The signature is of the certificate's key, or of a trusted key, over the bytes that were found.
 7. Every log entry is proven to be in the log, whose key was valid at every trusted time, and records this very material.
@@ -91,8 +91,8 @@ def _by_certificate(material: Material, root: TrustedRoot, trust: Trust) -> Sign
     demands = _demands(_sharing_authority(root, trust.roots), trust.without - {"timestamp"})
     vouched = _vouched(material, root, demands)
     leaf = certificate.load(material.certificates[0], "the certificate")
-    issuers = [_issuer(leaf, material, root.authorities, time) for time in vouched.times]  # 4
     certificate.refuse_profile(leaf)  # 4
+    issuers = [_issuer(leaf, material, root.authorities, time) for time in vouched.times]  # 4
     if "sct" in demands:
         sct.verify(leaf, issuers[0], root.certificate_logs)  # 5
     key = certificate.key_of(leaf)
