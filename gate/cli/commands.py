@@ -24,6 +24,7 @@ MODULES: Mapping[str, str] = {
     "scanners": "gate.cli.scanners",
     "db": "gate.cli.db",
     "base": "gate.cli.base",
+    "doctor": "gate.cli.doctor",
     "completion": "gate.cli.completion",
 }
 """Command to module; each holds a constant `COMMAND`."""
