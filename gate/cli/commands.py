@@ -17,6 +17,7 @@ MODULES: Mapping[str, str] = {
     "inspect": "gate.cli.inspect",
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
+    "dockerfile": "gate.cli.dockerfile",
     "policy": "gate.cli.policy",
     "except": "gate.cli.except_",
     "baseline": "gate.cli.baseline",
