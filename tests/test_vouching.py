@@ -377,6 +377,26 @@ def test_keys_and_roots_are_part_of_the_policy(judge: Judge) -> None:
         path.write_bytes(data)
 
 
+def test_what_reports_tell(judge: Judge, sigstore: Sigstore) -> None:
+    """For machines: what holds, with who signed it, and why the rest does not; each once, whatever rules asked."""
+    signers = f"signers: [{IDENTITY}], trusted-roots: [root.json]"
+    policy = judge.policy(f"signed: {{{signers}}}\n  sbom-attested: {{{signers}, index: false}}")
+    with serving() as registry:
+        manifest = attach(registry, NAME, SUBJECT, sigstore.signature(SUBJECT.digest), b"{}")
+        report = judge(f"docker://{registry.host}/{NAME}:1.4", policy)
+        found: Any = report.verdicts[0].evidence["signatures"]
+        (verified,) = found["verified"]
+        assert verified["type"] == "signature"
+        assert (verified["identity"], verified["issuer"]) == (WORKFLOW, ISSUER)
+        assert (verified["about"], verified["of_index"]) == (SUBJECT.digest, False)
+        assert verified["log_index"] is not None
+        assert verified["signed_at"] == "2026-01-15T12:00:00+00:00"
+        (refused,) = found["refused"]
+        assert refused["manifest"] == manifest.digest
+        assert refused["reason"].startswith("the bundle is of the unknown type")
+        assert found["no_answer"] == []
+
+
 def test_keys_in_scopes_are_read_too(judge: Judge) -> None:
     (judge.folder / "policy.yaml").write_text(
         "schema: 1\nrules: {non-root: {}}\nscopes:\n"

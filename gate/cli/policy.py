@@ -68,6 +68,10 @@ def show(path_or_profile: str | None) -> Exit:
 def validate(path_or_profile: str | None) -> Exit:
     """Check a policy and print its digest, for --policy-digest. Exits 2 with the place of the first mistake."""
     policy = Policy.load(path_or_profile)
+    if policy.trust_files:
+        from gate.vouching import check_trust  # here, because its libraries are slow to import
+
+        check_trust(policy)
     write_stdout(f"{policy.origin}: valid, {len(policy.settings)} rules\n{policy.digest}\n")
     return Exit.PASS
 

@@ -12,6 +12,7 @@ from gate.cli.exits import Exit
 from gate.cli.output import write_stdout
 from gate.cli.survey import Survey, survey, survey_options
 from gate.evidence import Attestation, Signature
+from gate.facts import signature_facts
 from gate.policy.suggestion import suggested
 from gate.printable import printable
 from gate.reporters.json import json_text
@@ -46,34 +47,13 @@ def _document(found: Survey) -> dict[str, Any]:
         "schema": 1,
         "digests": list(found.digests),
         "verified": [
-            {**_facts(one), "satisfies": _satisfies(found, one)}
+            {**signature_facts(one), "satisfies": _satisfies(found, one)}
             for one in (*found.signatures, *found.attestations)
         ],
         "refused": [
             {"manifest": one.manifest, "place": one.place, "reason": one.reason} for one in found.refused
         ],
         "problems": [str(error) for error in found.missing],
-    }
-
-
-def _facts(one: Signature) -> dict[str, Any]:
-    """Return what is known of a verified signature or attestation."""
-    signer, identity = one.signer, one.signer.identity
-    return {
-        "type": one.predicate_type if isinstance(one, Attestation) else "signature",
-        "about": str(one.about),
-        "of_index": one.of_index,
-        "manifest": one.manifest,
-        "place": one.place,
-        "key": signer.key,
-        "identity": "" if identity is None else identity.subject,
-        "issuer": "" if identity is None else identity.issuer,
-        "identity_claims": {} if identity is None else dict(sorted(identity.claims.items())),
-        "root": signer.root,
-        "log": signer.log,
-        "log_index": signer.log_index,
-        "signed_at": None if signer.signed_at is None else signer.signed_at.isoformat(timespec="seconds"),
-        "claims": dict(sorted(one.claims.items())),
     }
 
 
