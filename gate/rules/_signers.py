@@ -127,7 +127,8 @@ def judged(
     if len(chosen) >= options.threshold:  # 3
         for signature in chosen:
             yield Remark(described(signature))
-        yield from (Remark(_refusal(one)) for one in parts.refused[:_SHOWN])
+        odd = [one for one in parts.refused if not one.attested]
+        yield from (Remark(_refusal(one)) for one in odd[:_SHOWN])
         return
     if found.missing:  # 4
         raise joined(list(found.missing))

@@ -116,7 +116,7 @@ class _Kept(Struct):
             return
         self.attestations.append(made)
         reason = f"it is an attestation ({made.predicate_type[:200]}), and only a signature counts as one"
-        self.no_signatures.append(RefusedSignature(made.manifest, made.place, reason))
+        self.no_signatures.append(RefusedSignature(made.manifest, made.place, reason, attested=True))
 
 
 class _Found:

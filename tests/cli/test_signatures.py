@@ -168,3 +168,11 @@ def test_files_that_cannot_be_used(
     done = program("signatures", image(registry), *arguments)
     assert done.returncode == 2
     assert what in done.stderr
+
+
+def test_a_key_that_is_none_is_found_where_a_policy_is_validated(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "key.pub").write_text("no key")
+    (tmp_path / "policy.yaml").write_text("schema: 1\nrules: {signed: {signers: [{key: key.pub}]}}\n")
+    done = program("policy", "validate", "policy.yaml")
+    assert done.returncode == 2
+    assert "key.pub holds no public key" in done.stderr

@@ -86,6 +86,12 @@ def test_where_it_suffices_nothing_else_matters() -> None:
     assert remarks(found)[1:] == ["does not count: broken (manifest sha256:3)"]
 
 
+def test_an_attestation_beside_a_signature_is_nothing_odd() -> None:
+    attested = RefusedSignature("sha256:4", "a place", "it is an attestation", attested=True)
+    assert len(remarks(run(attested, signature(key("a"))))) == 1
+    assert "it is an attestation" in messages(run(attested))[0]
+
+
 def test_what_was_found_and_does_not_count_is_told() -> None:
     (finding,) = run(refused("broken"), refused("broken"), refused("forged"), signature(key("b")))
     assert isinstance(finding, Finding)

@@ -146,6 +146,7 @@ def test_an_attestation_is_no_signature(under: dict[TrustRequest, Trusts], sigst
     assert [one.reason for one in signatures.refused[UNDER]] == [
         f"it is an attestation ({PROVENANCE}), and only a signature counts as one"
     ]
+    assert signatures.refused[UNDER][0].attested
     assert attestations.refused[UNDER] == ()
 
 
