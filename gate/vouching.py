@@ -34,12 +34,12 @@ class Vouching:
 
     def __init__(self, access: Access, bundles: Sequence[str], stated: Reference | None) -> None:
         """Read the files of `bundles`; raises `InvalidInput`. `stated` is what the caller calls a file (`--as`)."""
-        from gate.signatures.collect import Bundles
+        from gate.signatures.collect import Bundles, Searches
         from gate.signatures.discovery_files import read_bundles
 
         self._access = access
         self._stated = stated
-        self._bundles = tuple(Bundles(*read_bundles(path)) for path in bundles)
+        self._searches = Searches(tuple(Bundles(*read_bundles(path)) for path in bundles), access)
 
     def collect(self, policy: Policy, image: Image, opened: Opened) -> dict[type, object]:
         """Return the evidence of signatures and attestations of one image, or the `Unavailable` that says why not."""
@@ -52,12 +52,11 @@ class Vouching:
         self, image: Image, opened: Opened, trusted: Mapping[TrustRequest, Trusts]
     ) -> tuple[Signatures, Attestations]:
         """Find the signatures of one image and verify them; raises `Unavailable` where there is no place to look at."""
-        from gate.signatures.collect import collected, found_for
+        from gate.signatures.collect import collected
         from gate.signatures.subjects import subjects_of
 
         subjects = subjects_of(image, opened, self._stated, self._access)
-        items = found_for(subjects, opened, self._bundles, self._access)
-        return collected(subjects, items, trusted)
+        return collected(subjects, self._searches.items(subjects, opened), trusted)
 
 
 def _trusted(policy: Policy) -> Mapping[TrustRequest, Trusts]:

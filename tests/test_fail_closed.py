@@ -49,7 +49,7 @@ STAGES = (
     "Inspection.evidence", "Inspection.read", "Inspection._filesystem", "Inspection._index", "Inspection._look_again", "index_layer", "tar_stream",
     "Filesystem.__init__", "_inventory", "read_inventory", "_secrets", "look", "scan_runs", "vulnerabilities", "evaluate", "_ask",
     "_result", "facts_of", "Lookups.collect", "Lookups._bases", "Lookups._base_tags", "Lookups._tag_digest", "Lookups._once",
-    "Bases.under", "with_packages", "Vouching.collect", "Vouching.found", "subjects_of", "found_for", "collected", "in_file",
+    "Bases.under", "with_packages", "Vouching.collect", "Vouching.found", "subjects_of", "Searches.items", "collected", "in_file",
     "from_bytes", "verify", "said_by", "statement_of", "judged",
 )  # fmt: skip
 """What is broken in many ways; everything else is broken in one way each."""

@@ -267,6 +267,29 @@ def test_a_signed_index_counts_for_its_images(
         assert reason(alone) == f"there are no signatures of {SUBJECT.digest[:19]}"
 
 
+def test_an_index_is_asked_for_once(judge: Judge, sigstore: Sigstore, key: Any) -> None:
+    with serving() as registry:
+        bundle = sigstore.signature(INDEX.manifest.digest, Signing(key=key, log=0))
+        manifest = attach(registry, NAME, INDEX.manifest, bundle)
+        assert (
+            judge(f"docker://{registry.host}/{NAME}:all", judge.signed("{key: key.pub}")).status
+            is Status.PASS
+        )
+        asked = [call.target for call in registry.calls]
+        assert sum(INDEX.manifest.digest in target and "referrers" in target for target in asked) == 1
+        assert sum(manifest.digest in target for target in asked) == 1
+
+
+def test_the_same_index_elsewhere_is_asked_for_there(judge: Judge, sigstore: Sigstore, key: Any) -> None:
+    with serving() as registry:
+        registry.add("team/copy:all", INDEX)
+        bundle = sigstore.signature(INDEX.manifest.digest, Signing(key=key, log=0))
+        attach(registry, "team/copy", INDEX.manifest, bundle)
+        names = [f"docker://{registry.host}/{name}:all" for name in (NAME, "team/copy")]
+        report = check(names, judge.signed("{key: key.pub}"), RunSettings())
+        assert [verdict.status for verdict in report.verdicts] == [Status.FAIL] * 2 + [Status.PASS] * 2
+
+
 def test_one_platform_may_be_signed_alone(judge: Judge, sigstore: Sigstore, key: Any) -> None:
     with serving() as registry:
         attach(registry, NAME, SUBJECT, sigstore.signature(SUBJECT.digest, Signing(key=key, log=0)))

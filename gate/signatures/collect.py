@@ -51,29 +51,48 @@ class Said(Struct, frozen=True):
     predicate: Mapping[str, object] = {}
 
 
-def found_for(
-    subjects: Subjects, opened: Opened, bundles: tuple[Bundles, ...], access: Access
-) -> Iterator[Item]:
-    """Yield everything that may be a signature of an image: in files, beside it in its layout, and in registries.
+class Searches:
+    """The searches of one run. What is found for an index is kept while its images are judged one after another."""
 
-    Raises `Unavailable` where there is no place to look at: then nothing is known.
-    """
-    if not (subjects.repositories or bundles or opened.open_blob):
-        raise Unavailable(
-            "nobody says where signatures of this image are",
-            hint="name its registry with --as NAME, or files of signatures with --bundle FILE",
-        )
-    budget = Budget()
-    searches: list[Iterator[Item]] = [in_file(one.name, one.data, budget) for one in bundles]
-    for digest in subjects.digests:
-        searches.append(in_layout(opened, digest, budget))
-        searches += [in_repository(access.registry, name, digest, budget) for name in subjects.repositories]
-    try:
-        for item in chain.from_iterable(searches):
-            access.deadline.check()
-            yield item
-    except Exhausted as error:
-        yield error
+    def __init__(self, bundles: tuple[Bundles, ...], access: Access) -> None:
+        self._bundles = bundles
+        self._access = access
+        self._kept: tuple[object, list[Item]] = (None, [])
+
+    def items(self, subjects: Subjects, opened: Opened) -> Iterator[Item]:
+        """Yield everything that may be a signature of an image: in files, beside it in its layout, and in registries.
+
+        Raises `Unavailable` where there is no place to look at: then nothing is known.
+        """
+        if not (subjects.repositories or self._bundles or opened.open_blob):
+            raise Unavailable(
+                "nobody says where signatures of this image are",
+                hint="name its registry with --as NAME, or files of signatures with --bundle FILE",
+            )
+        manifest, *indexes = subjects.digests
+        budget = Budget()
+        in_files = chain.from_iterable(in_file(one.name, one.data, budget) for one in self._bundles)
+        yield from self._bounded(chain(in_files, self._of(manifest, subjects, opened, budget)))
+        for index in indexes:
+            asked = (index, subjects.repositories, opened.listed)
+            if self._kept[0] != asked:
+                self._kept = (asked, list(self._bounded(self._of(index, subjects, opened, Budget()))))
+            yield from self._kept[1]
+
+    def _of(self, digest: Digest, subjects: Subjects, opened: Opened, budget: Budget) -> Iterator[Item]:
+        """Yield what is found for one digest, in the layout and in registries."""
+        yield from in_layout(opened, digest, budget)
+        for name in subjects.repositories:
+            yield from in_repository(self._access.registry, name, digest, budget)
+
+    def _bounded(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Yield items until the budget or the time of the run is over."""
+        try:
+            for item in items:
+                self._access.deadline.check()
+                yield item
+        except Exhausted as error:
+            yield error
 
 
 def collected(

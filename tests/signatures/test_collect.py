@@ -14,7 +14,7 @@ from gate.evidence import Attestations, RefusedSignature, Signatures, TrustReque
 from gate.oci.descriptor import Digest
 from gate.oci.image import Opened
 from gate.signatures import Trust
-from gate.signatures.collect import Bundles, collected, found_for
+from gate.signatures.collect import Bundles, Searches, collected
 from gate.signatures.discovery import ENVELOPE, SIMPLE_SIGNING, Candidate, Item
 from gate.signatures.subjects import Subjects
 from gate.signatures.trusting import Trusts, trusts_of
@@ -289,7 +289,7 @@ def test_the_public_instance_is_shipped() -> None:
 
 
 def found(opened: Opened, *bundles: Bundles, subjects: Subjects = SUBJECTS) -> Iterator[Item]:
-    return found_for(subjects, opened, bundles, Access.to_files(Deadline(60)))
+    return Searches(bundles, Access.to_files(Deadline(60))).items(subjects, opened)
 
 
 def test_without_a_place_to_look_at_nothing_is_known() -> None:
@@ -310,4 +310,4 @@ def test_a_layout_is_one_too_and_can_be_empty() -> None:
 def test_the_time_of_a_run_ends_the_search() -> None:
     access = Access.to_files(Deadline(-1))
     with pytest.raises(Unavailable, match="time limit"):
-        list(found_for(SUBJECTS, Opened(MANIFEST, ()), (Bundles("a.json", b"{}"),), access))
+        list(Searches((Bundles("a.json", b"{}"),), access).items(SUBJECTS, Opened(MANIFEST, ())))
