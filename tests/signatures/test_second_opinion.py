@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,6 +125,15 @@ def test_a_payload_that_only_we_see_is_refused(opinion: SecondOpinion) -> None:
     signer = verify(material, Trust(roots=(ROOT,)))
     with pytest.raises(Refused, match="read two different payloads"):
         opinion.confirm(data, replace(material, payload=b"{}"), signer)
+
+
+def test_verifying_alone_imports_little() -> None:
+    code = (
+        "import sys; from gate.signatures import bundle, legacy, statement, trust, verify; trust.public_good()\n"
+        "print({'sigstore.verify', 'pydantic', 'requests', 'tuf'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == b"set()\n"
 
 
 def test_a_root_that_it_cannot_read_is_no_agreement() -> None:
