@@ -41,6 +41,11 @@ def opinion() -> SecondOpinion:
     return opinion_under(ROOT)
 
 
+@pytest.fixture(scope="module")
+def forged() -> SecondOpinion:
+    return opinion_under(FORGED.roots()[0])
+
+
 @pytest.mark.parametrize("signing", [Signing(), Signing(stamped=True), Signing(log=2, stamped=True)])
 def test_it_agrees_on_what_it_covers(opinion: SecondOpinion, signing: Signing) -> None:
     from gate.signatures.second_opinion import covers
@@ -97,19 +102,18 @@ def test_it_is_not_asked_where_it_would_demand_more() -> None:
 @pytest.mark.parametrize(
     "forge", [forge for _, forge in FORGERIES], ids=[forge.__name__ for _, forge in FORGERIES]
 )
-def test_it_refuses_the_forgeries_that_we_refuse(forge: Any) -> None:
+def test_it_refuses_the_forgeries_that_we_refuse(forged: SecondOpinion, forge: Any) -> None:
     data = canonical(forge())
     try:
         material = bundle.from_bytes(data)
     except Refused:
         return  # what we cannot read is not verified at all
-    opinion = opinion_under(FORGED.roots()[0])
     claimed = Signer(identity=Identity(WORKFLOW, "uri", ISSUER))
     if forge.__name__ in LAXER_THAN_WE:
-        opinion.confirm(data, material, claimed)
+        forged.confirm(data, material, claimed)
         return
     with pytest.raises(Refused, match="and sigstore-python"):
-        opinion.confirm(data, material, claimed)
+        forged.confirm(data, material, claimed)
 
 
 def test_a_signer_whom_only_we_see_is_refused(opinion: SecondOpinion) -> None:
