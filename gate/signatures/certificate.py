@@ -58,7 +58,7 @@ def load(der: bytes, what: str) -> x509.Certificate:
     if len(der) > LIMITS.certificate:
         raise Refused(f"{what} has more than {LIMITS.certificate:,} bytes")
     try:
-        with keys.quietly():
+        with keys.contained():
             certificate = x509.load_der_x509_certificate(der)
             _ = certificate.extensions
     except Exception:  # noqa: BLE001 -- `cryptography` has many errors for malformed certificates, and no family of them
@@ -73,7 +73,7 @@ def certificates_of_pem(pem: str, what: str) -> tuple[bytes, ...]:
     if len(pem) > 2 * LIMITS.certificate * LIMITS.certificates:
         raise Refused(f"{what} is longer than certificates are")
     try:
-        with keys.quietly():
+        with keys.contained():
             found = x509.load_pem_x509_certificates(pem.encode())
     except Exception:  # noqa: BLE001 -- as above
         raise Refused(f"{what} is not PEM that can be read") from None
@@ -114,7 +114,8 @@ def issuer_at(
         .build_client_verifier()
     )
     try:
-        return verifier.verify(leaf, chain[:-1] + given).chain[1]
+        with keys.contained():
+            return verifier.verify(leaf, chain[:-1] + given).chain[1]
     except Exception:  # noqa: BLE001 -- as above
         raise Refused(
             f"the certificate has no path to the authority {authority.name!r} that holds at {time:%Y-%m-%d %H:%M:%S}"
@@ -135,7 +136,7 @@ def _allows_code_signing(
 def key_of(leaf: x509.Certificate) -> keys.Key:
     """Return a certificate's key; raises `Refused` for one of a kind or size that is not accepted."""
     try:
-        with keys.quietly():
+        with keys.contained():
             return keys.accepted(leaf.public_key(), "the certificate's key")
     except (ValueError, UnsupportedAlgorithm):
         raise Refused("the certificate's key cannot be read") from None
