@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -28,6 +29,9 @@ from gate.signatures.subjects import Subjects
 from gate.signatures.trusting import Trusts
 from gate.signatures.verify import verify
 from gate.sources import Access
+
+if TYPE_CHECKING:
+    from gate.signatures.second_opinion import SecondOpinion
 
 ABOUT_ANOTHER = "it is about another image"
 """How the reason begins why a signature that holds is refused: it may be one of another platform."""
@@ -101,7 +105,7 @@ def collected(
     """Verify what was found under everything that rules trust, and part signatures from attestations.
 
     1. A signature is taken apart. What cannot be is refused whatever is trusted.
-    2. It is verified under each trust.
+    2. It is verified under each trust; where sigstore-python covers its shape, that must agree.
     3. What was signed is read, and must be about the image, by digest.
     4. A signature and an attestation are two things: neither counts as the other.
     """
@@ -114,6 +118,8 @@ def collected(
         else:
             try:
                 found.add(item)
+            except Unavailable as error:
+                found.missing.append(error)
             except Exception as error:  # noqa: BLE001 -- bytes that no parser expected: it may be the good one
                 found.missing.append(Fault("the verification of a signature", error))
     return found.signatures(), found.attestations()
@@ -145,6 +151,7 @@ class _Found:
         self._digests = digests
         self._trusted = trusted
         self._kept = {request: _Kept() for request in trusted}
+        self._opinions: dict[str, SecondOpinion] = {}
         self.missing: list[Unavailable] = []
 
     def add(self, item: Candidate) -> None:
@@ -157,11 +164,29 @@ class _Found:
         for request, trusts in self._trusted.items():
             try:
                 signer = verify(material, trusts.for_(material))  # 2
+                self._confirm(item, material, signer, trusts)  # 2
                 made = self._made(item, signer, said_by(material))  # 3
             except Refused as error:
                 self._kept[request].refused.append(_refusal(item, error))
                 continue
             self._kept[request].keep(made)
+
+    def _confirm(self, item: Candidate, material: Material, signer: Signer, trusts: Trusts) -> None:
+        """Have sigstore-python confirm what it covers; raises `Refused` where it disagrees, `Unavailable` where it cannot say."""
+        if signer.identity is None:
+            return
+        from gate.signatures.second_opinion import (
+            SecondOpinion,
+            covers,
+        )  # here, because it takes most of a second
+
+        trust = trusts.certificates
+        root = next(root for root in trust.roots if root.name == signer.root)
+        if not covers(material, root, trust.without):
+            return
+        if root.name not in self._opinions:
+            self._opinions[root.name] = SecondOpinion(root)
+        self._opinions[root.name].confirm(item.content, material, signer)
 
     def refuse(self, refused: RefusedSignature) -> None:
         """Keep what is refused whatever is trusted."""

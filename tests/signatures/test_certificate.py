@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,6 +111,20 @@ def test_what_comes_with_the_signature_is_no_anchor() -> None:
     leaf = evil.certificate(new_key(), Signing())
     with pytest.raises(Refused, match="has no path to the authority"):
         certificate.issuer_at(leaf, given, AUTHORITY, NOW)
+
+
+def test_an_authority_for_other_purposes_is_refused() -> None:
+    for purpose, accepted in (
+        (ExtendedKeyUsageOID.SERVER_AUTH, False),
+        (ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, True),
+    ):
+        other = Sigstore("other.test", purpose=purpose)
+        leaf, authority = other.certificate(new_key(), Signing()), other.roots()[0].authorities[0]
+        if accepted:
+            assert certificate.issuer_at(leaf, (), authority, NOW) == other.intermediate
+        else:
+            with pytest.raises(Refused, match="has no path to the authority"):
+                certificate.issuer_at(leaf, (), authority, NOW)
 
 
 def test_a_certificate_that_says_nothing_of_its_use_is_refused() -> None:

@@ -13,7 +13,7 @@ from gate.errors import Fault, IntegrityError, Unavailable
 from gate.evidence import Attestations, RefusedSignature, Signatures, TrustRequest
 from gate.oci.descriptor import Digest
 from gate.oci.image import Opened
-from gate.signatures import Trust
+from gate.signatures import Refused, Trust
 from gate.signatures.collect import Bundles, Searches, collected
 from gate.signatures.discovery import ENVELOPE, SIMPLE_SIGNING, Candidate, Item
 from gate.signatures.subjects import Subjects
@@ -243,6 +243,38 @@ def test_a_fault_of_ours_is_no_refusal(
     monkeypatch.setattr("gate.signatures.collect.verify", broken)
     signatures, _ = collect(under, bundle(sigstore.signature(DIGEST)))
     assert isinstance(signatures.missing[0], Fault)
+
+
+def test_sigstores_own_verifier_must_agree(
+    under: dict[TrustRequest, Trusts], sigstore: Sigstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    def disagree(_: object, data: bytes, *__: object) -> None:
+        asked.append(data)
+        raise Refused("we accept it, and sigstore-python refuses it: x")
+
+    monkeypatch.setattr("gate.signatures.second_opinion.SecondOpinion.confirm", disagree)
+    found = sigstore.signature(DIGEST)
+    assert reason(under, bundle(found)) == "we accept it, and sigstore-python refuses it: x"
+    assert asked == [found]
+    content, annotations = sigstore.legacy_signature(DIGEST)
+    assert accepted(under, layer(SIMPLE_SIGNING, content, annotations)) == (
+        1,
+        0,
+    )  # a shape that it does not know
+
+
+def test_a_root_that_it_cannot_read_leaves_a_signature_unknown(
+    under: dict[TrustRequest, Trusts], sigstore: Sigstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise Unavailable("sigstore-python cannot read the trusted root")
+
+    monkeypatch.setattr("gate.signatures.second_opinion.SecondOpinion.__init__", unreadable)
+    signatures, _ = collect(under, bundle(sigstore.signature(DIGEST)))
+    assert signatures.accepted[UNDER] == ()
+    assert not isinstance(signatures.missing[0], Fault)
 
 
 def test_each_trust_judges_by_itself(sigstore: Sigstore, key: Any, under: dict[TrustRequest, Trusts]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,16 @@ def test_a_recorded_file_of_cosign() -> None:
     path = Path(__file__).parent / "recorded" / "ed.pub"
     (found,) = keys.from_pem(path.read_bytes(), "ed.pub")
     assert isinstance(keys.load(found.spki, "it"), ed25519.Ed25519PublicKey)
+
+
+class PanicException(BaseException):
+    """As PyO3 makes it."""
+
+
+def test_a_panic_of_a_library_is_an_error_like_others() -> None:
+    with pytest.raises(ValueError, match="a library panicked"), keys.contained():
+        raise PanicException
+    with pytest.raises(KeyboardInterrupt), keys.contained():
+        raise KeyboardInterrupt
+    with keys.contained():
+        warnings.warn("an oddity", stacklevel=1)

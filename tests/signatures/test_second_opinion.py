@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +39,11 @@ def opinion_under(root: TrustedRoot) -> SecondOpinion:
 @pytest.fixture(scope="module")
 def opinion() -> SecondOpinion:
     return opinion_under(ROOT)
+
+
+@pytest.fixture(scope="module")
+def forged() -> SecondOpinion:
+    return opinion_under(FORGED.roots()[0])
 
 
 @pytest.mark.parametrize("signing", [Signing(), Signing(stamped=True), Signing(log=2, stamped=True)])
@@ -95,19 +102,18 @@ def test_it_is_not_asked_where_it_would_demand_more() -> None:
 @pytest.mark.parametrize(
     "forge", [forge for _, forge in FORGERIES], ids=[forge.__name__ for _, forge in FORGERIES]
 )
-def test_it_refuses_the_forgeries_that_we_refuse(forge: Any) -> None:
+def test_it_refuses_the_forgeries_that_we_refuse(forged: SecondOpinion, forge: Any) -> None:
     data = canonical(forge())
     try:
         material = bundle.from_bytes(data)
     except Refused:
         return  # what we cannot read is not verified at all
-    opinion = opinion_under(FORGED.roots()[0])
     claimed = Signer(identity=Identity(WORKFLOW, "uri", ISSUER))
     if forge.__name__ in LAXER_THAN_WE:
-        opinion.confirm(data, material, claimed)
+        forged.confirm(data, material, claimed)
         return
     with pytest.raises(Refused, match="and sigstore-python"):
-        opinion.confirm(data, material, claimed)
+        forged.confirm(data, material, claimed)
 
 
 def test_a_signer_whom_only_we_see_is_refused(opinion: SecondOpinion) -> None:
@@ -123,6 +129,15 @@ def test_a_payload_that_only_we_see_is_refused(opinion: SecondOpinion) -> None:
     signer = verify(material, Trust(roots=(ROOT,)))
     with pytest.raises(Refused, match="read two different payloads"):
         opinion.confirm(data, replace(material, payload=b"{}"), signer)
+
+
+def test_verifying_alone_imports_little() -> None:
+    code = (
+        "import sys; from gate.signatures import bundle, legacy, statement, trust, verify; trust.public_good()\n"
+        "print({'sigstore.verify', 'pydantic', 'requests', 'tuf'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == b"set()\n"
 
 
 def test_a_root_that_it_cannot_read_is_no_agreement() -> None:
