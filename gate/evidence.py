@@ -335,11 +335,15 @@ class Attestation(Signature, frozen=True):
 
 
 class RefusedSignature(Struct, frozen=True):
-    """What was found where signatures are, and why it is none that counts."""
+    """What was found where signatures are, and why it is none that counts.
+
+    `attested` says that it holds and is about the image, but is an attestation and no signature.
+    """
 
     manifest: str
     place: str
     reason: str
+    attested: bool = False
 
 
 class Signatures(Struct, frozen=True):

@@ -34,28 +34,29 @@ class Vouching:
 
     def __init__(self, access: Access, bundles: Sequence[str], stated: Reference | None) -> None:
         """Read the files of `bundles`; raises `InvalidInput`. `stated` is what the caller calls a file (`--as`)."""
-        from gate.signatures.collect import Bundles
+        from gate.signatures.collect import Bundles, Searches
         from gate.signatures.discovery_files import read_bundles
 
         self._access = access
         self._stated = stated
-        self._bundles = tuple(Bundles(*read_bundles(path)) for path in bundles)
+        self._searches = Searches(tuple(Bundles(*read_bundles(path)) for path in bundles), access)
 
     def collect(self, policy: Policy, image: Image, opened: Opened) -> dict[type, object]:
         """Return the evidence of signatures and attestations of one image, or the `Unavailable` that says why not."""
-        found = kept(lambda: self._collected(policy, image, opened))
+        found = kept(lambda: self.found(image, opened, _trusted(policy)))
         if isinstance(found, Unavailable):
             return dict.fromkeys(SIGNED, found)
         return {Signatures: found[0], Attestations: found[1]}
 
-    def _collected(self, policy: Policy, image: Image, opened: Opened) -> tuple[Signatures, Attestations]:
-        """Find and verify."""
-        from gate.signatures.collect import collected, found_for
+    def found(
+        self, image: Image, opened: Opened, trusted: Mapping[TrustRequest, Trusts]
+    ) -> tuple[Signatures, Attestations]:
+        """Find the signatures of one image and verify them; raises `Unavailable` where there is no place to look at."""
+        from gate.signatures.collect import collected
         from gate.signatures.subjects import subjects_of
 
         subjects = subjects_of(image, opened, self._stated, self._access)
-        items = found_for(subjects, opened, self._bundles, self._access)
-        return collected(subjects, items, _trusted(policy))
+        return collected(subjects, self._searches.items(subjects, opened), trusted)
 
 
 def _trusted(policy: Policy) -> Mapping[TrustRequest, Trusts]:

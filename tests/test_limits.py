@@ -74,6 +74,20 @@ STATED = {
     "scanner_log": 8_388_608,
     "scanner_program": 1_073_741_824,
     "database": 17_179_869_184,
+    "signature": 16_777_216,
+    "signature_bytes": 4_096,
+    "certificate": 65_536,
+    "certificates": 10,
+    "log_entries": 8,
+    "timestamps": 32,
+    "proof_hashes": 64,
+    "checkpoint": 65_536,
+    "signed_certificate_timestamps": 16,
+    "statement_subjects": 10_000,
+    "trusted_keys": 64,
+    "trusted_roots": 16,
+    "authorities": 64,
+    "rsa_bits": 8_192,
 }
 """Promise 6: what passes is stated, so a change here is one of what users can rely on."""
 

@@ -47,10 +47,16 @@ class SignersOptions(Options):
         tuple[Text, ...],
         describe(
             "What vouches for identities: `public-good` (the public Sigstore instance), or files trusted_root.json from the "
-            "policy's folder on. Empty: public-good. Where it is stated, what keys signed must be in these logs as well.",
+            "policy's folder on. Empty: public-good.",
             max_length=LIMITS.trusted_roots,
         ),
     ] = ()
+    keys_need_log: Annotated[
+        bool,
+        describe(
+            "Whether what keys signed must be in a transparency log of these roots as well: then nobody who stole a key signs unseen."
+        ),
+    ] = False
     index: Annotated[
         bool,
         describe(
@@ -68,15 +74,25 @@ class SignersOptions(Options):
     def __post_init__(self) -> None:
         if self.threshold > len(self.signers):
             raise ValueError(f"threshold is {self.threshold}, and there are {len(self.signers)} signers")
+        if self.trusted_roots and not self._identities and not self.keys_need_log:
+            raise ValueError(
+                "trusted-roots vouch for identities, and only keys are listed; or state keys-need-log: true"
+            )
 
     @property
     def trust(self) -> TrustRequest:
         """What signatures are verified with."""
         keys = tuple(dict.fromkeys(entry.key for entry in self.signers if entry.key is not UNSET))
-        identities = any(entry.key is UNSET for entry in self.signers)
-        roots = self.trusted_roots or ((PUBLIC_GOOD,) if identities else ())
+        roots = self.trusted_roots
+        if not roots and (self._identities or self.keys_need_log):
+            roots = (PUBLIC_GOOD,)
         without = tuple(sorted(set(self.dangerously_accept_without)))
-        return TrustRequest(keys, roots, bool(self.trusted_roots), without)
+        return TrustRequest(keys, roots, self.keys_need_log, without)
+
+    @property
+    def _identities(self) -> bool:
+        """Whether anything but keys is listed."""
+        return any(entry.key is UNSET for entry in self.signers)
 
     @property
     def trust_files(self) -> tuple[str, ...]:
@@ -111,7 +127,8 @@ def judged(
     if len(chosen) >= options.threshold:  # 3
         for signature in chosen:
             yield Remark(described(signature))
-        yield from (Remark(_refusal(one)) for one in parts.refused[:_SHOWN])
+        odd = [one for one in parts.refused if not one.attested]
+        yield from (Remark(_refusal(one)) for one in odd[:_SHOWN])
         return
     if found.missing:  # 4
         raise joined(list(found.missing))

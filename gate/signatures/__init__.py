@@ -63,7 +63,7 @@ class LogEntry(Struct, frozen=True):
     """An entry of a transparency log: its body, and what the log said of it.
 
     `integrated` is in seconds since 1970 and 0 where absent; only the `promise` (a signed entry timestamp) covers it.
-    `kind` and `version` are what the bundle says that the body is; empty where it says nothing.
+    `kind` and `version` are what a bundle says that the body is; layers of older cosign say nothing, and they are empty.
     """
 
     body: bytes

@@ -127,10 +127,10 @@ def _entries(material: Fields, version: str) -> tuple[LogEntry, ...]:
 
 def _entry(found: Fields, promise: bytes, proof: InclusionProof | None) -> LogEntry:
     """Read one entry."""
-    kind = Fields(found.value.get("kindVersion") or {}, ("kind", "version"), f"{found.what}, kindVersion")
+    kind = found.object("kindVersion", ("kind", "version"))
     body = found.bytes("canonicalizedBody")
-    if not body:
-        raise Refused(f"{found.what} has no body")
+    if not body or not kind.text("kind"):
+        raise Refused(f"{found.what} has no body, or does not say of what kind it is")
     return LogEntry(
         body=body,
         log_id=found.object("logId", ("keyId",)).bytes("keyId"),

@@ -16,9 +16,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
+    Policy,
     PolicyBuilder,
     Store,
-    VerificationError,
 )
 
 from gate.limits import LIMITS
@@ -58,7 +58,7 @@ def load(der: bytes, what: str) -> x509.Certificate:
     if len(der) > LIMITS.certificate:
         raise Refused(f"{what} has more than {LIMITS.certificate:,} bytes")
     try:
-        with keys.quietly():
+        with keys.contained():
             certificate = x509.load_der_x509_certificate(der)
             _ = certificate.extensions
     except Exception:  # noqa: BLE001 -- `cryptography` has many errors for malformed certificates, and no family of them
@@ -73,7 +73,7 @@ def certificates_of_pem(pem: str, what: str) -> tuple[bytes, ...]:
     if len(pem) > 2 * LIMITS.certificate * LIMITS.certificates:
         raise Refused(f"{what} is longer than certificates are")
     try:
-        with keys.quietly():
+        with keys.contained():
             found = x509.load_pem_x509_certificates(pem.encode())
     except Exception:  # noqa: BLE001 -- as above
         raise Refused(f"{what} is not PEM that can be read") from None
@@ -102,29 +102,41 @@ def issuer_at(
         raise Refused(f"the authority {authority.name!r} was not trusted at {time:%Y-%m-%d %H:%M:%S}")
     chain = [load(der, f"a certificate of the authority {authority.name!r}") for der in authority.chain]
     given = [load(der, "a certificate that came with the signature") for der in between]
-    ca, leaf_policy = ExtensionPolicy.webpki_defaults_ca(), ExtensionPolicy.webpki_defaults_ee()
-    any_usage = (x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None)  # of the leaf's, `refuse_profile` judges
+    purpose = (x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _allows_code_signing)
     verifier = (
         PolicyBuilder()
         .store(Store([chain[-1]]))
         .time(time)
         .extension_policies(
-            ca_policy=ca.may_be_present(*any_usage), ee_policy=leaf_policy.may_be_present(*any_usage)
+            ca_policy=ExtensionPolicy.webpki_defaults_ca().may_be_present(*purpose),
+            ee_policy=ExtensionPolicy.webpki_defaults_ee().may_be_present(*purpose),
         )
         .build_client_verifier()
     )
     try:
-        return verifier.verify(leaf, chain[:-1] + given).chain[1]
-    except (VerificationError, ValueError):
+        with keys.contained():
+            return verifier.verify(leaf, chain[:-1] + given).chain[1]
+    except Exception:  # noqa: BLE001 -- as above
         raise Refused(
             f"the certificate has no path to the authority {authority.name!r} that holds at {time:%Y-%m-%d %H:%M:%S}"
         ) from None
 
 
+def _allows_code_signing(
+    _policy: Policy, _certificate: x509.Certificate, purposes: x509.ExtendedKeyUsage | None
+) -> None:
+    """Raise `ValueError` for a certificate on the path that is for other purposes alone; one that states none may be for all."""
+    if purposes is not None and not {*purposes} & {
+        ExtendedKeyUsageOID.CODE_SIGNING,
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    }:
+        raise ValueError("not for signing code")
+
+
 def key_of(leaf: x509.Certificate) -> keys.Key:
     """Return a certificate's key; raises `Refused` for one of a kind or size that is not accepted."""
     try:
-        with keys.quietly():
+        with keys.contained():
             return keys.accepted(leaf.public_key(), "the certificate's key")
     except (ValueError, UnsupportedAlgorithm):
         raise Refused("the certificate's key cannot be read") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -29,6 +30,12 @@ from gate.signatures.trusting import Trusts
 from gate.signatures.verify import verify
 from gate.sources import Access
 
+if TYPE_CHECKING:
+    from gate.signatures.second_opinion import SecondOpinion
+
+ABOUT_ANOTHER = "it is about another image"
+"""How the reason begins why a signature that holds is refused: it may be one of another platform."""
+
 
 class Bundles(Struct, frozen=True):
     """A file of bundles that the caller named: its name, and its bytes."""
@@ -48,29 +55,48 @@ class Said(Struct, frozen=True):
     predicate: Mapping[str, object] = {}
 
 
-def found_for(
-    subjects: Subjects, opened: Opened, bundles: tuple[Bundles, ...], access: Access
-) -> Iterator[Item]:
-    """Yield everything that may be a signature of an image: in files, beside it in its layout, and in registries.
+class Searches:
+    """The searches of one run. What is found for an index is kept while its images are judged one after another."""
 
-    Raises `Unavailable` where there is no place to look at: then nothing is known.
-    """
-    if not (subjects.repositories or bundles or opened.open_blob):
-        raise Unavailable(
-            "nobody says where signatures of this image are",
-            hint="name its registry with --as NAME, or files of signatures with --bundle FILE",
-        )
-    budget = Budget()
-    searches: list[Iterator[Item]] = [in_file(one.name, one.data, budget) for one in bundles]
-    for digest in subjects.digests:
-        searches.append(in_layout(opened, digest, budget))
-        searches += [in_repository(access.registry, name, digest, budget) for name in subjects.repositories]
-    try:
-        for item in chain.from_iterable(searches):
-            access.deadline.check()
-            yield item
-    except Exhausted as error:
-        yield error
+    def __init__(self, bundles: tuple[Bundles, ...], access: Access) -> None:
+        self._bundles = bundles
+        self._access = access
+        self._kept: tuple[object, list[Item]] = (None, [])
+
+    def items(self, subjects: Subjects, opened: Opened) -> Iterator[Item]:
+        """Yield everything that may be a signature of an image: in files, beside it in its layout, and in registries.
+
+        Raises `Unavailable` where there is no place to look at: then nothing is known.
+        """
+        if not (subjects.repositories or self._bundles or opened.open_blob):
+            raise Unavailable(
+                "nobody says where signatures of this image are",
+                hint="name its registry with --as NAME, or files of signatures with --bundle FILE",
+            )
+        manifest, *indexes = subjects.digests
+        budget = Budget()
+        in_files = chain.from_iterable(in_file(one.name, one.data, budget) for one in self._bundles)
+        yield from self._bounded(chain(in_files, self._of(manifest, subjects, opened, budget)))
+        for index in indexes:
+            asked = (index, subjects.repositories, opened.listed)
+            if self._kept[0] != asked:
+                self._kept = (asked, list(self._bounded(self._of(index, subjects, opened, Budget()))))
+            yield from self._kept[1]
+
+    def _of(self, digest: Digest, subjects: Subjects, opened: Opened, budget: Budget) -> Iterator[Item]:
+        """Yield what is found for one digest, in the layout and in registries."""
+        yield from in_layout(opened, digest, budget)
+        for name in subjects.repositories:
+            yield from in_repository(self._access.registry, name, digest, budget)
+
+    def _bounded(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Yield items until the budget or the time of the run is over."""
+        try:
+            for item in items:
+                self._access.deadline.check()
+                yield item
+        except Exhausted as error:
+            yield error
 
 
 def collected(
@@ -79,7 +105,7 @@ def collected(
     """Verify what was found under everything that rules trust, and part signatures from attestations.
 
     1. A signature is taken apart. What cannot be is refused whatever is trusted.
-    2. It is verified under each trust.
+    2. It is verified under each trust; where sigstore-python covers its shape, that must agree.
     3. What was signed is read, and must be about the image, by digest.
     4. A signature and an attestation are two things: neither counts as the other.
     """
@@ -92,6 +118,8 @@ def collected(
         else:
             try:
                 found.add(item)
+            except Unavailable as error:
+                found.missing.append(error)
             except Exception as error:  # noqa: BLE001 -- bytes that no parser expected: it may be the good one
                 found.missing.append(Fault("the verification of a signature", error))
     return found.signatures(), found.attestations()
@@ -113,7 +141,7 @@ class _Kept(Struct):
             return
         self.attestations.append(made)
         reason = f"it is an attestation ({made.predicate_type[:200]}), and only a signature counts as one"
-        self.no_signatures.append(RefusedSignature(made.manifest, made.place, reason))
+        self.no_signatures.append(RefusedSignature(made.manifest, made.place, reason, attested=True))
 
 
 class _Found:
@@ -123,6 +151,7 @@ class _Found:
         self._digests = digests
         self._trusted = trusted
         self._kept = {request: _Kept() for request in trusted}
+        self._opinions: dict[str, SecondOpinion] = {}
         self.missing: list[Unavailable] = []
 
     def add(self, item: Candidate) -> None:
@@ -135,11 +164,29 @@ class _Found:
         for request, trusts in self._trusted.items():
             try:
                 signer = verify(material, trusts.for_(material))  # 2
+                self._confirm(item, material, signer, trusts)  # 2
                 made = self._made(item, signer, said_by(material))  # 3
             except Refused as error:
                 self._kept[request].refused.append(_refusal(item, error))
                 continue
             self._kept[request].keep(made)
+
+    def _confirm(self, item: Candidate, material: Material, signer: Signer, trusts: Trusts) -> None:
+        """Have sigstore-python confirm what it covers; raises `Refused` where it disagrees, `Unavailable` where it cannot say."""
+        if signer.identity is None:
+            return
+        from gate.signatures.second_opinion import (
+            SecondOpinion,
+            covers,
+        )  # here, because it takes most of a second
+
+        trust = trusts.certificates
+        root = next(root for root in trust.roots if root.name == signer.root)
+        if not covers(material, root, trust.without):
+            return
+        if root.name not in self._opinions:
+            self._opinions[root.name] = SecondOpinion(root)
+        self._opinions[root.name].confirm(item.content, material, signer)
 
     def refuse(self, refused: RefusedSignature) -> None:
         """Keep what is refused whatever is trusted."""
@@ -151,7 +198,7 @@ class _Found:
         about = next((digest for digest in self._digests if digest in said.claims), None)
         if about is None:
             named = ", ".join(digest.short for digest in list(said.claims)[:3]) or "nothing with a sha256"
-            raise Refused(f"it is about another image: {named}")
+            raise Refused(f"{ABOUT_ANOTHER}: {named}")
         common = (signer, item.manifest, item.place, about, about != self._digests[0], said.claims[about])
         if said.predicate_type:
             return Attestation(*common, said.predicate_type, said.predicate)

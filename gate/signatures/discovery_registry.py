@@ -17,6 +17,9 @@ from gate.signatures.discovery import Artifact, Budget, Item, candidates, is_bun
 if TYPE_CHECKING:
     from gate.registry.client import RegistryClient
 
+_CONTENT = "dev.sigstore.bundle.content"
+"""The annotation of manifests that hold bundles."""
+
 SUFFIXES = (".sig", ".att")
 """What cosign appends to the digest to name the tags of layouts A and B."""
 
@@ -42,13 +45,18 @@ def in_repository(client: RegistryClient, name: Reference, digest: Digest, budge
             }
         except Unavailable as error:
             yield error
-    for entry in sorted(listed.values(), key=lambda entry: not is_bundle(entry.artifact_type)):  # 2
+    for entry in sorted(listed.values(), key=_is_unlikely):  # 2
         one = Reference(name.registry, name.repository, "", entry.digest)
         place = f"{repository.name}, attached to {digest.short}"
         yield from _manifest(client, one, budget, place, attached_to=digest)
     for suffix in SUFFIXES if digest.algorithm == "sha256" else ():  # 3
         one = Reference(name.registry, name.repository, f"sha256-{digest.encoded}{suffix}")
         yield from _manifest(client, one, budget, f"{repository.name}, tag of {digest.short} with {suffix}")
+
+
+def _is_unlikely(entry: Descriptor) -> bool:
+    """Whether nothing says of a referrer that it is a bundle; some registries list the type of its configuration instead."""
+    return not is_bundle(entry.artifact_type) and _CONTENT not in entry.annotations
 
 
 def _tagged(client: RegistryClient, repository: Reference, digest: Digest) -> Iterable[Descriptor]:

@@ -44,17 +44,25 @@ _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----[^-]*-----END \1-----")
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Keep `cryptography` from warning a user's terminal of oddities in what a stranger made: it is verified or refused."""
+def contained() -> Iterator[None]:
+    """Let libraries read what a stranger made without warnings to the user's terminal, and without ending the program.
+
+    A panic inside a library written in Rust passes by every `except Exception`; it becomes a `ValueError`.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        try:
+            yield
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # PyO3 gives the type no place to import it from
+                raise ValueError("a library panicked") from None
+            raise
 
 
 def load(spki: bytes, what: str) -> Key:
     """Load a key from its SubjectPublicKeyInfo; raises `Refused` for one that is malformed or not accepted."""
     try:
-        with quietly():
+        with contained():
             return accepted(load_der_public_key(spki), what)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused(f"{what} is not a public key that can be read") from None
@@ -85,7 +93,7 @@ def spki_of(key: Key) -> bytes:
 def spki_of_pem(pem: bytes, what: str) -> bytes:
     """Return the SubjectPublicKeyInfo of one key in PEM; raises `Refused` for anything else."""
     try:
-        with quietly():
+        with contained():
             return spki_of(accepted(load_pem_public_key(pem), what))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused(f"{what} is not a public key that can be read") from None

@@ -1,6 +1,6 @@
 """Verify one signature under a trust: pure, without network, disk or clock.
 
-The procedure, under each trusted root until one accepts (`_under_root`, `_vouched`); each number stands at its line:
+The procedure, under each trusted root until one accepts; each number stands at its line:
 
 1. Timestamps: every one must be of an authority of the root, over this signature.
 2. Promises: every one must be of a log of the root. Timestamps and promises are the trusted times.
@@ -129,26 +129,29 @@ def _sharing_authority(root: TrustedRoot, roots: Sequence[TrustedRoot]) -> list[
 
 def _vouched(material: Material, root: TrustedRoot, demands: frozenset[Demand]) -> _Vouched:
     """Collect the trusted times and the entries that count under a root; raises `Refused` if what it demands is missing."""
-    stamped = (
-        material.envelope or material.signature
-    )  # cosign has the whole envelope of a legacy attestation stamped
-    times = []
-    if root.timestamp_authorities:
-        times = [
-            timestamp.time_of(data, stamped, root.timestamp_authorities) for data in material.timestamps
-        ]  # 1
-    timestamped = bool(times)
+    stamps = _stamped_times(material, root.timestamp_authorities)  # 1
     entries = material.entries if root.logs else ()
     if "log" not in demands:
         entries = tuple(entry for entry in entries if transparency.known(entry, root.logs))
-    times += [transparency.promised_time(entry, root.logs) for entry in entries if entry.promise]  # 2
+    promises = [transparency.promised_time(entry, root.logs) for entry in entries if entry.promise]  # 2
     if "log" in demands and not entries:  # 3
         raise Refused(
             "it is in no transparency log", hint="a policy can give up that demand, if signers upload nothing"
         )
-    if "timestamp" in demands and not times:  # 3
+    if "timestamp" in demands and not stamps + promises:  # 3
         raise Refused("nothing that is trusted attests when it was signed")
-    return _Vouched(tuple(times), timestamped, entries)
+    return _Vouched((*stamps, *promises), bool(stamps), entries)
+
+
+def _stamped_times(material: Material, authorities: Sequence[Authority]) -> list[datetime]:
+    """Return what the timestamps say; nothing where a root has no authorities that could have made them.
+
+    They are over the signature, but for older cosign's attestations over the whole envelope (`VerifyRFC3161Timestamp`).
+    """
+    if not authorities:
+        return []
+    stamped = material.envelope or material.signature
+    return [timestamp.time_of(data, stamped, authorities) for data in material.timestamps]
 
 
 def _issuer(

@@ -169,14 +169,20 @@ class Signed(Struct, frozen=True):
 class Sigstore:
     """One instance, with keys of its own."""
 
-    def __init__(self, name: str = "sigstore.test", now: datetime = NOW) -> None:
+    def __init__(
+        self,
+        name: str = "sigstore.test",
+        now: datetime = NOW,
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.CODE_SIGNING,
+    ) -> None:
+        """Make all keys; `purpose` is what the intermediate authority's certificate is for."""
         self.name, self.now, self.start = name, now, now - timedelta(days=30)
         self._root_key, self._issuer_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         self.certificate_log_key = ec.generate_private_key(ec.SECP256R1())
         self.logs = {1: Log(f"rekor.{name}"), 2: Log(f"log.{name}", version=2)}
         self.timestamps = TimestampAuthority(self.start)
         self.root = self._authority("root", self._root_key, None)
-        self.intermediate = self._authority("intermediate", self._issuer_key, self.root)
+        self.intermediate = self._authority("intermediate", self._issuer_key, self.root, purpose)
 
     # --- what a verifier trusts
 
@@ -373,7 +379,11 @@ class Sigstore:
         return der.octets(struct.pack(">H", len(items)) + items)
 
     def _authority(
-        self, name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        issuer: x509.Certificate | None,
+        purpose: x509.ObjectIdentifier | None = None,
     ) -> x509.Certificate:
         """Return the certificate of an authority, its own issuer if there is no other."""
         subject = x509.Name(
@@ -400,9 +410,8 @@ class Sigstore:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
             )
         )
-        if issuer:
-            purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
-            builder = builder.add_extension(purpose, critical=False)
+        if purpose:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         return builder.sign(issuer_key, hashes.SHA256())
 
 

@@ -86,6 +86,12 @@ def test_where_it_suffices_nothing_else_matters() -> None:
     assert remarks(found)[1:] == ["does not count: broken (manifest sha256:3)"]
 
 
+def test_an_attestation_beside_a_signature_is_nothing_odd() -> None:
+    attested = RefusedSignature("sha256:4", "a place", "it is an attestation", attested=True)
+    assert len(remarks(run(attested, signature(key("a"))))) == 1
+    assert "it is an attestation" in messages(run(attested))[0]
+
+
 def test_what_was_found_and_does_not_count_is_told() -> None:
     (finding,) = run(refused("broken"), refused("broken"), refused("forged"), signature(key("b")))
     assert isinstance(finding, Finding)
@@ -185,7 +191,9 @@ def test_what_is_verified_with() -> None:
         trusted_roots=["root.json", "public-good"],
         dangerously_accept_without=["sct", "log", "sct"],
     )
-    assert stated.trust == TrustRequest(("a.pub",), ("root.json", "public-good"), True, ("log", "sct"))
+    assert stated.trust == TrustRequest(("a.pub",), ("root.json", "public-good"), False, ("log", "sct"))
+    logged = options(SignedOptions, keys_need_log=True)
+    assert logged.trust == TrustRequest(("a.pub",), ("public-good",), True)
     assert stated.trust_files == ("a.pub", "root.json")
 
 
@@ -195,6 +203,7 @@ def test_what_is_verified_with() -> None:
         ({"signers": []}, "an empty list"),
         ({"threshold": 2}, "threshold is 2, and there are 1 signers"),
         ({"threshold": 0}, "allowed: a whole number, at least 1"),
+        ({"trusted_roots": ["root.json"]}, "only keys are listed"),
         ({"signers": [{}]}, "a signer is one of"),
         ({"signers": [{"key": "a.pub", "identity": WORKFLOW}]}, "a signer is one of"),
         ({"signers": [{"identity": WORKFLOW}]}, "an identity needs its issuer"),

@@ -300,6 +300,22 @@ def test_what_says_that_it_is_a_bundle_comes_first() -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_some_registries_list_another_type_and_annotations_tell() -> None:
+    """go-containerregistry lists the type of the configuration."""
+    with serving() as registry:
+        for number in range(5):
+            other = bundle_manifest(SUBJECT, f"{number}".encode(), media_type="application/spdx+json")
+            registry.put(NAME, other, [])
+        attach(registry, NAME, SUBJECT, b"good")
+        entry = registry.repositories[NAME].referrers[SUBJECT.digest][-1]
+        entry |= {
+            "artifactType": "application/vnd.oci.empty.v1+json",
+            "annotations": {"dev.sigstore.bundle.content": "dsse-envelope"},
+        }
+        assert contents(items(registry)) == [b"good"]
+
+
+@pytest.mark.usefixtures("small")
 def test_too_many_layers() -> None:
     with serving() as registry:
         tag(registry, NAME, SUBJECT, ".sig", [(b"payload", {"number": str(number)}) for number in range(6)])

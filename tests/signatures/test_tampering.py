@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ MATERIAL = bundle.from_bytes(SIGNED)
 ENTRY = MATERIAL.entries[0]
 assert ENTRY.proof is not None
 PROOF = ENTRY.proof
-PARTS = {
+PARTS: dict[str, tuple[bytes, Callable[[bytes], Material]]] = {
     "payload": (MATERIAL.payload, lambda data: replace(MATERIAL, payload=data)),
     "signature": (MATERIAL.signature, lambda data: replace(MATERIAL, signature=data)),
     "certificate": (MATERIAL.certificates[0], lambda data: replace(MATERIAL, certificates=(data,))),
