@@ -26,7 +26,7 @@ from gate.rules._identity_patterns import IdentityPattern, Issuer
 from gate.rules._signer import SignerEntry
 from gate.rules._signers import described
 from gate.signatures.admission import Decision, Expected, decide
-from gate.signatures.collect import Bundles, collected, found_for
+from gate.signatures.collect import Bundles, Searches, collected
 from gate.signatures.discovery import Budget, Item
 from gate.signatures.discovery_files import in_file, read_bundles
 from gate.signatures.subjects import Subjects, subjects_of
@@ -216,7 +216,7 @@ def _found(request: Request, location: Location, believed: Believed) -> list[tup
         for image in opened.images:
             subjects = subjects_of(image, opened, None, access)
             subjects = Subjects(subjects.digests[:1], subjects.repositories)  # a verdict is of one platform
-            items = _in_files(files) if files else found_for(subjects, opened, (), access)
+            items = _in_files(files) if files else Searches((), access).items(subjects, opened)
             label = f"{subjects.digests[0]} ({image.platform})"
             found.append((label, believed.signed(subjects, items)))
     return found
