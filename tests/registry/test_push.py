@@ -87,6 +87,24 @@ def test_an_upload_goes_to_no_other_server(elsewhere: str, writer: Writer) -> No
             mine.blob(named(registry), b"content")
 
 
+@pytest.mark.parametrize("form", ["http://{host}{path}", "{path}", "{path}?state=kept&more=%2F"])
+def test_an_upload_goes_where_the_registry_says_in_whatever_form(form: str, writer: Writer) -> None:
+    with serving_registry(IMAGES) as registry:
+        registry.behaviour.upload = form.format(host=registry.host, path=f"/v2/{NAME}/blobs/session")
+        written = writer().blob(named(registry), b"content")
+        assert str(written.digest) in registry.repositories[NAME].blobs
+
+
+@pytest.mark.parametrize("place", ["", "ftp://x/", "http://me:secret@127.0.0.1/x", "/v2/x y"])
+def test_an_upload_goes_nowhere_without_an_address(place: str, writer: Writer) -> None:
+    with serving_registry(IMAGES) as registry:
+        registry.behaviour.upload = place or " "
+        with pytest.raises(Unavailable) as error:
+            writer().blob(named(registry), b"content")
+        assert "secret" not in str(error.value)
+        assert [call.method for call in registry.calls if call.call == "write"] == ["POST"]
+
+
 @pytest.mark.parametrize("says_subject", [True, False])
 def test_where_there_is_a_list_of_referrers_no_tag_is_written(says_subject: bool, writer: Writer) -> None:
     with serving_registry(IMAGES, says_subject=says_subject) as registry:
