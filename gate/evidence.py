@@ -297,10 +297,14 @@ class Signer(Struct, frozen=True):
     timestamped: bool = False
 
 
+PUBLIC_GOOD = "public-good"
+"""What policies call the root of the public Sigstore instance, which the `sigstore` package brings."""
+
+
 class TrustRequest(Struct, frozen=True):
     """What a rule wants signatures to be verified with.
 
-    `keys` and `roots` are the names of files as the policy writes them, `public-good` the root that is shipped. The roots
+    `keys` and `roots` are the names of files as the policy writes them, `PUBLIC_GOOD` the root that is shipped. The roots
     are for certificates; `roots_for_keys` says that what keys signed must be in their logs as well. `without` are demands
     that the policy gives up.
     """

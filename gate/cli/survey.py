@@ -13,7 +13,15 @@ from gate.cli import sources
 from gate.cli.options import SECONDS, option
 from gate.deadline import Deadline
 from gate.errors import InvalidInput, Unavailable
-from gate.evidence import Attestation, Attestations, RefusedSignature, Signature, Signatures, TrustRequest
+from gate.evidence import (
+    PUBLIC_GOOD,
+    Attestation,
+    Attestations,
+    RefusedSignature,
+    Signature,
+    Signatures,
+    TrustRequest,
+)
 from gate.limits import LIMITS
 from gate.oci.reference import Reference
 from gate.rules._signers import described
@@ -85,7 +93,7 @@ def survey_options(command: F) -> F:
 
 def survey(reference: str, chosen: dict[str, Any]) -> Survey:
     """Find and verify the signatures of every image that a reference names; raises where one cannot be opened."""
-    from gate.signatures.trusting import PUBLIC_GOOD, trusts_of
+    from gate.signatures.trusting import trusts_of
     from gate.vouching import Vouching
 
     told = SurveyOptions.taken_from(chosen)
