@@ -68,7 +68,7 @@ def survey_options(command: F) -> F:
             "--trusted-root",
             type=file,
             multiple=True,
-            help="File trusted_root.json that vouches for identities, instead of the public Sigstore instance. Can be repeated.",
+            help="File trusted_root.json that vouches for identities, instead of public-good, the public Sigstore instance. Can be repeated.",
         ),
         option(
             "bundle",
@@ -100,7 +100,8 @@ def survey(reference: str, chosen: dict[str, Any]) -> Survey:
     options = sources.SourceOptions.taken_from(chosen)
     location = locate(reference)
     request = TrustRequest(told.key, told.trusted_root or (PUBLIC_GOOD,))
-    trusted = {request: trusts_of(request, {name: _read(name) for name in (*told.key, *told.trusted_root)})}
+    files = {name: _read(name) for name in (*told.key, *told.trusted_root) if name != PUBLIC_GOOD}
+    trusted = {request: trusts_of(request, files)}
     settings = sources.settings(options, [location], sources.configuration(options))
     stated = Reference.parse(told.name) if told.name else None
     with (

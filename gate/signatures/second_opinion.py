@@ -1,8 +1,8 @@
 """Ask sigstore-python about a signature that we accepted, where it covers the shape: a disagreement is never a pass.
 
-It covers bundles with a certificate for a P-256 key, one SCT and one log entry with proof and checkpoint, under a root that
-has both kinds of logs. Importing this module takes most of a second, so a collector imports it while bytes are on their
-way, and only if signatures are asked for at all.
+It covers bundles with an envelope, a certificate for a P-256 key, one SCT and one log entry with proof and checkpoint,
+under a root that has both kinds of logs. Importing this module takes most of a second, so a collector imports it while
+bytes are on their way, and only if signatures are asked for at all.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from sigstore.errors import Error, VerificationError
-from sigstore.hashes import Hashed
 from sigstore.models import Bundle
 from sigstore.models import TrustedRoot as TheirRoot
 from sigstore.verify import Verifier, policy
-from sigstore_models.common.v1 import HashAlgorithm
 
 from gate.errors import Unavailable
 from gate.limits import LIMITS
@@ -26,8 +24,7 @@ from gate.oci import strict_json
 from gate.signatures import Demand, Identity, Material, Refused, Signer, TrustedRoot, certificate
 from gate.signatures.bundle import MEDIA_TYPES
 
-_ENVELOPE_ENTRIES = frozenset({("dsse", "0.0.1"), ("hashedrekord", "0.0.2")})
-_MESSAGE_ENTRIES = frozenset({("hashedrekord", "0.0.1"), ("hashedrekord", "0.0.2")})
+_ENTRIES = frozenset({("dsse", "0.0.1"), ("hashedrekord", "0.0.2")})
 
 
 class SecondOpinion:
@@ -66,12 +63,7 @@ class SecondOpinion:
         """Let sigstore-python verify, for the identity that we saw."""
         issuer = policy.AnyOf([policy.OIDCIssuerV2(identity.issuer), policy.OIDCIssuer(identity.issuer)])
         same = policy.AllOf([policy.Identity(identity=identity.subject), issuer])
-        if material.message_digest is not None:
-            digest = bytes.fromhex(material.message_digest.encoded)
-            self._verifier.verify_artifact(
-                Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest), bundle, same
-            )
-        elif self._verifier.verify_dsse(bundle, same) != (material.payload_type, material.payload):
+        if self._verifier.verify_dsse(bundle, same) != (material.payload_type, material.payload):
             raise Refused("we and sigstore-python read two different payloads in it")
 
 
@@ -82,10 +74,7 @@ def covers(material: Material, root: TrustedRoot, without: frozenset[Demand] = f
     if material.media_type not in MEDIA_TYPES or not material.certificates or len(material.entries) != 1:
         return False
     entry = material.entries[0]
-    known = _MESSAGE_ENTRIES if material.message_digest else _ENVELOPE_ENTRIES
-    if entry.proof is None or (entry.kind, entry.version) not in known:
-        return False
-    if material.message_digest and material.message_digest.algorithm != "sha256":
+    if not material.payload_type or entry.proof is None or (entry.kind, entry.version) not in _ENTRIES:
         return False
     if not root.logs or not root.certificate_logs or (material.timestamps and not root.timestamp_authorities):
         return False
