@@ -77,7 +77,10 @@ class Request(msgspec.Struct, frozen=True):
     help="Judge every platform of an index, or this one alone.",
 )
 @option(
-    "as", field="name", metavar="NAME", help="The image name that a file will have, for rules about names."
+    "as",
+    field="name",
+    metavar="NAME",
+    help="The image name that a file will have, for rules about names; its registry is asked where rules want signatures.",
 )
 @option(
     "as-of",
