@@ -176,7 +176,15 @@ class _Run:
         if scanned and scanners is not None:
             scanners = structs.replace(scanners, approval=approval_of(policy))
         collector = Collector(wanted, _scanners() if scanned else {}, scanners, self._access)
-        return collector.collect(image, subject, {Origin: origin, **found})
+        evidence = collector.collect(image, subject, {Origin: origin, **found})
+        return evidence if scanners is None or not scanned else self._with_feeds(evidence, policy, scanners)
+
+    def _with_feeds(self, evidence: Evidence, policy: Policy, scanners: ScannerSettings) -> Evidence:
+        """Ask feeds for what rules want to know of the vulnerabilities that were found."""
+        from gate.exploitation import with_feeds
+
+        scanners = structs.replace(scanners, network=self._access.settings.registry)
+        return with_feeds(evidence, policy, scanners, self._access.deadline.at)
 
     def _looked_up(
         self, kinds: frozenset[type], image: Image, origin: Origin, policy: Policy
