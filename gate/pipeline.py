@@ -148,7 +148,12 @@ class _Run:
         ):  # what was collected, and how old the databases are, is of today all the same
             subject = structs.replace(subject, checked_at=self._asked_about)
             evidence = Evidence({**evidence.values, Subject: subject})
-        self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image, origin)))
+        facts = facts_of(evidence, image, origin)
+        if "scanners" in facts and self._access.cache is not None:
+            from gate.bundle.record import read_record, traced
+
+            facts = traced(facts, read_record(self._access.cache.folder))
+        self._verdicts.append(evaluate(policy, evidence, subject, facts))
 
     @property
     def _asked_about(self) -> datetime:

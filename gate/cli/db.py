@@ -30,7 +30,7 @@ _USUAL = ("trivy", "grype")
 NAMES = click.argument("names", nargs=-1, type=click.Choice(_NAMES), metavar=f"[{'|'.join(_NAMES)}]...")
 
 
-def _place_options(command: F) -> F:
+def place_options(command: F) -> F:
     """Declare where databases are, with the time limit."""
     for declare in (
         option("timeout", type=SECONDS, default=f"{LIMITS.run_seconds / 60:g}m", help="Limit for the whole command."),
@@ -62,7 +62,7 @@ def COMMAND() -> None:  # noqa: N802 -- a constant: the command
 @option("grype", metavar="PATH", help="The Grype program, instead of the one on PATH.")
 @option("policy", metavar="PATH|PROFILE", help="Policy that approves and refuses programs.")
 @option("config", type=click.Path(dir_okay=False), help="Configuration file that names mirrors.")
-@_place_options
+@place_options
 def update(names: tuple[str, ...], now: bool, max_age: float | None, **chosen: Any) -> Exit:
     """Renew what is due: the databases named, else Trivy's and Grype's, what else is here, and feeds that the policy asks for.
 
@@ -76,10 +76,10 @@ def update(names: tuple[str, ...], now: bool, max_age: float | None, **chosen: A
     from gate.scanners.renewal import Wish
 
     deadline = Deadline(chosen["timeout"])
-    settings, asked = _settings(chosen)
+    settings, asked = settings_of(chosen)
     wish = Wish(now, None if max_age is None else timedelta(seconds=max_age))
     failed = False
-    for kind in _kinds(names, settings, asked):
+    for kind in kinds_of(names, settings, asked):
         try:
             for warning in databases.update(kind, settings, wish, deadline.at):
                 complain(f"the last good database {kind.name} stays: {warning}")
@@ -93,7 +93,7 @@ def update(names: tuple[str, ...], now: bool, max_age: float | None, **chosen: A
 
 @COMMAND.command(short_help="Say what is here, and how old it is.")
 @option("format", type=click.Choice(["text", "json"]), default="text", help="What goes to standard output.")
-@_place_options
+@place_options
 def status(format: str, **chosen: Any) -> Exit:  # noqa: A002 -- the option's name
     """Say of each database what it is: when it was built, its size, digest and providers, or why it cannot be used.
 
@@ -104,7 +104,7 @@ def status(format: str, **chosen: Any) -> Exit:  # noqa: A002 -- the option's na
     from gate.scanners import databases
     from gate.scanners.process import Bounds
 
-    settings, _ = _settings(chosen)
+    settings, _ = settings_of(chosen)
     bounds = Bounds(time.monotonic() + chosen["timeout"], settings.cancelled)
     found = [databases.status(kind, settings, bounds) for kind in databases.KINDS.values()]
     if format == "json":
@@ -120,14 +120,14 @@ def status(format: str, **chosen: Any) -> Exit:  # noqa: A002 -- the option's na
 @COMMAND.command(short_help="Write databases to a file.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @NAMES
-@_place_options
+@place_options
 def export(file: Path, names: tuple[str, ...], **chosen: Any) -> Exit:
     """Write databases to a tar FILE for `db import`: those named, else Trivy's and Grype's, and the others that are here."""
     from gate.deadline import Deadline
     from gate.scanners import transfer
 
-    settings, _ = _settings(chosen)
-    kinds = _kinds(names, settings)
+    settings, _ = settings_of(chosen)
+    kinds = kinds_of(names, settings)
     digest = transfer.export(kinds, settings, file, Deadline(chosen["timeout"]))
     write_stdout(f"wrote {file}: {', '.join(kind.name for kind in kinds)}\n  {digest}\n")
     return Exit.PASS
@@ -137,19 +137,19 @@ def export(file: Path, names: tuple[str, ...], **chosen: Any) -> Exit:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @option("digest", metavar="sha256:HEX", help="Refuse any other file than the one with this digest.")
 @option("older", is_flag=True, help="Also take what is older than what is here.")
-@_place_options
+@place_options
 def import_(file: Path, digest: str | None, older: bool, **chosen: Any) -> Exit:
     """Take databases from a FILE that `db export` wrote, perhaps compressed since. All of them are looked into first."""
     from gate.deadline import Deadline
     from gate.scanners import transfer
 
     deadline = Deadline(chosen["timeout"])
-    names = transfer.import_(file, _settings(chosen)[0], deadline, digest=digest or "", older=older)
+    names = transfer.import_(file, settings_of(chosen)[0], deadline, digest=digest or "", older=older)
     write_stdout(f"imported {', '.join(names)}\n")
     return Exit.PASS
 
 
-def _settings(chosen: dict[str, Any]) -> tuple[ScannerSettings, tuple[str, ...]]:
+def settings_of(chosen: dict[str, Any]) -> tuple[ScannerSettings, tuple[str, ...]]:
     """Return what options, configuration and policy say, and which feeds the policy asks for."""
     from gate.scanners import Approval, ScannerSettings
 
@@ -188,7 +188,7 @@ def _settings(chosen: dict[str, Any]) -> tuple[ScannerSettings, tuple[str, ...]]
     return told, asked
 
 
-def _kinds(names: tuple[str, ...], settings: ScannerSettings, asked: tuple[str, ...] = ()) -> list[Kind]:
+def kinds_of(names: tuple[str, ...], settings: ScannerSettings, asked: tuple[str, ...] = ()) -> list[Kind]:
     """Return the databases that are meant, each once; without names the usual ones, what is here, and what is `asked` for."""
     from gate.scanners.databases import KINDS
 

@@ -83,13 +83,14 @@ def test_feeds_have_an_age_a_source_or_a_reason() -> None:
             "built": built,
             "source": "https://f.example.com/kev",
             "digest": "sha256:1",
+            "bundle": "sha256:" + "a" * 64,
             "warnings": ["not\nnow"],
         },
     }
     lines = facts_of_scanners(verdict(result("a"), evidence={"feeds": feeds}), verbose=False)
     assert lines == [
         "epss feed · there\\x1b is none",
-        "kev feed · 3 days old · https://f.example.com/kev",
+        "kev feed · 3 days old, from bundle sha256:aaaaaaaaaaaa · https://f.example.com/kev",
         "  ! not\\nnow",
     ]
     lines = facts_of_scanners(verdict(result("a"), evidence={"feeds": feeds}), verbose=True)
