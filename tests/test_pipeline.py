@@ -17,6 +17,7 @@ from gate.errors import InvalidInput
 from gate.pipeline import RunSettings, check
 from gate.policy.policy import Policy
 from gate.rule import Action
+from gate.scanners import ScannerReport, ScannerSettings, ScanTarget
 from gate.sources import SourceSettings
 from gate.verdict import Outcome, Report, Status
 from samples.images import builder
@@ -528,6 +529,35 @@ def test_scanners_are_asked_only_by_rules_that_need_them(
         assert (report.status, len(asked)) == (Status.PASS, count)
         scanned = report.verdicts[0].evidence.get("scanners")
         assert (scanned is not None) is (count > 0)
+
+
+def test_a_scanner_of_a_refused_version_counts_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the program has no version in its bytes, so that only its report tells."""
+    monkeypatch.setattr("gate.pipeline._scanners", runs.seeing_scanners)
+    image = str(runs.passing_image(tmp_path / "image"))
+    text = "schema: 1\nscanners: {required: [grype], refused: [grype 1.0.0]}\nrules: {vulnerabilities: {}}\n"
+    report = check([image], runs.policy(tmp_path, text), runs.settings(tmp_path))
+    (result,) = report.verdicts[0].results
+    assert (report.status, result.outcome) == (Status.UNKNOWN, Outcome.UNKNOWN)
+    assert "the policy refuses grype 1.0" in result.reason
+
+
+def test_a_run_has_one_copy_of_each_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[ScannerSettings] = []
+
+    def scan(target: ScanTarget, settings: ScannerSettings, until: float) -> ScannerReport:
+        seen.append(settings)
+        return runs.seeing("grype").scan(target, settings, until)
+
+    monkeypatch.setattr("gate.pipeline._scanners", lambda: runs.seeing_scanners(grype=scan))
+    images = [str(runs.passing_image(tmp_path / name)) for name in ("one", "two")]
+    text = "schema: 1\nscanners: {required: [grype]}\nrules: {vulnerabilities: {}}\n"
+    check(images, runs.policy(tmp_path, text), runs.settings(tmp_path))
+    first, second = seen
+    assert first.work_dir != second.work_dir
+    assert first.copies is second.copies is not None
 
 
 def test_rules_decide_whether_contents_are_searched(tmp_path: Path, judge: Judge) -> None:

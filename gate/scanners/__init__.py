@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
@@ -17,6 +18,9 @@ from gate.evidence import Opinion, ScanRun
 from gate.limits import LIMITS
 from gate.registry import RegistrySettings
 from gate.scanners.program import FileIdentity
+
+if TYPE_CHECKING:
+    from gate.scanners.approval import Copies
 
 
 class Approval(Struct, frozen=True):
@@ -40,7 +44,7 @@ class ScannerSettings(Struct, frozen=True):
     image, in seconds. `offline` forbids renewing a database. The three lists of sources replace where the programs renew
     their databases from: mirrors, tried in their order; an empty one leaves it to the program. `feeds` holds `kev/` and
     `epss/`, `feed_sources` are addresses of these by name, and `network` says how they are asked. `approval` says which
-    programs may run. `renewed` says that what was due is renewed already. `memory` keeps what was found out about files
+    programs may run, and `copies` keeps the private copies that are started where only listed ones may. `renewed` says that what was due is renewed already. `memory` keeps what was found out about files
     that do not change. Setting `cancelled` ends every running program.
     """
 
@@ -58,6 +62,7 @@ class ScannerSettings(Struct, frozen=True):
     feed_sources: Mapping[str, tuple[str, ...]] = {}
     network: RegistrySettings = field(default_factory=RegistrySettings)
     approval: Approval = Approval()
+    copies: Copies | None = None
     renewed: bool = False
     memory: ScanStore | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
