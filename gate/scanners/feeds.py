@@ -12,7 +12,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +29,8 @@ from gate.scanners.download import bounded
 
 FILE, RECORD = "feed", "fetched.json"
 """The file as it was published, and when it was fetched from where."""
+_CLOCKS_DIFFER = timedelta(days=1)
+"""How far a date may lie ahead: one in the future would never be too old, and keep every later list out."""
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,12}", re.ASCII)
 _SCORE = re.compile(
     r"(CVE-[0-9]{4}-[0-9]{4,12}),([01](?:\.[0-9]{1,20})?|[0-9](?:\.[0-9]{1,20})?e-[0-9]{1,2}),"
@@ -99,6 +101,8 @@ def read_feed(kind: FeedKind, place: Path, asked: Collection[str] = ()) -> Feed:
     try:
         chunks = bounded(expanded(iter([data]), f"the {kind.what}"), LIMITS.feed)
         parsed = kind.parse(b"".join(chunks).decode("utf-8-sig"), asked)
+        if parsed.dated > datetime.now(UTC) + _CLOCKS_DIFFER:
+            raise ValueError(f"it is of {parsed.dated:%Y-%m-%d}, which lies ahead, so its age means nothing")
     except (Unavailable, ValueError, csv.Error) as error:
         raise Unavailable(f"the {kind.what} cannot be read: {str(error)[:300]}", hint=hint) from None
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -77,6 +77,7 @@ BAD = {
     "kev: no CVE": ("kev", changed(count=1, vulnerabilities=[ENTRY | {"cveID": "CVE-1\n"}]), "matching regex"),
     "kev: no day": ("kev", changed(count=1, vulnerabilities=[ENTRY | {"dateAdded": "soon"}]), "Invalid"),
     "kev: no date": ("kev", changed(dateReleased="2026"), "names no time zone|no time"),
+    "kev: ahead": ("kev", kev_json(load(), datetime(2199, 1, 1, tzinfo=UTC)), "is of 2199-01-01, which lies ahead"),
     "kev: list": ("kev", b"[]", "does not name the columns"),
     "kev csv: columns": ("kev", b"cveID,dateAdded\nCVE-2021-44228\n", "line 2 has 1 columns"),
     "kev csv: no CVE": ("kev", b"cveID,dateAdded\nlog4shell,2021-12-10\n", "line 2 names no CVE"),
