@@ -109,19 +109,23 @@ def _alarm(found: Vulnerability, rating: Rating, known: Circumstances) -> Decisi
 def undecided(decisions: Sequence[Decision], known: Circumstances) -> Mapping[Question, list[Vulnerability]]:
     """Return what exploitation might decide worse and nobody could answer for, by what had to be known.
 
-    What is denied anyway needs no answer, and what warns anyway none to an option that only warns.
+    What is denied anyway needs no answer, unless it would only warn in a base, from which an alarm spares nothing. What warns
+    anyway needs none for an option that only warns.
     """
     options, told = known.options, known.exploitation.is_told
-    enough: dict[Question, frozenset[Action]] = {}
+    asked: dict[Question, bool] = {}  # and whether the answer can deny
     if options.known_exploited != "off":
-        enough["kev"] = frozenset({Action.DENY, Action(options.known_exploited)})
+        asked["kev"] = options.known_exploited == "deny"
     if options.epss is not None:
-        enough["epss"] = frozenset({Action.DENY})
-    open_ = {
-        question: [one.found for one in decisions if one.action not in done and not told(one.found, question)]
-        for question, done in enough.items()
-    }
-    return {question: found for question, found in open_.items() if found}
+        asked["epss"] = True
+    found: dict[Question, list[Vulnerability]] = {}
+    for question, denies in asked.items():
+        for one in decisions:
+            spared = options.in_base == "warn" and one.by not in ALARMS
+            settled = one.action is Action.DENY and not spared if denies else one.action is not None
+            if not settled and not told(one.found, question):
+                found.setdefault(question, []).append(one.found)
+    return found
 
 
 def _usual(found: Vulnerability, rating: Rating, known: Circumstances) -> Decision:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from gate.errors import Unavailable, joined
 from gate.evidence import ScanRun, ScanRuns, Subject, Vulnerabilities, Vulnerability
 from gate.oci.manifest import ImageConfig
 from gate.rule import Action, Finding, Location, Remark, Rule, Severity
 from gate.rules._deciding import ALARMS, Circumstances, Decision, decide_all, undecided
-from gate.rules._exploitation import Exploitation
+from gate.rules._exploitation import Exploitation, Question
 from gate.rules._fixes import fixed_version
 from gate.rules._vulnerability_options import VulnerabilitiesOptions
+
+_ASKED: Mapping[Question, str] = {
+    "kev": "known to be exploited",
+    "epss": "likely to be exploited (EPSS)",
+}
 
 
 def check(
@@ -44,15 +49,7 @@ def _untold(decisions: list[Decision], known: Circumstances) -> Iterator[Finding
     errors = []
     for question, found in undecided(decisions, known).items():
         reason = known.exploitation.why_untold(question)
-        what = "known to be exploited" if question == "kev" else "likely to be exploited (EPSS)"
-        text = (
-            f"whether {found[0].id} and {len(found) - 1} more" if len(found) > 1 else f"whether {found[0].id}"
-        )
-        text += (
-            f" are {what} cannot be told: {reason.message}"
-            if len(found) > 1
-            else (f" is {what} cannot be told: {reason.message}")
-        )
+        text = f"whether {_one_of(found)} is {_ASKED[question]} cannot be told: {reason.message}"
         if question == "kev" and known.options.known_exploited == "warn" and not reason.blocks:
             yield Finding(text, action=Action.WARN, remediation=reason.hint)
             continue
@@ -71,6 +68,11 @@ def _check_scanners(options: VulnerabilitiesOptions, scanners: list[str]) -> Non
             f"`counts: {options.counts}` needs scanners that did not run; what ran: {', '.join(scanners) or 'none'}",
             hint="scanners: {required: [trivy, grype]} in the policy, or another `counts`",
         )
+
+
+def _one_of(found: Sequence[Vulnerability]) -> str:
+    """Name the first of several, and say how many there are."""
+    return found[0].id + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
 
 
 def _finding(decision: Decision, diff_ids: list[str], circumstances: Circumstances) -> Finding:

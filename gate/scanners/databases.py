@@ -86,8 +86,9 @@ KINDS: Mapping[str, Kind] = {
             "grype", lambda settings: settings.grype_database, "6", ("vulnerability.db", "import.json"),
             lambda folder: GrypeDatabase.read(folder).database, _renew_grype,
         ),
+        *(_feed_kind(feed) for feed in FEEDS.values()),
     )
-} | {name: _feed_kind(feed) for name, feed in FEEDS.items()}  # fmt: skip
+}  # fmt: skip
 """The databases by name; the optional ones are only fetched where they are asked for, or where an image or a rule needs them."""
 
 
