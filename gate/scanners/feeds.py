@@ -11,7 +11,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -32,11 +32,9 @@ FILE, RECORD = "feed", "fetched.json"
 _CLOCKS_DIFFER = timedelta(days=1)
 """How far a date may lie ahead: one in the future would never be too old, and keep every later list out."""
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,12}", re.ASCII)
-_SCORE = re.compile(
-    r"(CVE-[0-9]{4}-[0-9]{4,12}),([01](?:\.[0-9]{1,20})?|[0-9](?:\.[0-9]{1,20})?e-[0-9]{1,2}),"
-    r"(?:[01](?:\.[0-9]{1,20})?|[0-9](?:\.[0-9]{1,20})?e-[0-9]{1,2})",
-    re.ASCII,
-)
+_NUMBER = r"(?:0(?:\.[0-9]{1,20})?|1(?:\.0{1,20})?|[0-9](?:\.[0-9]{1,20})?e-(?:0[1-9]|[1-9][0-9]?))"
+"""A number from 0 to 1, also as in 1e-05."""
+_SCORE = re.compile(rf"CVE-[0-9]{{4}}-[0-9]{{4,12}},{_NUMBER},{_NUMBER}\r?\n", re.ASCII)
 _HEAD = re.compile(r"#model_version:([!-+\--~]{1,60}),score_date:([!-+\--~]{1,60})", re.ASCII)
 _KEV_COLUMNS = ("cveID", "dateAdded")
 
@@ -176,32 +174,23 @@ def _kev_csv(text: str) -> tuple[str, datetime, list[str]]:
 
 def _epss(text: str, asked: Collection[str]) -> Parsed:
     """Read FIRST's scores; raises `ValueError` or `Unavailable` for what are none."""
-    if not text.endswith("\n"):
-        raise ValueError("it is cut off in its last line")
-    lines = iter(text.splitlines())
-    head = _HEAD.fullmatch(next(lines, ""))
-    if head is None or next(lines, "") != "cve,epss,percentile":
+    first, _, rest = text.partition("\n")
+    columns, _, rows = rest.partition("\n")
+    head = _HEAD.fullmatch(first.rstrip("\r"))
+    if head is None or columns.rstrip("\r") != "cve,epss,percentile":
         raise ValueError("its first two lines are not those of EPSS scores")
-    wanted, seen, scores = frozenset(asked), 0, {}
-    for cve, score in _scores(lines):
-        seen += 1
+    if not rows:
+        raise ValueError("it holds no entries")
+    if wrong := _SCORE.sub("", rows):
+        raise ValueError(f"{wrong[:60]!r} is no CVE with two numbers from 0 to 1, on a line of its own")
+    wanted, scores = frozenset(asked), {}
+    for line in rows.splitlines():
+        cve, _, numbers = line.partition(",")
         if cve in wanted:
             if cve in scores:
                 raise ValueError(f"it lists {cve} twice")
-            scores[cve] = score
-    if not seen:
-        raise ValueError("it holds no entries")
+            scores[cve] = float(numbers.partition(",")[0])
     return Parsed(head[1], report.moment(head[2], "the date of the scores"), scores=scores)
-
-
-def _scores(lines: Iterator[str]) -> Iterator[tuple[str, float]]:
-    """Yield CVE and probability of every line."""
-    for number, line in enumerate(lines, 3):
-        found = _SCORE.fullmatch(line)
-        score = float(found[2]) if found else 2.0
-        if found is None or score > 1:
-            raise ValueError(f"line {number} is no CVE with two numbers from 0 to 1")
-        yield found[1], score
 
 
 KEV = FeedKind(
