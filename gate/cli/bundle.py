@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +39,9 @@ def COMMAND() -> None:  # noqa: N802 -- a constant: the command
 @FILE
 @NAMES
 @option(
-    "policy", metavar="PATH", help="Policy file to carry, with the files that it names; it approves programs."
+    "policy",
+    metavar="PATH|PROFILE",
+    help="Policy that approves programs; a file is carried, with the files that it names.",
 )
 @option(
     "scanner",
@@ -149,15 +150,12 @@ def _named(
     from gate.bundle import contents
     from gate.cli.scanners import requirement_of, requirements
     from gate.policy.policy import Policy
+    from gate.policy.schema import PROFILES
 
     for program in scanners:
         path = None if program in requirements() else program
         yield contents.scanner(requirement_of(program), path, settings.approval)
-    if policy is not None:
-        if not os.path.isfile(policy):
-            raise InvalidInput(
-                f"there is no policy file {policy[:200]!r}", hint="the built-in profiles need no carrying"
-            )
+    if policy is not None and policy not in PROFILES:
         yield contents.policy(policy, Policy.load(policy))
     if trust_roots:
         yield contents.trust_roots(trust_roots)
