@@ -10,6 +10,7 @@ from gate.evidence import (
     Attestation,
     Attestations,
     Evidence,
+    Feed,
     ScanRun,
     ScanRuns,
     Signature,
@@ -61,6 +62,8 @@ def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, obje
     ]
     if vouched:
         facts["signatures"] = _signatures(vouched)
+    if isinstance(joined, Vulnerabilities) and joined.feeds:
+        facts["feeds"] = {name: _feed(feed) for name, feed in sorted(joined.feeds.items())}
     missing = {
         kind.__name__: value.message
         for kind, value in evidence.values.items()
@@ -156,6 +159,19 @@ def _scanner(run: ScanRun | Unavailable, problems: tuple[str, ...]) -> Mapping[s
         "seconds": round(run.seconds, 3),
         "confinement": list(run.confinement),
         "reused": None if run.reused is None else run.reused.isoformat(timespec="seconds"),
+    }
+
+
+def _feed(feed: Feed | Unavailable) -> Mapping[str, Any]:
+    """Return what a feed is, and where it comes from."""
+    if isinstance(feed, Unavailable):
+        return {"unavailable": feed.message}
+    return {
+        "version": feed.database.schema,
+        "built": feed.database.built.isoformat(),
+        "digest": feed.database.digest,
+        "source": feed.source,
+        "warnings": list(feed.warnings),
     }
 
 

@@ -75,6 +75,9 @@ STATED = {
     "scanner_program": 1_073_741_824,
     "database": 17_179_869_184,
     "signature": 16_777_216,
+    "signatures": 500,
+    "signatures_total": 67_108_864,
+    "signature_manifests": 200,
     "signature_bytes": 4_096,
     "certificate": 65_536,
     "certificates": 10,
@@ -88,6 +91,9 @@ STATED = {
     "trusted_roots": 16,
     "authorities": 64,
     "rsa_bits": 8_192,
+    "feed": 67_108_864,
+    "bundle_parts": 50,
+    "bundle_files": 1_000,
 }
 """Promise 6: what passes is stated, so a change here is one of what users can rely on."""
 

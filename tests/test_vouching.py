@@ -21,6 +21,7 @@ from samples.images.builder import Platform, Settings, build_image, build_index
 from samples.images.entries import file
 from samples.images.layers import layer_of
 from samples.images.layout import blob_files, oci_layout, write_directory
+from tests.kit.engine import DOCKER_20, DOCKER_29, classic, containerd, running
 from tests.kit.hostile_images import CLEAN_IMAGE
 from tests.kit.registry import Fault, Registry, serving_registry
 from tests.kit.sigstore import (
@@ -361,6 +362,34 @@ def test_signatures_in_files(judge: Judge, sigstore: Sigstore, key: Any) -> None
     assert judge(image, policy, bundles=(str(judge.folder / "all.jsonl"),)).status is Status.PASS
     (judge.folder / "other.json").write_bytes(lines[0])
     assert judge(image, policy, bundles=(str(judge.folder / "other.json"),)).status is Status.FAIL
+
+
+@pytest.mark.parametrize("store", ["classic", "containerd"])
+def test_an_image_of_an_engine_is_asked_for_where_it_was_pulled(
+    store: str, judge: Judge, sigstore: Sigstore, key: Any
+) -> None:
+    policy = judge.signed("{key: key.pub}")
+    with serving() as registry:
+        attach(registry, NAME, SUBJECT, sigstore.signature(SUBJECT.digest, Signing(key=key, log=0)))
+        name = f"{registry.host}/{NAME}:1.4"
+        pulled = f"{registry.host}/{NAME}@{SUBJECT.digest}"
+        if store == "classic":
+            engine, held = DOCKER_20, classic(CLEAN_IMAGE, name, digests=(pulled,))
+        else:
+            engine, held = DOCKER_29, containerd(CLEAN_IMAGE, CLEAN_IMAGE, name)
+        with running(engine, held) as server:
+            report = judge(f"docker-daemon:{name}", policy, sources=SourceSettings(engine=server.address))
+            assert report.status is Status.PASS
+
+
+def test_an_image_that_an_engine_built_is_unknown(judge: Judge) -> None:
+    with running(DOCKER_20, classic(CLEAN_IMAGE, "shop/api:1.4")) as server:
+        settings = SourceSettings(engine=server.address)
+        report = judge("docker-daemon:shop/api:1.4", judge.signed("{key: key.pub}"), sources=settings)
+        assert report.status is Status.UNKNOWN
+        assert reason(report).startswith(
+            "the container engine knows no digest of this image that a registry has"
+        )
 
 
 # --- what is wrong with the request is found before any work ---

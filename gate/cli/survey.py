@@ -13,7 +13,15 @@ from gate.cli import sources
 from gate.cli.options import SECONDS, option
 from gate.deadline import Deadline
 from gate.errors import InvalidInput, Unavailable
-from gate.evidence import Attestation, Attestations, RefusedSignature, Signature, Signatures, TrustRequest
+from gate.evidence import (
+    PUBLIC_GOOD,
+    Attestation,
+    Attestations,
+    RefusedSignature,
+    Signature,
+    Signatures,
+    TrustRequest,
+)
 from gate.limits import LIMITS
 from gate.oci.reference import Reference
 from gate.rules._signers import described
@@ -60,7 +68,7 @@ def survey_options(command: F) -> F:
             "--trusted-root",
             type=file,
             multiple=True,
-            help="File trusted_root.json that vouches for identities, instead of the public Sigstore instance. Can be repeated.",
+            help="File trusted_root.json that vouches for identities, instead of public-good, the public Sigstore instance. Can be repeated.",
         ),
         option(
             "bundle",
@@ -85,14 +93,15 @@ def survey_options(command: F) -> F:
 
 def survey(reference: str, chosen: dict[str, Any]) -> Survey:
     """Find and verify the signatures of every image that a reference names; raises where one cannot be opened."""
-    from gate.signatures.trusting import PUBLIC_GOOD, trusts_of
+    from gate.signatures.trusting import trusts_of
     from gate.vouching import Vouching
 
     told = SurveyOptions.taken_from(chosen)
     options = sources.SourceOptions.taken_from(chosen)
     location = locate(reference)
     request = TrustRequest(told.key, told.trusted_root or (PUBLIC_GOOD,))
-    trusted = {request: trusts_of(request, {name: _read(name) for name in (*told.key, *told.trusted_root)})}
+    files = {name: _read(name) for name in (*told.key, *told.trusted_root) if name != PUBLIC_GOOD}
+    trusted = {request: trusts_of(request, files)}
     settings = sources.settings(options, [location], sources.configuration(options))
     stated = Reference.parse(told.name) if told.name else None
     with (

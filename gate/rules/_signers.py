@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct
 
 from gate.errors import joined
 from gate.evidence import (
+    PUBLIC_GOOD,
     Attestations,
     RefusedSignature,
     Signature,
@@ -21,7 +22,6 @@ from gate.options import Options, Text, describe
 from gate.rule import Finding, Remark
 from gate.rules._signer import SignerEntry
 
-PUBLIC_GOOD = "public-good"
 _SHOWN = 20
 """Signatures that a report names one by one: anyone who may push can attach any number."""
 _IN_MESSAGE = 3

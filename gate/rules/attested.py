@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+from msgspec.structs import replace
+
 from gate.evidence import Attestation, Attestations
 from gate.options import Options, describe
 from gate.rule import Finding, Remark, Rule, Severity
@@ -19,6 +21,10 @@ class RequiredAttestation(Options):
     conditions: Annotated[
         tuple[Condition, ...], describe("What it must say; all of them. Empty: whatever it says.")
     ] = ()
+
+    def is_wanted(self, predicate_type: str) -> bool:
+        """Whether an attestation is of the type."""
+        return predicate_type == self.type
 
     def fault(self, attestation: Attestation) -> str:
         """Say which condition an attestation does not meet first; empty if it meets all."""
@@ -38,10 +44,11 @@ class AttestedOptions(SignersOptions):
 
 
 def check(attestations: Attestations, options: AttestedOptions) -> Iterator[Finding | Remark]:
-    """Look for each required attestation among those of the signers that the policy lists."""
+    """Look for each required attestation among those of the signers that the policy lists; findings are named by its type."""
     for required in options.required:
-        wanted = of_type(attestations, options, lambda found, type_=required.type: found == type_)  # type: ignore[misc]
-        yield from judged(wanted, options, f"attestations {required.type}", required.fault)
+        wanted = of_type(attestations, options, required.is_wanted)
+        for said in judged(wanted, options, f"attestations {required.type}", required.fault):
+            yield replace(said, id=f"{required.type} {said.id}") if isinstance(said, Finding) else said
 
 
 RULE = Rule(

@@ -175,10 +175,8 @@ class _Found:
         """Have sigstore-python confirm what it covers; raises `Refused` where it disagrees, `Unavailable` where it cannot say."""
         if signer.identity is None:
             return
-        from gate.signatures.second_opinion import (
-            SecondOpinion,
-            covers,
-        )  # here, because it takes most of a second
+        # Here, because importing it takes most of a second.
+        from gate.signatures.second_opinion import SecondOpinion, covers
 
         trust = trusts.certificates
         root = next(root for root in trust.roots if root.name == signer.root)

@@ -32,7 +32,8 @@ _FIELDS = ("schemaVersion", "mediaType", "artifactType", "config", "layers", "su
 class Candidate(Struct, frozen=True):
     """What may be a signature, as it is stored: the bytes of a layer or of a file, and the annotations beside them.
 
-    `media_type` is the layer's, empty for a file. `manifest` is the digest of the manifest that it lies in, or the file's name; `place` says in words where that is.
+    `media_type` is the layer's, empty for a file. `manifest` is the digest of the manifest that it lies in, or the file's
+    name; `place` says in words where that is.
     """
 
     content: bytes

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from gate.evidence import TrustRequest
+from gate.evidence import PUBLIC_GOOD, TrustRequest
 from gate.signatures import Material, Trust, TrustedRoot, keys, trust
-
-PUBLIC_GOOD = "public-good"
-"""What policies call the root of the public Sigstore instance, which the `sigstore` package brings."""
 
 
 class Trusts(Struct, frozen=True):

@@ -71,8 +71,9 @@ class Log:
         return entry
 
     def checkpoint(self, size: int, root: bytes) -> str:
-        """Return a signed note about the tree."""
-        text = f"{self.origin}\n{size}\n{b64(root)}\n"
+        """Return a signed note about the tree; version 1 has the number of a shard in it, and cosign tells it by that."""
+        shard = " - 1" if self.version == 1 else ""
+        text = f"{self.origin}{shard}\n{size}\n{b64(root)}\n"
         return f"{text}\n\u2014 {self.origin} {b64(self.log_id[:4] + self.sign(text.encode()))}\n"
 
     def promise(self, entry: dict[str, Any]) -> bytes:

@@ -98,6 +98,15 @@ def test_the_issuer_is_githubs_unless_another_is_stated() -> None:
     assert own.mismatch(identity(WORKFLOW, f"{GITHUB}/acme")) == ""
 
 
+@pytest.mark.parametrize(
+    "issuer", [f"{GITHUB}.evil.test", f"{GITHUB}/", GITHUB[:-1], "https://evil.test/" + GITHUB, ""]
+)
+def test_an_issuer_is_compared_as_a_whole(issuer: str) -> None:
+    found = identity(WORKFLOW, issuer)
+    for signer in (github(), entry(identity=WORKFLOW, issuer=GITHUB)):
+        assert signer.mismatch(found) == f"its issuer is {issuer}, not {GITHUB}"
+
+
 def gitlab_identity(subject: str = PIPELINE, issuer: str = "https://gitlab.com", **claims: str) -> Identity:
     told = {
         "build-config-uri": subject,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gate.deadline import Deadline
@@ -18,7 +20,7 @@ from gate.oci.descriptor import Digest
 from gate.oci.reference import Reference
 from gate.registry import RegistrySettings
 from gate.registry.client import RegistryClient
-from gate.signatures.discovery import Budget, Candidate, Exhausted, Item
+from gate.signatures.discovery import Artifact, Budget, Candidate, Exhausted, Item
 from gate.signatures.discovery_registry import in_repository
 from samples.images.builder import MANIFEST, Blob, encode
 from tests.kit.hostile_images import CLEAN_IMAGE
@@ -270,6 +272,23 @@ def test_a_manifest_that_is_listed_and_gone_is_told() -> None:
         del registry.repositories[NAME].manifests[gone.digest]
         found = good_beside(registry)
         assert len(errors(found)) == 1
+
+
+JSON: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from([SUBJECT.digest, SIMPLE_SIGNING]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["layers", "subject", "digest", "size", "mediaType"]), inner, max_size=4
+        )
+    ),
+)
+
+
+@given(JSON)
+def test_any_manifest_is_read_or_refused(body: Any) -> None:
+    with suppress(Unavailable):
+        Artifact.from_bytes(encode(body))
 
 
 # --- no number of signatures exhausts the gate ---

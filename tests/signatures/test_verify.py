@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from gate.evidence import Identity
 from gate.signatures import (
@@ -176,6 +177,25 @@ def test_an_entry_of_another_log_does_not_matter_where_none_is_demanded() -> Non
     material = bundle.from_bytes(Sigstore("other.test").signature(DIGEST, Signing(key=KEY)))
     signer = verify(material, Trust(KEYS, ROOTS, frozenset({"log", "timestamp"})))
     assert (signer.log_index, signer.signed_at) == (None, None)
+
+
+def test_a_timestamp_does_not_count_where_a_root_has_no_authority_for_it() -> None:
+    signer = verify(bundled(Signing(stamped=True)), Trust(roots=root_without("timestampAuthorities")))
+    assert not signer.timestamped
+    with pytest.raises(Refused, match="nothing that is trusted attests when it was signed"):
+        verify(bundled(Signing(log=2, stamped=True)), Trust(roots=root_without("timestampAuthorities")))
+
+
+def test_a_root_without_authorities_vouches_for_no_certificate() -> None:
+    with pytest.raises(Refused, match="the root has no certificate authority"):
+        verify(bundled(Signing()), Trust(roots=root_without("certificateAuthorities")))
+
+
+def test_an_entry_of_which_the_log_said_nothing_is_refused() -> None:
+    material = bundled(Signing(key=KEY))
+    entry = replace(material.entries[0], promise=b"", proof=None)
+    with pytest.raises(Refused, match="the log entry has neither a promise nor a proof"):
+        verify(replace(material, entries=(entry,)), Trust(KEYS, ROOTS, frozenset({"timestamp"})))
 
 
 def test_a_window_ends_with_its_last_second() -> None:
