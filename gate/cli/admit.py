@@ -18,7 +18,7 @@ from gate.cli.options import AGE, SECONDS, option
 from gate.cli.output import write_stdout
 from gate.deadline import Deadline
 from gate.errors import InvalidInput, Unavailable, joined
-from gate.evidence import Attestation, Attestations, RefusedSignature, TrustRequest
+from gate.evidence import PUBLIC_GOOD, Attestation, Attestations, RefusedSignature, TrustRequest
 from gate.limits import LIMITS
 from gate.oci.reference import Reference
 from gate.printable import shown
@@ -30,7 +30,7 @@ from gate.signatures.collect import Bundles, Searches, collected
 from gate.signatures.discovery import Budget, Item
 from gate.signatures.discovery_files import in_file, read_bundles
 from gate.signatures.subjects import Subjects, subjects_of
-from gate.signatures.trusting import PUBLIC_GOOD, trusts_of
+from gate.signatures.trusting import trusts_of
 from gate.signatures.verdict_statement import resource_uri
 from gate.sources import Access, Location
 from gate.sources.locate import locate
