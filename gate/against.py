@@ -138,7 +138,7 @@ def _findings(verdict: VerdictDocument) -> _Findings:
 
 def _all(result: ResultDocument) -> Iterator[tuple[FindingDocument, bool]]:
     """Yield every finding of a rule, with whether it is excepted; what counts comes last, so that it wins."""
-    yield from ((item.finding, True) for item in result.excepted)
+    yield from ((item, True) for item in result.set_aside)
     yield from ((item, False) for item in result.findings)
 
 

@@ -28,6 +28,7 @@ class Subject(Struct, frozen=True):
 
     `digest` is the manifest's digest; for an archive without manifests it is the configuration's. `names` are the image
     names that the source or the caller (`--as`) gives; empty for a file that carries none. `checked_at` has a zone.
+    `resolved` is what the reference stood for, where that is known: `digest`, or that of the index which lists it.
     """
 
     reference: str
@@ -37,6 +38,7 @@ class Subject(Struct, frozen=True):
     platform: Platform
     names: tuple[Reference, ...]
     checked_at: datetime
+    resolved: Digest | None = None
 
 
 class Secret(Struct, frozen=True):
@@ -168,7 +170,8 @@ class Opinion(Struct, frozen=True):
 class Vulnerability(Struct, frozen=True):
     """One vulnerability in one package, with every scanner's opinion of it.
 
-    `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty.
+    `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty. `purls` are those
+    of the package as scanners wrote them, with qualifiers.
     """
 
     id: str
@@ -180,6 +183,7 @@ class Vulnerability(Struct, frozen=True):
     opinions: tuple[Opinion, ...]
     layer: str = ""
     path: str = ""
+    purls: tuple[str, ...] = ()
 
     @property
     def found_by(self) -> tuple[str, ...]:

@@ -24,16 +24,17 @@ from gate.evidence import LOOKED_UP, Evidence, ScanRuns, Subject, Vulnerabilitie
 from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
-from gate.oci.image import Image, Origin
+from gate.oci.image import Image, Opened, Origin
 from gate.oci.reference import Reference
 from gate.platforms import select
 from gate.policy.policy import Policy
-from gate.policy.upkeep import baseline_facts, exception_facts
+from gate.policy.upkeep import baseline_facts, exception_facts, vex_facts
 from gate.sources import REGISTRY, Access, Location, SourceSettings
 from gate.sources.locate import locate_all
 from gate.sources.open import open_source
 from gate.sourcing import check_location, permitted
 from gate.verdict import Report, Undecided, Verdict
+from gate.vex import Vex
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from gate.against import Earlier
     from gate.lookups import Lookups
     from gate.scanners import Approval, Scanner, ScannerSettings
+    from gate.vex import Document
 
 
 _PLATFORM = r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){1,2}"
@@ -58,7 +60,8 @@ class RunSettings(Struct, frozen=True):
     in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
     `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept. `kept` says
     whether it outlives the run. `against` is an earlier report that this one is compared with. `as_of` has rules and
-    exceptions judge as of that day: such a report never is a pass.
+    exceptions judge as of that day: such a report never is a pass. `vex` are documents that count beside those of a policy
+    that lets runs bring some, and are refused by any other.
     """
 
     scanners: ScannerSettings | None = None
@@ -71,6 +74,7 @@ class RunSettings(Struct, frozen=True):
     kept: bool = True
     against: Earlier | None = None
     as_of: date | None = None
+    vex: tuple[Document, ...] = ()
 
 
 def check(references: Sequence[str | Location], policy: Policy, settings: RunSettings) -> Report:
@@ -84,6 +88,11 @@ def check(references: Sequence[str | Location], policy: Policy, settings: RunSet
     if len(references) > LIMITS.references:
         raise InvalidInput(
             f"{len(references):,} references; at most {LIMITS.references:,} are judged in one run"
+        )
+    if settings.vex and not policy.vex_from_runs:
+        raise InvalidInput(
+            f"{policy.origin} does not let a run bring VEX documents",
+            hint="name them in the policy: vex: {files: […]}; or allow it there: vex: {command-line: true}",
         )
     locations = locate_all(references)
     for location in locations:
@@ -101,6 +110,7 @@ class _Run:
     def __init__(self, policy: Policy, settings: RunSettings, stack: ExitStack) -> None:
         self._policy = policy
         self._settings = settings
+        self._vex = (*policy.vex, *settings.vex)
         self._wanted = None if settings.platform == "all" else _platform(settings.platform)
         self._names = (Reference.parse(settings.name),) if settings.name else ()
         folder = settings.cache_dir or (settings.scanners.work_dir if settings.scanners else None)
@@ -125,12 +135,13 @@ class _Run:
                 self._partial += [location.text] if selection.partial else []
                 self._undecided += selection.undecided
                 for image in selection.images:
-                    self._judge_image(location, image, opened.origin or Origin(location.source), place)
+                    self._judge_image(location, image, opened, place)
         except Unavailable as error:
             self._undecided.append(Undecided(location.text, "", error.message, error.hint))
 
-    def _judge_image(self, location: Location, image: Image, origin: Origin, place: str) -> None:
+    def _judge_image(self, location: Location, image: Image, opened: Opened, place: str) -> None:
         """Judge one image."""
+        origin = opened.origin or Origin(location.source)
         subject = Subject(
             reference=location.text,
             source=origin.source,
@@ -139,6 +150,7 @@ class _Run:
             platform=image.platform,
             names=self._names_of(location, image, origin),
             checked_at=self._started,
+            resolved=opened.digest,
         )
         policy = self._policy.for_subject(subject.names)
         self._settings.progress(f"{place}checking {location.text} ({image.platform})")
@@ -148,6 +160,8 @@ class _Run:
         ):  # what was collected, and how old the databases are, is of today all the same
             subject = structs.replace(subject, checked_at=self._asked_about)
             evidence = Evidence({**evidence.values, Subject: subject})
+        if self._vex:
+            evidence = Evidence({**evidence.values, Vex: Vex(self._vex)})
         self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image, origin)))
 
     @property
@@ -225,6 +239,7 @@ class _Run:
                     **exception_facts(policy, self._verdicts, today),
                     **baseline_facts(policy, self._verdicts, today),
                 },
+                **vex_facts(self._vex, self._verdicts),
             },
         )
 

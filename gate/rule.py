@@ -89,6 +89,7 @@ class Remark(Struct, frozen=True):
 
 
 Check = Callable[..., Iterator[Finding | Remark]]
+Settle = Callable[..., Iterator[Finding]]
 
 
 class Rule(Struct, frozen=True):
@@ -97,7 +98,8 @@ class Rule(Struct, frozen=True):
     A check may raise `Unavailable` for what its evidence does not tell. `evidence` and `options` are read from the
     signature; a signature that is not such a declaration raises `InvalidInput` when the rule is built. `marks` says that
     it looks at the byte signatures of programs, which cost the layer pass a search through them; `without_scanners` that
-    what scanners say is welcome and not needed.
+    what scanners say is welcome and not needed. `settle(findings, options)` yields all findings that count, once it is
+    known which do, and may let some of them only warn: so many of a kind are tolerated.
     """
 
     id: str
@@ -108,6 +110,7 @@ class Rule(Struct, frozen=True):
     check: Check
     marks: bool = False
     without_scanners: bool = False
+    settle: Settle | None = None
     evidence: tuple[type, ...] = ()
     options: type[Options] = Options
 

@@ -158,7 +158,7 @@ def _found(document: ReportDocument, image: Image) -> Mapping[str, Findings | No
             if into is None:
                 found[result.rule] = None
                 continue
-            for finding in [*result.findings, *(item.finding for item in result.excepted)]:
+            for finding in [*result.findings, *result.set_aside]:
                 _add(into, result, finding)
     return found
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gate.configuration import Configuration
     from gate.scanners import ScannerSettings
     from gate.sources import Location
+    from gate.vex import Document
 
 EXITS = {Status.PASS: Exit.PASS, Status.FAIL: Exit.FAIL, Status.UNKNOWN: Exit.NO_VERDICT}
 
@@ -55,6 +56,7 @@ class Request(msgspec.Struct, frozen=True):
     cache_dir: Path | None
     no_cache: bool
     against: str | None
+    vex: tuple[str, ...]
     quiet: bool
     verbose: bool
 
@@ -113,6 +115,12 @@ class Request(msgspec.Struct, frozen=True):
     "against",
     metavar="REPORT.json",
     help="Say what is fixed, new, or changed beside the image since this earlier JSON report.",
+)
+@option(
+    "vex",
+    metavar="FILE",
+    multiple=True,
+    help="A further VEX document, where the policy lets runs bring some. Can be repeated; in the variable, separated by spaces.",
 )
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
@@ -194,6 +202,7 @@ def _prepared(
         kept=not request.no_cache,
         against=earlier,
         as_of=request.as_of,
+        vex=_documents(request.vex),
     )
 
     def judge(tell: Callable[[str], object]) -> Report:
@@ -208,6 +217,16 @@ def _earlier(path: str) -> Earlier:
     from gate.reporters._reading import read_report
 
     return Earlier(path, read_report(path))
+
+
+def _documents(paths: tuple[str, ...]) -> tuple[Document, ...]:
+    """Read the VEX documents that the run brings."""
+    if not paths:
+        return ()
+    from gate.policy.named import VEX, read_file
+    from gate.vex.read import read_vex
+
+    return tuple(read_vex(read_file(path, path, VEX), path, "command line") for path in dict.fromkeys(paths))
 
 
 def _locations(request: Request) -> tuple[Location, ...]:

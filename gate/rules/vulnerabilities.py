@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
 
 from gate.errors import Unavailable
 from gate.evidence import ScanRun, ScanRuns, Subject, Vulnerabilities, Vulnerability
@@ -33,6 +36,27 @@ def check(
             yield _finding(decision, diff_ids, options)
     if left_out:
         yield Remark(f"{left_out} more are below the threshold, or of a kind that the policy does not count")
+
+
+def settle(findings: Sequence[Finding], options: VulnerabilitiesOptions) -> Iterator[Finding]:
+    """Yield the findings that count; of a severity of which no more are left than are tolerated they only warn."""
+    denied = Counter(finding.severity for finding in findings if _is_budgeted(finding))
+    for finding in findings:
+        tolerated = options.at_most.of(str(finding.severity))
+        if _is_budgeted(finding) and denied[finding.severity] <= tolerated:
+            yield replace(
+                finding,
+                message=f"{finding.message}; at most {tolerated} of this severity are tolerated",
+                action=Action.WARN,
+                details={**finding.details, "decided_by": "at-most"},
+            )
+        else:
+            yield finding
+
+
+def _is_budgeted(finding: Finding) -> bool:
+    """Whether a finding denies for its severity alone, so that a number of them may be tolerated."""
+    return finding.action is not Action.WARN and finding.details["decided_by"] == "threshold"
 
 
 def _check_scanners(options: VulnerabilitiesOptions, scanners: list[str]) -> None:
@@ -90,6 +114,7 @@ def _details(decision: Decision) -> dict[str, object]:
         "known_exploited": any(opinion.known_exploited for opinion in found.opinions),
         "opinions": [opinion.facts for opinion in found.opinions],
         "package": found.package_name,
+        "purls": list(found.purls),
         "rated_by": {"rule": rating.rule, "scanner": rating.scanner, "source": rating.source},
         "title": next((opinion.title for opinion in found.opinions if opinion.title), ""),
         "type": found.package_type,
@@ -110,4 +135,5 @@ RULE = Rule(
     ),
     severity=Severity.HIGH,
     check=check,
+    settle=settle,
 )
