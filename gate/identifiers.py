@@ -28,7 +28,8 @@ def cve_ids(ids: Iterable[str]) -> set[str]:
 def names_of(id_: str, aliases: object) -> frozenset[str]:
     """Return an id and those of its aliases that stand for one vulnerability; `aliases` that are no list are none."""
     listed = aliases if isinstance(aliases, list | tuple) else ()
-    return frozenset({id_} | {alias for alias in listed if isinstance(alias, str) and is_single(alias)})
+    names = {alias for alias in listed if isinstance(alias, str) and is_single(alias)}
+    return frozenset(names | ({id_} if id_ else set()))
 
 
 def same(one: Collection[str], other: Collection[str]) -> bool:

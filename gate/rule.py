@@ -80,6 +80,14 @@ class Finding(Struct, frozen=True):
     remediation: str = ""
     details: Mapping[str, object] = {}
 
+    @property
+    def purls(self) -> tuple[str, ...]:
+        """The package URLs of its package: its own, and those that `details` quotes as scanners wrote them, with qualifiers."""
+        written = self.details.get("purls")
+        listed = written if isinstance(written, list | tuple) else ()
+        own = (self.location.package,) if self.location.package else ()
+        return (*own, *(text for text in listed if isinstance(text, str)))
+
 
 class Remark(Struct, frozen=True):
     """Something worth knowing that breaks no rule, such as a shell that an upper layer removes."""

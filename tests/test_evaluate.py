@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gate.errors import Fault, IntegrityError, MalformedImage, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import KINDS, Bases, Evidence, Secrets, Subject
+from gate.evidence import KINDS, Bases, Evidence, Secrets, Subject, Vulnerabilities
 from gate.oci.filesystem import Filesystem
 from gate.options import Options
 from gate.policy.baseline import Baseline, fingerprint
@@ -21,6 +21,7 @@ from gate.policy.exceptions import PolicyException
 from gate.policy.policy import Policy, RuleSetting
 from gate.rule import Action, Finding, Location, Remark, Rule, Severity
 from gate.verdict import Excepted, Outcome, RuleResult, Status, Verdict
+from gate.vex import Document, ImageIdentity, Product, Statement, Vex
 from tests.kit.known_bases import base, layers
 from tests.kit.reports import NOW, subject
 
@@ -449,3 +450,71 @@ def test_saying_it_changes_no_decision() -> None:
         bare = judge(one)
         told = judge(one, evidence=Evidence({Secrets: SECRETS, **BUILT}))
         assert (told.status, told.results[0].outcome) == (bare.status, bare.results[0].outcome)
+
+
+def vex(*ids: str) -> Vex:
+    """Documents that say of the whole image that it is not affected by these."""
+    product = Product(ImageIdentity(str(subject().digest)))
+    said = Statement(1, frozenset(ids), "not_affected", NOW, (product,), "component_not_present")
+    return Vex((Document("v.json", "policy", "sha256:0", "OpenVEX", "id", "author", (said,)),))
+
+
+def scanned_rule(*findings: Finding) -> Rule:
+    """A rule that judges what scanners find, and finds this."""
+
+    def check(found: Vulnerabilities, options: SomeOptions) -> Iterator[Finding | Remark]:
+        yield from findings
+
+    return Rule("some-rule", "title", "why", "how", Severity.LOW, check)
+
+
+SCANNED = Evidence({**EVIDENCE.values, Vulnerabilities: Vulnerabilities(()), Vex: vex("C-1")})
+
+
+def test_vex_takes_away_what_it_names_and_comes_before_exceptions() -> None:
+    rule = scanned_rule(Finding("covered", id="C-1"), Finding("open", id="F-1"))
+    verdict = judge(setting(rule), evidence=SCANNED, exceptions=(excepting("C-1"), excepting("F-1")))
+    (result,) = verdict.results
+    assert verdict.status is Status.PASS
+    assert [item.finding.id for item in result.vex] == ["C-1"]
+    assert [item.finding.id for item in result.excepted] == ["F-1"]
+
+
+def test_vex_reaches_only_what_scanners_find() -> None:
+    verdict = judge(setting(rule(says(Finding("covered", id="C-1")))), evidence=SCANNED)
+    assert (verdict.status, verdict.results[0].vex) == (Status.FAIL, ())
+
+
+def test_vex_that_could_not_be_had_takes_nothing_away() -> None:
+    evidence = Evidence({**SCANNED.values, Vex: Unavailable("nobody answered")})
+    assert judge(setting(scanned_rule(Finding("x", id="C-1"))), evidence=evidence).status is Status.FAIL
+
+
+def settling(settle: Callable[..., Iterator[Finding]], *findings: Finding) -> RuleResult:
+    """What a rule says that finds this and settles it so, where an exception covers C-1."""
+    found = replace(rule(says(*findings)), settle=settle)
+    return judge(setting(found), exceptions=(excepting("C-1"),)).results[0]
+
+
+def test_findings_are_settled_once_it_is_known_which_count() -> None:
+    asked: list[str] = []
+
+    def settle(findings: list[Finding], options: Options) -> Iterator[Finding]:
+        asked.extend(finding.id for finding in findings)
+        return (replace(finding, action=WARN) for finding in findings)
+
+    result = settling(settle, Finding("a", id="F-1"), Finding("covered", id="C-1"))
+    assert asked == ["F-1"]
+    assert (result.outcome, result.action) == (Outcome.FAIL, WARN)
+
+
+def test_settling_loses_no_finding() -> None:
+    result = settling(lambda findings, _: iter(findings[1:]), Finding("a"), Finding("b"))
+    assert (result.outcome, result.blocking, len(result.findings)) == (Outcome.UNKNOWN, True, 2)
+
+
+def test_what_could_not_be_finished_is_not_settled() -> None:
+    check = says(Finding("a"), then=ERRORS["plain"])
+    lenient = lambda findings, _: (replace(one, action=WARN) for one in findings)  # noqa: E731
+    found = replace(rule(check), settle=lenient)
+    assert judge(setting(found)).status is Status.FAIL

@@ -71,7 +71,7 @@ def _to_come(statement: Statement, today: date) -> bool:
 
 def _reaches(statement: Statement, products: tuple[Product, ...], finding: Finding) -> bool:
     """Whether one of the products has the finding's package in it."""
-    found = _purls(finding)
+    found = finding.purls
     return any(
         _is_certain(statement, product) and (not product.package or means_any(product.package, found))
         for product in products
@@ -84,10 +84,3 @@ def _is_certain(statement: Statement, product: Product) -> bool:
         return True
     package = parsed(product.package) if product.package else None
     return package is not None and package.version is not None
-
-
-def _purls(finding: Finding) -> list[str]:
-    """Return the package URLs of a finding: its own, and those that scanners wrote, which have qualifiers."""
-    written = finding.details.get("purls")
-    listed = [text for text in written if isinstance(text, str)] if isinstance(written, list | tuple) else []
-    return [*([finding.location.package] if finding.location.package else []), *listed]
