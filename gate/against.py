@@ -1,4 +1,4 @@
-"""What changed since an earlier report: what is fixed, what is new, and what changed beside the image.
+"""What changed since an earlier report, or against another image: what is fixed, what is new, what changed beside it.
 
 "Fixed" is said only of what a rule looked for and did not find: where the rule did not run, or could not be decided, what
 it found before is not told.
@@ -15,6 +15,7 @@ from gate.errors import ImageGateError
 from gate.oci.reference import Reference
 from gate.policy.baseline import Key, fingerprint
 from gate.policy.policy import Policy
+from gate.printable import redacted
 from gate.reporters._document import (
     FindingDocument,
     ReportDocument,
@@ -31,32 +32,58 @@ SUDDEN_FALL = 10
 
 
 class Earlier(Struct, frozen=True):
-    """An earlier report and what it is called."""
+    """What a report is compared with and what that is called: an earlier report, or one on another `image`."""
 
     name: str
     report: ReportDocument
+    image: bool = False
+
+    @classmethod
+    def of_image(cls, name: str, report: Report) -> Earlier:
+        """Wrap the report on an image that was judged for comparison; credentials in its name are hidden."""
+        return cls(redacted(name), report_document(report), image=True)
 
 
 def compared(report: Report, earlier: Earlier, policy: Policy) -> Report:
     """Return the report with what changed under `run["against"]`; a sudden fall is unknown where the policy denies it."""
-    before, now = earlier.report.verdicts, report_document(report).verdicts
-    find = _finder(before)
+    now = report_document(report).verdicts
+    before = [verdict for verdict in earlier.report.verdicts if verdict.results]
+    find = _by_platform(before) if earlier.image else _finder(before)
     pairs = [(find(verdict), verdict) for verdict in now]
     met = {id(old) for old, _ in pairs}
     images = [_image(old, verdict) for old, verdict in pairs if old is not None]
     facts = {
         "report": earlier.name,
+        "image": earlier.image,
         "started": str(earlier.report.run.get("started", "")),
         "changed": list(_changed(_run_facts(earlier.report.run), _run_facts(report.run))),
         "images": images,
         "only_before": [label(old) for old in before if id(old) not in met],
         "only_now": [label(verdict) for old, verdict in pairs if old is None],
+        "not_judged": [
+            f"{label(verdict)}: {verdict.reason}"
+            for verdict in earlier.report.verdicts
+            if not verdict.results
+        ],
     }
-    fallen = (
-        [_undecided(image) for image in images if image["fell"]] if policy.sudden_fall is Action.DENY else []
-    )
+    closing: list[Undecided] = []
+    if policy.sudden_fall is Action.DENY:
+        closing = [_undecided(image) for image in images if image["fell"]]
+        closing += [
+            _not_compared(earlier, verdict) for old, verdict in pairs if old is None and earlier.image
+        ]
     return structs.replace(
-        report, run={**report.run, "against": facts}, undecided=(*report.undecided, *fallen)
+        report, run={**report.run, "against": facts}, undecided=(*report.undecided, *closing)
+    )
+
+
+def _not_compared(earlier: Earlier, verdict: VerdictDocument) -> Undecided:
+    """Say that an image which was to be compared with could not be, so that nobody knows whether findings are gone."""
+    return Undecided(
+        verdict.subject.reference,
+        verdict.subject.platform or "",
+        f"it could not be compared with {earlier.name}, which was not judged for this platform",
+        "see why under `not_judged`; the policy denies a sudden fall, so it has to be known",
     )
 
 
@@ -67,7 +94,7 @@ def _undecided(image: Mapping[str, Any]) -> Undecided:
         image["reference"],
         image["platform"] or "",
         f"{rules} had {SUDDEN_FALL} findings or more before and has none: the policy denies such a fall",
-        "see what changed beside the image; if the findings are fixed, compare with a report of today",
+        "see what changed beside the image; if the findings are fixed, compare with what has them no more",
     )
 
 
@@ -82,6 +109,12 @@ def _finder(before: Sequence[VerdictDocument]) -> Callable[[VerdictDocument], Ve
         return found or by_names.get((_names(verdict), platform))
 
     return find
+
+
+def _by_platform(before: Sequence[VerdictDocument]) -> Callable[[VerdictDocument], VerdictDocument | None]:
+    """Return what finds the one image of a platform, whatever it is called: it was named to be compared with."""
+    known = {old.subject.platform: old for old in before}
+    return lambda verdict: known.get(verdict.subject.platform)
 
 
 def _names(verdict: VerdictDocument) -> frozenset[str]:

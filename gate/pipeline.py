@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,8 @@ class RunSettings(Struct, frozen=True):
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
     in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
     `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept. `kept` says
-    whether it outlives the run. `against` is an earlier report that this one is compared with. `as_of` has rules and
-    exceptions judge as of that day: such a report never is a pass. `vex` are documents that count beside those of a policy
+    whether it outlives the run. `against` is what the report is compared with: an earlier one, or an image that is judged
+    for that alone. `as_of` has rules and exceptions judge as of that day: such a report never is a pass. `vex` are documents that count beside those of a policy
     that lets runs bring some, and are refused by any other.
     """
 
@@ -72,7 +73,7 @@ class RunSettings(Struct, frozen=True):
     sources: SourceSettings = field(default_factory=SourceSettings)
     cache_dir: Path | Callable[[], Path] | None = None
     kept: bool = True
-    against: Earlier | None = None
+    against: Earlier | Location | None = None
     as_of: date | None = None
     vex: tuple[Document, ...] = ()
 
@@ -95,13 +96,14 @@ def check(references: Sequence[str | Location], policy: Policy, settings: RunSet
             hint="name them in the policy: vex: {files: […]}; or allow it there: vex: {command-line: true}",
         )
     locations = locate_all(references)
-    for location in locations:
+    against = settings.against
+    for location in [*locations, *([against] if isinstance(against, Location) else [])]:
         check_location(location, policy)
     with ExitStack() as stack:
         run = _Run(policy, settings, stack)
         for number, location in enumerate(locations, 1):
             run.judge(location, f"[{number}/{len(locations)}] " if len(locations) > 1 else "")
-        return _compared(run.report(), policy, settings.against)
+        return run.report() if against is None else _compared(run, policy, against)
 
 
 class _Run:
@@ -138,6 +140,13 @@ class _Run:
                     self._judge_image(location, image, opened, place)
         except Unavailable as error:
             self._undecided.append(Undecided(location.text, "", error.message, error.hint))
+
+    def judged_apart(self, location: Location) -> Report:
+        """Judge another image under the same policy, with what this run has opened, and report on it alone."""
+        other = copy(self)
+        other._verdicts, other._undecided, other._left_out, other._partial = [], [], {}, []
+        other.judge(location, "for comparison: ")
+        return other.report()
 
     def _judge_image(self, location: Location, image: Image, opened: Opened, place: str) -> None:
         """Judge one image."""
@@ -244,13 +253,13 @@ class _Run:
         )
 
 
-def _compared(report: Report, policy: Policy, earlier: Earlier | None) -> Report:
-    """Compare a report with an earlier one, if there is one."""
-    if earlier is None:
-        return report
-    from gate.against import compared  # here, because few runs compare
+def _compared(run: _Run, policy: Policy, against: Earlier | Location) -> Report:
+    """Return the report of a run, compared with an earlier one, or with another image."""
+    from gate.against import Earlier, compared  # here, because few runs compare
 
-    return compared(report, earlier, policy)
+    if isinstance(against, Location):
+        against = Earlier.of_image(against.text, run.judged_apart(against))
+    return compared(run.report(), against, policy)
 
 
 def _scanners() -> Mapping[str, Scanner]:

@@ -197,3 +197,22 @@ def test_names_that_are_none_are_no_match() -> None:
     odd.verdicts[0].subject.names[:] = ["NOT A NAME"]
     found = compared(report(judged()), Earlier("old.json", odd), POLICY)
     assert found.run["against"]["images"] == []  # type: ignore[index]
+
+
+def test_another_image_is_compared_by_platform_whatever_it_is_called() -> None:
+    other = report(judged("CVE-1", subject=subject("./other", names=())))
+    found = compared(report(judged("CVE-2")), Earlier.of_image("u:secret@x.test/./other", other), POLICY)
+    told = json.loads(json.dumps(found.run["against"]))
+    assert (ids(told["images"][0]["fixed"]), ids(told["images"][0]["new"])) == (["CVE-1"], ["CVE-2"])
+    assert (told["image"], told["report"]) == (True, "u:***@x.test/./other")
+    arm = subject("./other", platform=replace(subject().platform, architecture="arm64"))
+    found = compared(report(judged()), Earlier.of_image("o", report(judged(subject=arm))), POLICY)
+    assert json.loads(json.dumps(found.run["against"]))["images"] == []
+
+
+@pytest.mark.parametrize(("policy", "status"), [(POLICY, Status.PASS), (DENYING, Status.UNKNOWN)])
+def test_an_image_that_was_not_judged_leaves_open_what_fell(policy: Policy, status: Status) -> None:
+    other = Report((), (Undecided("./other", "", "nothing there"),), run=RUN)
+    found = compared(report(judged()), Earlier.of_image("./other", other), policy)
+    assert found.status is status
+    assert found.run["against"]["not_judged"] == ["./other: nothing there"]  # type: ignore[index]
