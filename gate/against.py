@@ -13,8 +13,9 @@ from msgspec import Struct, structs
 
 from gate.errors import ImageGateError
 from gate.oci.reference import Reference
-from gate.policy.baseline import Key, fingerprint
+from gate.policy import recognition
 from gate.policy.policy import Policy
+from gate.policy.recognition import Key, fingerprint
 from gate.printable import redacted
 from gate.reporters._document import (
     FindingDocument,
@@ -130,7 +131,8 @@ def _names(verdict: VerdictDocument) -> frozenset[str]:
 
 def _image(before: VerdictDocument, now: VerdictDocument) -> dict[str, Any]:
     """Return what changed of one image."""
-    was, is_ = _findings(before), _findings(now)
+    was = _findings(before)
+    is_ = _recognised(was, _findings(now))
     told = {result.rule for result in now.results if result.outcome is not Outcome.UNKNOWN}
     gone = {key: item for key, item in was.items() if key not in is_}
     counted = {key for key, (_, excepted) in was.items() if not excepted}
@@ -167,6 +169,21 @@ def _findings(verdict: VerdictDocument) -> _Findings:
         for result in verdict.results
         for item, excepted in _all(result)
     }
+
+
+def _recognised(was: _Findings, is_: _Findings) -> _Findings:
+    """Return what is found now by the keys of before, where a vulnerability is called otherwise; what counts wins again."""
+    before = recognition.Findings({key: _aliases(item) for key, (item, _) in was.items()})
+    found: dict[Key, tuple[FindingDocument, bool]] = {}
+    for key, (item, excepted) in sorted(is_.items(), key=lambda pair: not pair[1][1]):
+        found[next(iter(before.same_as(key, _aliases(item))), key)] = item, excepted
+    return found
+
+
+def _aliases(item: FindingDocument) -> tuple[str, ...]:
+    """Return the other names of a finding, as far as its rule tells any."""
+    aliases = item.details.get("aliases")
+    return tuple(one for one in aliases if isinstance(one, str)) if isinstance(aliases, list) else ()
 
 
 def _all(result: ResultDocument) -> Iterator[tuple[FindingDocument, bool]]:

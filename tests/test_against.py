@@ -216,3 +216,15 @@ def test_an_image_that_was_not_judged_leaves_open_what_fell(policy: Policy, stat
     found = compared(report(judged()), Earlier.of_image("./other", other), policy)
     assert found.status is status
     assert found.run["against"]["not_judged"] == ["./other: nothing there"]  # type: ignore[index]
+
+
+def test_a_vulnerability_that_is_called_otherwise_is_neither_fixed_nor_new() -> None:
+    before = vulnerability("GHSA-a", "openssl", ())
+    now = vulnerability("CVE-1", "openssl", (), aliases=["GHSA-a", "DSA-1"])
+    another = vulnerability("CVE-2", "openssl", (), aliases=["DSA-1"])
+    found = facts(
+        report(verdict(failing("vulnerabilities", before))),
+        report(verdict(failing("vulnerabilities", now, another))),
+    )
+    (image,) = found["images"]
+    assert (image["fixed"], ids(image["new"])) == ([], ["CVE-2"])

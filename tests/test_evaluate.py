@@ -16,9 +16,10 @@ from gate.evaluate import evaluate
 from gate.evidence import KINDS, Bases, Evidence, Secrets, Subject, Vulnerabilities
 from gate.oci.filesystem import Filesystem
 from gate.options import Options
-from gate.policy.baseline import Baseline, fingerprint
+from gate.policy.baseline import Baseline, KnownAs
 from gate.policy.exceptions import PolicyException
 from gate.policy.policy import Policy, RuleSetting
+from gate.policy.recognition import fingerprint
 from gate.rule import Action, Finding, Location, Remark, Rule, Severity
 from gate.verdict import Excepted, Outcome, RuleResult, Status, Verdict
 from gate.vex import Document, ImageIdentity, Product, Statement, Vex
@@ -204,7 +205,7 @@ def test_what_the_baseline_knows_does_not_decide_and_stays(
     finding: Finding, until: date, excepted: bool, counts: bool
 ) -> None:
     image = ("registry.example.com/shop/api", "linux/amd64")
-    known = {image: {fingerprint("some-rule", "F-1", None, None, "x"): Severity.HIGH}}
+    known = {image: {fingerprint("some-rule", "F-1", None, None, "x"): KnownAs(Severity.HIGH)}}
     baseline = Baseline("b.json", date(2026, 11, 1), known, until)
     one = policy(setting(rule(says(finding))), exceptions=(excepting("F-1"),) if excepted else ())
     (result,) = evaluate(replace(one, baseline=baseline), EVIDENCE, subject()).results
@@ -216,7 +217,7 @@ def test_what_the_baseline_knows_does_not_decide_and_stays(
 @pytest.mark.parametrize("error", [error for error in ERRORS.values() if error is not None], ids=str)
 def test_the_baseline_knows_no_error(error: Exception) -> None:
     image = ("registry.example.com/shop/api", "linux/amd64")
-    known = {image: {fingerprint("some-rule", "", None, None, str(error)): Severity.CRITICAL}}
+    known = {image: {fingerprint("some-rule", "", None, None, str(error)): KnownAs(Severity.CRITICAL)}}
     one = policy(setting(rule(says(then=error))))
     baseline = Baseline("b.json", date(2026, 11, 1), known, TODAY)
     verdict = evaluate(replace(one, baseline=baseline), EVIDENCE, subject())

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 
 import click
+from msgspec.structs import replace
 
 from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
@@ -13,14 +14,15 @@ from gate.cli.output import write_file, write_stdout
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.oci.reference import Reference
-from gate.policy.baseline import HINT, Image, Key, Known, baseline_text, fingerprint, read_baseline
+from gate.policy import recognition
+from gate.policy.baseline import HINT, Image, Known, KnownAs, baseline_text, read_baseline
+from gate.policy.recognition import Key, fingerprint
 from gate.printable import shown
 from gate.reporters._document import FindingDocument, ReportDocument, ResultDocument, VerdictDocument
 from gate.reporters._reading import day_of, label, read_report, severity_of
-from gate.rule import Severity
 from gate.verdict import Outcome
 
-Findings = dict[Key, Severity]
+Findings = dict[Key, KnownAs]
 
 
 @click.group(
@@ -87,9 +89,9 @@ def show(baseline: str) -> Exit:
     lines = [f"made from a report of {created}: {_count(known)}\n"]
     for (name, platform), findings in sorted(known.items()):
         lines.append(f"{shown(name)} ({shown(platform)})\n")
-        for (rule, id_, package, path, message), severity in sorted(findings.items()):
+        for (rule, id_, package, path, message), one in sorted(findings.items(), key=lambda item: item[0]):
             what = " ".join(part for part in (id_ or message, package, path) if part)
-            lines.append(f"  {severity!s:10}  {shown(f'{rule}: {what}')}\n")
+            lines.append(f"  {one.severity!s:10}  {shown(f'{rule}: {what}')}\n")
     write_stdout("".join(lines))
     return Exit.PASS
 
@@ -144,7 +146,8 @@ def _key(result: ResultDocument, finding: FindingDocument) -> Key:
 def _add(findings: Findings, result: ResultDocument, finding: FindingDocument) -> None:
     """Add a finding, as bad as the worst of those that are recognised as the same."""
     key, severity = _key(result, finding), severity_of(finding.severity)
-    findings[key] = max(severity, findings.get(key, severity))
+    one = KnownAs.of(severity, finding.id, finding.details.get("aliases"))
+    findings[key] = max(one, findings.get(key, one), key=lambda known: known.severity)
 
 
 def _found(document: ReportDocument, image: Image) -> Mapping[str, Findings | None]:
@@ -164,15 +167,20 @@ def _found(document: ReportDocument, image: Image) -> Mapping[str, Findings | No
 
 
 def _still(
-    known: Mapping[Key, Severity], found: Mapping[str, Findings | None]
-) -> Iterator[tuple[Key, Severity]]:
+    known: Mapping[Key, KnownAs], found: Mapping[str, Findings | None]
+) -> Iterator[tuple[Key, KnownAs]]:
     """Yield what is known without what its rule does not find any more; none of it gets worse."""
-    for key, severity in known.items():
+    now = {
+        rule: recognition.Findings({key: one.aliases for key, one in told.items()})
+        for rule, told in found.items()
+        if told is not None
+    }
+    for key, one in known.items():
         told = found.get(key[0])
         if told is None:
-            yield key, severity
-        elif key in told:
-            yield key, min(severity, told[key])
+            yield key, one
+        elif same := now[key[0]].same_as(key, one.aliases):
+            yield key, replace(one, severity=min(one.severity, max(told[key].severity for key in same)))
 
 
 def _unknown_rules(document: ReportDocument) -> Iterable[str]:

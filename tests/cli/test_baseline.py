@@ -229,3 +229,23 @@ def test_an_older_report_updates_nothing(images: Path, program: Program) -> None
     (images / "report.json").write_text(json.dumps(report))
     done = program("baseline", "update", "report.json", "baseline.json")
     assert (done.returncode, "is older than the baseline" in done.stderr) == (2, True)
+
+
+def test_a_vulnerability_that_is_called_otherwise_stays_known(images: Path, program: Program) -> None:
+    check(program, "bad", "rules.yaml")
+    report = json.loads((images / "report.json").read_text())
+    shell = next(one for one in report["verdicts"][0]["results"] if one["rule"] == "no-shell")
+    found = {**shell["findings"][0], "id": "GHSA-a", "details": {"aliases": ["DSA-1", "GO-1"]}}
+
+    def write(*findings: Any) -> None:
+        shell["findings"] = findings
+        (images / "report.json").write_text(json.dumps(report))
+
+    write(found)
+    created(program)
+    known = json.loads((images / "baseline.json").read_text())["images"][0]["findings"]
+    assert [one["aliases"] for one in known if one["id"] == "GHSA-a"] == [["GO-1"]]
+    write({**found, "id": "CVE-1", "details": {"aliases": ["GO-1"]}})
+    assert ": 0 fixed" in program("baseline", "update", "report.json", "baseline.json").stdout
+    write({**found, "id": "CVE-1", "details": {"aliases": ["GO-2"]}})
+    assert ": 1 fixed" in program("baseline", "update", "report.json", "baseline.json").stdout
