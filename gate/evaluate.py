@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -80,7 +79,7 @@ def _ask(
     if Vulnerabilities not in setting.rule.evidence:
         claims = None
     said = _Said()
-    today: date = subject.checked_at.date()
+    today = subject.day
     try:
         values: list[object] = [evidence.get(kind) for kind in setting.rule.evidence]
         for item in setting.rule.check(*values, setting.options):

@@ -7,7 +7,7 @@ One difference carries the design: a kind that is *empty* was looked at and ther
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from msgspec import Struct
@@ -39,6 +39,11 @@ class Subject(Struct, frozen=True):
     names: tuple[Reference, ...]
     checked_at: datetime
     resolved: Digest | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of the check in UTC, by which everything that is dated is judged, wherever the gate runs."""
+        return self.checked_at.astimezone(UTC).date()
 
 
 class Secret(Struct, frozen=True):

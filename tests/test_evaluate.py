@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import product
 from typing import Any
 
@@ -451,6 +451,36 @@ def test_saying_it_changes_no_decision() -> None:
         bare = judge(one)
         told = judge(one, evidence=Evidence({Secrets: SECRETS, **BUILT}))
         assert (told.status, told.results[0].outcome) == (bare.status, bare.results[0].outcome)
+
+
+MOMENTS = st.datetimes(
+    datetime(2020, 1, 1),  # noqa: DTZ001 -- Hypothesis wants bounds without a zone
+    datetime(2030, 1, 1),  # noqa: DTZ001
+    timezones=st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+)
+
+
+def covered_at(moment: datetime, until: date) -> bool:
+    """Whether a finding is excepted at a moment, by an exception that ends on a day."""
+    one = policy(setting(rule(says(Finding("x", id="C-1")))), exceptions=(excepting("C-1", until),))
+    (result,) = evaluate(one, EVIDENCE, replace(subject(), checked_at=moment)).results
+    return bool(result.excepted)
+
+
+@given(MOMENTS, st.integers(-2, 2))
+def test_an_exception_ends_with_its_last_day_in_utc_wherever_the_gate_runs(
+    moment: datetime, days: int
+) -> None:
+    today = moment.astimezone(UTC).date()
+    until = today + timedelta(days=days)
+    assert covered_at(moment, until) is (days >= 0)
+    assert covered_at(moment.astimezone(UTC), until) is (days >= 0)
+
+
+@given(MOMENTS, MOMENTS, st.dates(date(2020, 1, 1), date(2030, 1, 1)))
+def test_what_has_expired_never_applies_again(one: datetime, other: datetime, until: date) -> None:
+    earlier, later = sorted((one, other))
+    assert covered_at(earlier, until) or not covered_at(later, until)
 
 
 def vex(*ids: str) -> Vex:

@@ -233,7 +233,7 @@ class _Sheet:
 
     def excepted(self, verdict: Verdict) -> None:
         """Write the findings that exceptions cover, those that end soonest first, and those that the baseline knows."""
-        today = verdict.subject.checked_at.date()
+        today = verdict.subject.day
         found = [(excepted, result.rule) for result in verdict.results for excepted in result.excepted]
         found.sort(key=lambda pair: (pair[0].until, pair[1]))
         said = [_exception(excepted, rule, today) for excepted, rule in found if not excepted.baseline]

@@ -26,7 +26,7 @@ def check(
     """Yield one finding per joined vulnerability that counts, the worst first."""
     scanners = sorted(name for name, run in runs.runs.items() if isinstance(run, ScanRun))
     _check_scanners(options, scanners)
-    known = Circumstances(options, scanners, subject.checked_at.date())
+    known = Circumstances(options, scanners, subject.day)
     diff_ids = [str(digest) for digest in config.diff_ids]
     left_out = 0
     for decision in decide_all(vulnerabilities.found, known):

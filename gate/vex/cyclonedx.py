@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from gate.errors import InvalidInput
 from gate.identifiers import names_of
 from gate.packages.purls import parsed
 from gate.vex import Format, ImageIdentity, Product, Refused, Statement, Status
 from gate.vex.images import identity, is_image, with_hash
-from gate.vex.read import Moment, Part, bounded, converted
+from gate.vex.read import Moment, Part, bounded, converted, utc
 
 FORMAT: Format = "CycloneDX"
 _STATUSES: Mapping[str, Status] = {
@@ -124,7 +125,7 @@ def read(plain: Any, name: str) -> tuple[tuple[str, str], list[Statement], list[
         if isinstance(statement, str):
             refused.append(Refused(number, one.id, statement))
         else:
-            statements.append(statement)
+            statements.append(replace(statement, dated=utc(statement.dated, name)))
     return (document.serial_number, _author(document.metadata)), statements, refused
 
 

@@ -22,7 +22,7 @@ class Claims:
 
     def __init__(self, vex: Vex, subject: Subject) -> None:
         self._by_id: dict[str, list[tuple[Claim, tuple[Product, ...]]]] = {}
-        today = subject.checked_at.date()
+        today = subject.day
         for document in vex.documents:
             for statement in document.statements:
                 products = tuple(_for_image(statement, subject))

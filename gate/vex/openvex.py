@@ -11,7 +11,7 @@ from gate.identifiers import names_of
 from gate.packages.purls import parsed
 from gate.vex import Format, ImageIdentity, Product, Refused, Statement, Status
 from gate.vex.images import identity, is_image, with_hash
-from gate.vex.read import Moment, Part, bounded, converted
+from gate.vex.read import Moment, Part, bounded, converted, utc
 
 FORMAT: Format = "OpenVEX"
 _CONTEXT = "https://openvex.dev/ns"
@@ -86,7 +86,7 @@ def read(plain: Any, name: str) -> tuple[tuple[str, str], list[Statement], list[
                 number=number,
                 ids=names_of(said.vulnerability.name, said.vulnerability.aliases),
                 status=said.status,
-                dated=max(dates, default=document.timestamp),
+                dated=utc(max(dates, default=document.timestamp), name),
                 products=products,
                 justification=said.justification,
                 note=said.impact_statement,

@@ -7,7 +7,7 @@ kept as refused, so that reports can say so.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -49,6 +49,14 @@ def converted(plain: object, kind: type[T], name: str) -> T:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"{name} is no valid VEX document: {error}", hint=HINT) from None
+
+
+def utc(moment: datetime, name: str) -> datetime:
+    """Return a moment in UTC, so that its day is the same wherever it was written; raises `InvalidInput`."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"{name} has a date at the end of all calendars: {moment}", hint=HINT) from None
 
 
 def bounded(products: int, name: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gate.rule import Finding, Location
 from gate.vex import WEAKENING, Document, ImageIdentity, Product, Statement, Status, Vex
@@ -170,6 +171,14 @@ def test_what_is_dated_later_than_the_judged_day_takes_nothing_away_yet(hours: i
     dated = IMAGE.checked_at + timedelta(hours=hours)
     assert taken_away(said("not_affected", dated=dated)) is applies
     assert not taken_away(said("not_affected"), said("affected", dated=dated))
+
+
+@given(st.integers(-14 * 60, 14 * 60), st.integers(-36, 36))
+def test_the_day_of_a_statement_does_not_depend_on_where_the_gate_runs(minutes: int, hours: int) -> None:
+    dated = IMAGE.checked_at + timedelta(hours=hours)
+    there = replace(IMAGE, checked_at=IMAGE.checked_at.astimezone(timezone(timedelta(minutes=minutes))))
+    claims = Claims(Vex((document(said(dated=dated)),)), there)
+    assert (claims.about(FOUND) is not None) is (dated.date() <= IMAGE.checked_at.date())
 
 
 PRODUCTS = st.builds(

@@ -42,6 +42,7 @@ def test_a_statement_and_where_it_is_from() -> None:
         "no",
     )
     assert one.dated == datetime(2026, 5, 1, 16, 0, 0, 123457, tzinfo=UTC)
+    assert one.dated.tzinfo is UTC
 
 
 @pytest.mark.parametrize(

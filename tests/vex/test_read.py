@@ -31,6 +31,7 @@ from tests.kit.vex import LIBSSL, analysed, cyclonedx, openvex, statement
         (openvex(author=...), "required field `author`"),
         (openvex(timestamp=...), "required field `timestamp`"),
         (openvex(timestamp="2026-05-01T10:00:00"), "timestamp"),
+        (openvex(statement(), timestamp="0001-01-01T00:00:00+14:00"), "a date at the end of all calendars"),
         (openvex(timestamp="2026-05-01"), "Invalid RFC3339"),
         (openvex(statements=...), "required field `statements`"),
         (openvex(statements={}), "Expected `array`"),
@@ -43,6 +44,10 @@ from tests.kit.vex import LIBSSL, analysed, cyclonedx, openvex, statement
         (cyclonedx(specVersion=...), "required field `specVersion`"),
         (cyclonedx(analysed(analysis={"state": "fine"})), "Invalid enum value 'fine'"),
         (cyclonedx(analysed(affects=[{}])), "required field `ref`"),
+        (
+            cyclonedx(analysed(), metadata={"timestamp": "9999-12-31T23:00:00-14:00"}),
+            "a date at the end of all calendars",
+        ),
         (cyclonedx(metadata={"timestamp": "yesterday"}), "Invalid RFC3339"),
     ],
 )
