@@ -213,12 +213,14 @@ def facts_of_baseline(run: Mapping[str, object]) -> list[str]:
 
 
 def facts_of_vex(run: Mapping[str, object]) -> list[str]:
-    """Return what is said of VEX documents whose statements are refused or take nothing away."""
+    """Return what is said of VEX documents: those that the run brought, and statements that are refused or unused."""
     lines = []
     for document in _items(run, "vex"):
         if not isinstance(document, Mapping):
             continue
         name = f"VEX document {_word(document, 'name')}"
+        if document.get("origin") != "policy":
+            lines.append(f"{name} is of this run ({_word(document, 'origin')}), not of the policy")
         lines += [
             f"{name}: statement {_word(item, 'number')} on {_word(item, 'id')} does not count: {_word(item, 'reason')}"
             for item in _items(document, "refused_statements")

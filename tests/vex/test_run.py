@@ -12,12 +12,14 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
+from gate.against import Earlier
 from gate.cli.exits import Exit, run
 from gate.errors import InvalidInput
 from gate.pipeline import check
 from gate.policy.policy import Policy
 from gate.reporters import RenderOptions, reporter
 from gate.reporters._document import report_schema
+from gate.reporters._reading import read_report
 from gate.scanners import RawFinding
 from gate.verdict import Report, Status
 from gate.vex.read import read_vex
@@ -193,6 +195,9 @@ def test_whoever_starts_a_run_takes_nothing_away_unless_the_policy_lets_them(jud
     report = judge(openvex(), CVE, "CVE-2023-2", policy=ALLOWING, vex=(brought,))
     assert report.status is Status.PASS
     assert report.verdicts[0].results[0].vex[0].claim.document.origin == "command line"
+    told = "! VEX document mine.json is of this run (command line), not of the policy\n"
+    assert told in as_text(report)
+    assert "of this run" not in as_text(judge(openvex(statement()), CVE))
 
 
 def test_the_option(judge: Judge, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -223,3 +228,30 @@ def test_hostile_words_of_a_document_are_shown_safely(judge: Judge) -> None:
 def test_a_policy_that_names_none_has_none(tmp_path: Path) -> None:
     policy = Policy.load("strict", environment={})
     assert (policy.vex, policy.vex_from_runs) == ((), False)
+
+
+def test_a_finding_is_explained_by_what_takes_it_away(
+    judge: Judge, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    report = judge(openvex(statement()), CVE)
+    (tmp_path / "report.json").write_text(reporter("json").render(report, RenderOptions()))
+    assert run(["explain", CVE, "--report", "report.json"]) is Exit.PASS
+    assert "; not_affected as v.json has it (VEX)\n" in capfd.readouterr().out
+
+
+def test_what_is_taken_away_is_compared_as_accepted_and_no_baseline_knows_it(
+    judge: Judge, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = judge(openvex(), CVE, name="x.test/api:1")
+    (tmp_path / "old.json").write_text(reporter("json").render(before, RenderOptions()))
+    after = judge(openvex(statement()), CVE, name="x.test/api:1")
+    (tmp_path / "new.json").write_text(reporter("json").render(after, RenderOptions()))
+    earlier = Earlier("old.json", read_report("old.json"))
+    again = judge(openvex(statement()), CVE, name="x.test/api:1", against=earlier)
+    (image,) = again.run["against"]["images"]  # type: ignore[index]
+    assert ([one["id"] for one in image["accepted"]], image["fixed"], image["new"]) == ([CVE], [], [])
+    assert run(["baseline", "create", "new.json", "-o", "b.json"]) is Exit.PASS
+    assert ": 0 findings of 1 image" in capfd.readouterr().out
+    assert run(["baseline", "create", "old.json", "-o", "b.json"]) is Exit.PASS
+    assert run(["baseline", "update", "new.json", "b.json"]) is Exit.PASS
+    assert ": 0 fixed and taken out, 1 finding of 1 image" in capfd.readouterr().out
