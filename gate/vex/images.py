@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ def is_image(text: str) -> bool:
     return purl is not None and purl.type in _TYPES
 
 
+@lru_cache(maxsize=4096)
 def identity(text: str) -> ImageIdentity | None:
     """Return the image that a package URL or a bare digest stands for; None for what stands for none that can be told."""
     purl = parsed(text)
