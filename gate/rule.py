@@ -17,6 +17,7 @@ from msgspec.structs import force_setattr
 from gate.errors import InvalidInput
 from gate.evidence import KINDS
 from gate.oci.filesystem import Entry, Filesystem
+from gate.oci.reference import Reference
 from gate.options import Options
 
 
@@ -98,6 +99,7 @@ class Remark(Struct, frozen=True):
 
 Check = Callable[..., Iterator[Finding | Remark]]
 Settle = Callable[..., Iterator[Finding]]
+CheckName = Callable[[Reference, typing.Any], Iterator[Finding]]
 
 
 class Rule(Struct, frozen=True):
@@ -107,7 +109,8 @@ class Rule(Struct, frozen=True):
     signature; a signature that is not such a declaration raises `InvalidInput` when the rule is built. `marks` says that
     it looks at the byte signatures of programs, which cost the layer pass a search through them; `without_scanners` that
     what scanners say is welcome and not needed. `settle(findings, options)` yields all findings that count, once it is
-    known which do, and may let some of them only warn: so many of a kind are tolerated.
+    known which do, and may let some of them only warn: so many of a kind are tolerated. `check_name` judges a name by
+    itself, as a Dockerfile has it, where the rule can.
     """
 
     id: str
@@ -119,6 +122,7 @@ class Rule(Struct, frozen=True):
     marks: bool = False
     without_scanners: bool = False
     settle: Settle | None = None
+    check_name: CheckName | None = None
     evidence: tuple[type, ...] = ()
     options: type[Options] = Options
 
