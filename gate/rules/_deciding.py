@@ -11,7 +11,7 @@ In this order; what comes first decides.
 7. What is left breaks the rule.
 
 Whether so many of a severity are tolerated is decided once it is known which findings exceptions and VEX take away
-(`settle` in `vulnerabilities.py`).
+(`_tolerating.py`).
 """
 
 from __future__ import annotations

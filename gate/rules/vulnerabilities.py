@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-
-from msgspec.structs import replace
+from collections.abc import Iterator
 
 from gate.errors import Unavailable
 from gate.evidence import ScanRun, ScanRuns, Subject, Vulnerabilities, Vulnerability
@@ -13,6 +10,7 @@ from gate.oci.manifest import ImageConfig
 from gate.rule import Action, Finding, Location, Remark, Rule, Severity
 from gate.rules._deciding import ALARMS, Circumstances, Decision, decide_all
 from gate.rules._fixes import fixed_version
+from gate.rules._tolerating import settle
 from gate.rules._vulnerability_options import VulnerabilitiesOptions
 
 
@@ -36,27 +34,6 @@ def check(
             yield _finding(decision, diff_ids, options)
     if left_out:
         yield Remark(f"{left_out} more are below the threshold, or of a kind that the policy does not count")
-
-
-def settle(findings: Sequence[Finding], options: VulnerabilitiesOptions) -> Iterator[Finding]:
-    """Yield the findings that count; of a severity of which no more are left than are tolerated they only warn."""
-    denied = Counter(finding.severity for finding in findings if _is_budgeted(finding))
-    for finding in findings:
-        tolerated = options.at_most.of(str(finding.severity))
-        if _is_budgeted(finding) and denied[finding.severity] <= tolerated:
-            yield replace(
-                finding,
-                message=f"{finding.message}; at most {tolerated} of this severity are tolerated",
-                action=Action.WARN,
-                details={**finding.details, "decided_by": "at-most"},
-            )
-        else:
-            yield finding
-
-
-def _is_budgeted(finding: Finding) -> bool:
-    """Whether a finding denies for its severity alone, so that a number of them may be tolerated."""
-    return finding.action is not Action.WARN and finding.details["decided_by"] == "threshold"
 
 
 def _check_scanners(options: VulnerabilitiesOptions, scanners: list[str]) -> None:

@@ -11,8 +11,8 @@ from gate.policy.document import parse
 from gate.rule import Action, Finding, Remark, Severity
 from gate.rules._fixes import fixed_version
 from gate.rules._rating import Preferred, rate
-from gate.rules._vulnerability_options import AtMost, Grace, VulnerabilitiesOptions
-from gate.rules.vulnerabilities import RULE, check, settle
+from gate.rules._vulnerability_options import Grace, VulnerabilitiesOptions
+from gate.rules.vulnerabilities import RULE, check
 from tests.kit.reports import subject
 from tests.kit.vulnerabilities import CONFIG, LAYERS, opinion, scan_runs, vulnerability
 
@@ -233,36 +233,3 @@ def test_a_wrong_option_is_refused_at_its_place(text: str, message: str) -> None
 def test_the_rule_itself() -> None:
     assert RULE.id == "vulnerabilities"
     assert RULE.options is VulnerabilitiesOptions
-
-
-def numbered(count: int, severity: str = "high", **more: Any) -> list[Vulnerability]:
-    return [vulnerability(opinion(severity, **more), id_=f"CVE-2023-{number}") for number in range(count)]
-
-
-def settled(*found: Vulnerability, **options: Any) -> list[Finding]:
-    return list(settle(findings(*found, **options), VulnerabilitiesOptions(**options)))
-
-
-@pytest.mark.parametrize(("number", "action"), [(1, Action.WARN), (2, Action.WARN), (3, None)])
-def test_a_number_of_findings_is_tolerated_and_one_more_makes_all_of_them_deny(
-    number: int, action: Action | None
-) -> None:
-    found = settled(*numbered(number), *numbered(1, "critical"), at_most=AtMost(high=2))
-    assert [one.action for one in found] == [None, *[action] * number]
-    assert {one.details["decided_by"] for one in found[1:]} == {"at-most" if action else "threshold"}
-    told = "; at most 2 of this severity are tolerated"
-    assert [one.message.endswith(told) for one in found] == [False, *[action is Action.WARN] * number]
-
-
-def test_what_is_in_its_grace_is_not_counted() -> None:
-    fresh = numbered(3, published="2026-11-22")
-    found = settled(*numbered(2), *fresh, at_most=AtMost(high=2), grace=Grace(high=7))
-    assert [one.action for one in found] == [Action.WARN] * 5
-
-
-def test_what_is_known_to_be_exploited_is_never_tolerated() -> None:
-    exploited = vulnerability(opinion(known_exploited=True))
-    assert [one.action for one in settled(exploited, known_exploited="deny", at_most=AtMost(high=5))] == [
-        None
-    ]
-    assert [one.action for one in settled(exploited, at_most=AtMost(high=5))] == [Action.WARN]
