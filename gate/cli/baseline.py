@@ -41,10 +41,11 @@ def COMMAND() -> None:  # noqa: N802 -- a constant: the command
 @click.argument("report", metavar="REPORT.json")
 @click.option("-o", "--output", metavar="FILE", required=True, help="The baseline to write.")
 def create(report: str, output: str) -> Exit:
-    """Write the findings of a JSON report as a baseline, also those that only warn, but not what exceptions cover.
+    """Write the findings of a JSON report as a baseline, also those that only warn, but not what exceptions or VEX cover.
 
     Every image in the report must have been judged and have a name. A finding is recognised by rule, id, package, path and,
-    without an id, message; not by its layer or the package's version. It is new again if it is worse than it was.
+    without an id, message; a vulnerability also by another of its names; not by its layer or the package's version. It is
+    new again if it is worse than it was.
     """
     document = read_report(report)
     known: dict[Image, Findings] = {}
@@ -83,17 +84,55 @@ def update(report: str, baseline: str) -> Exit:
 
 @COMMAND.command(epilog=EXIT_CODES, short_help="Print what a baseline knows.")
 @click.argument("baseline", metavar="FILE")
-def show(baseline: str) -> Exit:
-    """Print what the baseline FILE knows, by image."""
+@click.option(
+    "--against",
+    "report",
+    metavar="REPORT.json",
+    help="Say what this JSON report has no more, and has beside.",
+)
+def show(baseline: str, report: str | None) -> Exit:
+    """Print what the baseline FILE knows, by image.
+
+    With --against a report: what it does not find any more (-), what is new or worse in it (+), and what it does not tell
+    (?), because a rule did not run or could not be decided.
+    """
     created, known = _read(baseline)
+    document = None if report is None else read_report(report)
     lines = [f"made from a report of {created}: {_count(known)}\n"]
-    for (name, platform), findings in sorted(known.items()):
-        lines.append(f"{shown(name)} ({shown(platform)})\n")
-        for (rule, id_, package, path, message), one in sorted(findings.items(), key=lambda item: item[0]):
-            what = " ".join(part for part in (id_ or message, package, path) if part)
-            lines.append(f"  {one.severity!s:10}  {shown(f'{rule}: {what}')}\n")
+    for image, findings in sorted(known.items(), key=lambda item: item[0]):
+        lines.append(f"{shown(image[0])} ({shown(image[1])})\n")
+        rows = (
+            [("  ", key, one) for key, one in findings.items()]
+            if document is None
+            else _differences(findings, document, image)
+        )
+        lines += [_line(*row) for row in sorted(rows, key=lambda row: row[1])]
     write_stdout("".join(lines))
     return Exit.PASS
+
+
+def _differences(
+    known: Mapping[Key, KnownAs], document: ReportDocument, image: Image
+) -> Iterator[tuple[str, Key, KnownAs]]:
+    """Yield what a report has no more, does not tell, or has beside what is known; each with its mark."""
+    found = _found(document, image)
+    still = dict(_still(known, found))
+    for key, one in known.items():
+        if found.get(key[0]) is None:
+            yield "? ", key, one
+        elif key not in still:
+            yield "- ", key, one
+    before = recognition.Findings({key: one.aliases for key, one in known.items()})
+    for key, one in _counted(document, image).items():
+        if not any(one.severity <= known[same].severity for same in before.same_as(key, one.aliases)):
+            yield "+ ", key, one
+
+
+def _line(mark: str, key: Key, one: KnownAs) -> str:
+    """Return what is told of one finding."""
+    rule, id_, package, path, message = key
+    what = " ".join(part for part in (id_ or message, package, path) if part)
+    return f"{mark}{one.severity!s:10}  {shown(f'{rule}: {what}')}\n"
 
 
 def _read(path: str) -> tuple[date, Known]:
@@ -164,6 +203,17 @@ def _found(document: ReportDocument, image: Image) -> Mapping[str, Findings | No
             for finding in [*result.findings, *result.set_aside]:
                 _add(into, result, finding)
     return found
+
+
+def _counted(document: ReportDocument, image: Image) -> Findings:
+    """Return what counts in an image, under all its tags together, whether a baseline knew it or not."""
+    counted: Findings = {}
+    for verdict in document.verdicts:
+        if verdict.results and image in _images(verdict):
+            for result in verdict.results:
+                for finding in _counting(result):
+                    _add(counted, result, finding)
+    return counted
 
 
 def _still(

@@ -249,3 +249,21 @@ def test_a_vulnerability_that_is_called_otherwise_stays_known(images: Path, prog
     assert ": 0 fixed" in program("baseline", "update", "report.json", "baseline.json").stdout
     write({**found, "id": "CVE-1", "details": {"aliases": ["GO-2"]}})
     assert ": 1 fixed" in program("baseline", "update", "report.json", "baseline.json").stdout
+
+
+def test_it_is_compared_with_a_report(images: Path, program: Program) -> None:
+    check(program, "more", "rules.yaml")
+    created(program)
+    report = json.loads((images / "report.json").read_text())
+    results = {one["rule"]: one for one in report["verdicts"][0]["results"]}
+    gone = results["no-setuid"]["findings"].pop()
+    results["no-shell"]["findings"][0] |= {"severity": "critical"}
+    results["non-root"] |= {"outcome": "unknown", "findings": []}
+    (images / "newer.json").write_text(json.dumps(report))
+    done = program("baseline", "show", "baseline.json", "--against", "newer.json")
+    marks = {(line[:2], line.split(": ")[0].split()[-1]) for line in done.stdout.splitlines()[2:]}
+    assert marks == {("- ", "no-setuid"), ("+ ", "no-shell"), ("? ", "non-root")}
+    assert gone["location"]["path"] in done.stdout
+    assert "+ critical    no-shell: " in done.stdout
+    done = program("baseline", "show", "baseline.json", "--against", "report.json")
+    assert len(done.stdout.splitlines()) == 2
