@@ -84,7 +84,7 @@ def _not_compared(earlier: Earlier, verdict: VerdictDocument) -> Undecided:
         verdict.subject.reference,
         verdict.subject.platform or "",
         f"it could not be compared with {earlier.name}, which was not judged for this platform",
-        "see why under `not_judged`; the policy denies a sudden fall, so it has to be known",
+        "the comparison says why; the policy denies a sudden fall of findings, so it has to be known",
     )
 
 
@@ -95,7 +95,7 @@ def _undecided(image: Mapping[str, Any]) -> Undecided:
         image["reference"],
         image["platform"] or "",
         f"{rules} had {SUDDEN_FALL} findings or more before and has none: the policy denies such a fall",
-        "see what changed beside the image; if the findings are fixed, compare with what has them no more",
+        "see what changed beside the image; if the findings are fixed, compare with what no longer has them",
     )
 
 

@@ -38,8 +38,8 @@ def evaluate(
 ) -> Verdict:
     """Ask every selected rule and return the verdict; `facts` is what the report tells of the evidence.
 
-    VEX statements and exceptions are applied as of the day of the check, in UTC. Where the image's base is recognised by its layers, each
-    finding says whether it comes from there.
+    VEX statements and exceptions are applied as of the day of the check, in UTC. Where the image's base is recognised by
+    its layers, each finding says whether it comes from there.
     """
     claims = _claims(evidence, subject)
     said = [_ask(setting, policy, evidence, subject, claims) for setting in policy.settings]

@@ -61,8 +61,8 @@ class RunSettings(Struct, frozen=True):
     in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
     `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept. `kept` says
     whether it outlives the run. `against` is what the report is compared with: an earlier one, or an image that is judged
-    for that alone. `as_of` has rules and exceptions judge as of that day: such a report never is a pass. `vex` are documents that count beside those of a policy
-    that lets runs bring some, and are refused by any other.
+    for that alone. `as_of` has rules and exceptions judge as of that day: such a report never is a pass. `vex` are
+    documents that count beside those of a policy that lets runs bring some, and are refused by any other.
     """
 
     scanners: ScannerSettings | None = None

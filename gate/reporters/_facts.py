@@ -212,8 +212,11 @@ def facts_of_baseline(run: Mapping[str, object]) -> list[str]:
     return lines + [f"{name} says nothing of {item}" for item in missing]
 
 
-def facts_of_vex(run: Mapping[str, object]) -> list[str]:
-    """Return what is said of VEX documents: those that the run brought, and statements that are refused or unused."""
+def facts_of_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
+    """Return what is said of VEX documents: those that the run brought, and statements that are refused or unused.
+
+    Of a document's refused statements the first is named, or as many as the report names if `verbose`.
+    """
     lines = []
     for document in _items(run, "vex"):
         if not isinstance(document, Mapping):
@@ -221,11 +224,15 @@ def facts_of_vex(run: Mapping[str, object]) -> list[str]:
         name = f"VEX document {_word(document, 'name')}"
         if document.get("origin") != "policy":
             lines.append(f"{name} is of this run ({_word(document, 'origin')}), not of the policy")
+        refused = [item for item in _items(document, "refused_statements") if isinstance(item, Mapping)]
+        named = refused if verbose else refused[:1]
         lines += [
             f"{name}: statement {_word(item, 'number')} on {_word(item, 'id')} does not count: {_word(item, 'reason')}"
-            for item in _items(document, "refused_statements")
-            if isinstance(item, Mapping)
+            for item in named
         ]
+        total = document.get("refused")
+        if isinstance(total, int) and total > len(named):
+            lines.append(f"{name}: {total - len(named):,} more do not count")
         unused = document.get("unused")
         if isinstance(unused, int) and unused:
             verb = "takes" if unused == 1 else "take"

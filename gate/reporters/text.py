@@ -94,7 +94,11 @@ class _Sheet:
             self.line(facts_of_run(report, verbose=self.verbose), "dim", lead="image-gate ")
             self.left_out(report.left_out)
             facts = facts_of_exceptions(report.run, verbose=self.verbose)
-            for fact in [*facts_of_baseline(report.run), *facts, *facts_of_vex(report.run)]:
+            for fact in [
+                *facts_of_baseline(report.run),
+                *facts,
+                *facts_of_vex(report.run, verbose=self.verbose),
+            ]:
                 self.line(fact, "yellow", lead="! ")
         for verdict in report.verdicts:
             self.verdict(verdict, partial=verdict.subject.reference in report.partial)

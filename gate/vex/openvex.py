@@ -124,14 +124,19 @@ def _products(product: _Product) -> Iterator[Product]:
 
 def _purl(component: _Component) -> str:
     """Return the one package URL of a component, empty where there is none or two differ."""
-    known = {text for text in (component.identifiers.get("purl", ""), component.id_) if parsed(text)}
+    known = _purls(component)
     return known.pop() if len(known) == 1 else ""
+
+
+def _purls(component: _Component) -> set[str]:
+    """Return what a component states as its package URL."""
+    return {text for text in (component.identifiers.get("purl", ""), component.id_) if parsed(text)}
 
 
 def _image(component: _Component) -> ImageIdentity | None:
     """Return the image that a component is, None where it is none that can be told."""
     purl, sha256 = _purl(component), component.hashes.get("sha-256", "")
-    if parsed(component.id_) is not None and not is_image(purl):
+    if _purls(component) and not is_image(purl):
         return None  # a package, or two package URLs that differ
     found = identity(purl or component.id_)
     return with_hash(found, sha256) if sha256 else found

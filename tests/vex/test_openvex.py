@@ -117,6 +117,7 @@ def test_what_a_product_is(given: dict[str, Any], expected: Product) -> None:
         {"@id": LIBSSL, "identifiers": {"purl": "pkg:deb/debian/other"}},
         {"@id": LIBSSL, "identifiers": {"purl": IMAGE}},
         {"@id": LIBSSL, "hashes": {"sha-256": HEX}},
+        {"@id": "https://x", "identifiers": {"purl": LIBSSL}, "hashes": {"sha-256": HEX}},
         {"@id": IMAGE, "hashes": {"sha-256": "b" * 64}},
         {"@id": IMAGE, "hashes": {"sha-256": "nothing"}},
         {"@id": LIBSSL, "subcomponents": [{"@id": "pkg:npm/x"}]},

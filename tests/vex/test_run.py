@@ -145,19 +145,23 @@ def test_an_image_is_named_by_its_digests_or_by_its_name(judge: Judge, tmp_path:
 def test_refused_and_unused_statements_are_told(judge: Judge) -> None:
     unused = statement(vulnerability={"name": "CVE-2000-1"})
     elsewhere = statement(products=[{"@id": "sha256:" + "a" * 64}])
-    report = judge(openvex(statement(), unused, elsewhere, statement(justification=...)), CVE)
+    bare = statement(justification=...)
+    report = judge(openvex(statement(), unused, elsewhere, bare, bare), CVE)
     (document,) = as_json(report)["run"]["vex"]
     assert {name: document[name] for name in ("name", "statements", "used", "unused", "refused")} == {
         "name": "v.json",
         "statements": 3,
         "used": 1,
         "unused": 1,
-        "refused": 1,
+        "refused": 2,
     }
     assert document["unused_statements"] == [{"number": 2, "ids": ["CVE-2000-1"], "status": "not_affected"}]
     text = as_text(report, width=200)
     refused = "statement 4 on CVE-2023-5363 does not count: it is not_affected without a justification"
     assert f"! VEX document v.json: {refused}\n" in text
+    assert "! VEX document v.json: 1 more do not count\n" in text
+    assert text.count("without a justification") == 1
+    assert as_text(report, width=200, verbose=True).count("without a justification") == 2
     assert "! VEX document v.json: 1 statement takes nothing away here\n" in text
 
 
