@@ -230,7 +230,7 @@ class VexEntry(Options):
     files: Annotated[
         tuple[Text, ...],
         describe(
-            "OpenVEX or CycloneDX documents, from the policy's folder on; the policy's digest covers them.",
+            "OpenVEX, CycloneDX or CSAF documents, from the policy's folder on; the policy's digest covers them.",
             max_length=100,
         ),
     ] = ()

@@ -1,6 +1,6 @@
 """VEX: what somebody says of vulnerabilities in a product, whether it is affected and why not.
 
-`read.py` reads a document of either format into statements; `images.py` says which image a product is; `matching.py`
+`read.py` reads a document of any format into statements; `images.py` says which image a product is; `matching.py`
 says which statement decides on a finding. A document's author is a claim: a document counts because the policy names
 it, or names who may sign one. This file holds the values, which do not depend on where a document came from.
 """
@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 Status = Literal["not_affected", "fixed", "affected", "under_investigation"]
-Format = Literal["OpenVEX", "CycloneDX"]
+Format = Literal["OpenVEX", "CycloneDX", "CSAF"]
 
 WEAKENING: frozenset[str] = frozenset({"not_affected", "fixed"})
 """What takes a finding away; the other statuses never weaken anything."""
@@ -42,7 +42,7 @@ class Product(Struct, frozen=True):
 class Statement(Struct, frozen=True):
     """One statement: what is said of one vulnerability, by all names that it is given, in some products.
 
-    `number` is its place in the document, from 1. `justification` is a word of the document's format, `note` a text.
+    `number` is its place among those of the document, from 1. `justification` is a word of the document's format, `note` a text.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Read a VEX document of either format, which its content tells; raises `InvalidInput` for anything not as specified.
+"""Read a VEX document of any format, which its content tells; raises `InvalidInput` for anything not as specified.
 
 A document that is not as its format says is refused as a whole. A statement that is, and that we do not let count, is
 kept as refused, so that reports can say so.
@@ -19,7 +19,9 @@ from gate.vex import Document
 
 T = TypeVar("T")
 
-HINT = "OpenVEX 0.2 (`vexctl create` writes it) and CycloneDX 1.4 to 1.6 in JSON are read"
+HINT = (
+    "OpenVEX 0.2 (`vexctl create` writes it), CycloneDX 1.4 to 1.6 in JSON and CSAF 2.0 (csaf_vex) are read"
+)
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -33,9 +35,9 @@ def read_vex(data: bytes, name: str, origin: str) -> Document:
         plain = strict_json.parse(data, name, limit=LIMITS.vex)
     except MalformedImage as error:
         raise InvalidInput(error.message, hint=HINT) from None
-    from gate.vex import cyclonedx, openvex  # here, because they need this module
+    from gate.vex import csaf, cyclonedx, openvex  # here, because they need this module
 
-    for form in (openvex, cyclonedx):
+    for form in (openvex, cyclonedx, csaf):
         if form.is_one(plain):
             (id_, author), statements, refused = form.read(plain, name)
             digest = f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -58,3 +58,49 @@ def cyclonedx(*vulnerabilities: dict[str, Any], **changes: Any) -> bytes:
         **changes,
     }
     return json.dumps({name: value for name, value in found.items() if value is not ...}).encode()
+
+
+def csaf(*vulnerabilities: dict[str, Any], **changes: Any) -> bytes:
+    """A document of CSAF whose products are one package, one image, and that package in it."""
+    sha256 = [{"file_hashes": [{"algorithm": "sha256", "value": "a" * 64}], "filename": "manifest.json"}]
+    image = {"purl": "pkg:oci/api?repository_url=registry.example.com/shop/api", "hashes": sha256}
+    found = {
+        "document": {
+            "category": "csaf_vex",
+            "csaf_version": "2.0",
+            "publisher": {"category": "vendor", "name": "Supplier", "namespace": "https://example.com"},
+            "tracking": {"id": "EX-1", "current_release_date": "2026-05-01T10:00:00Z"},
+        },
+        "product_tree": {
+            "branches": [{"category": "vendor", "branches": [{"product": product("package", purl=LIBSSL)}]}],
+            "full_product_names": [product("image", **image), product("nameless")],
+            "relationships": [
+                {
+                    "category": "default_component_of",
+                    "product_reference": "package",
+                    "relates_to_product_reference": "image",
+                    "full_product_name": product("both"),
+                }
+            ],
+            "product_groups": [{"group_id": "all", "product_ids": ["package", "both"]}],
+        },
+        "vulnerabilities": list(vulnerabilities),
+        **changes,
+    }
+    return json.dumps({name: value for name, value in found.items() if value is not ...}).encode()
+
+
+def product(id_: str, **helper: Any) -> dict[str, Any]:
+    """A product of CSAF."""
+    return {"product_id": id_, "name": id_, "product_identification_helper": helper}
+
+
+def flagged(*products: str, **changes: Any) -> dict[str, Any]:
+    """A vulnerability of CSAF that is said not to affect these products, and why; `...` leaves a field out."""
+    found = {
+        "cve": CVE,
+        "product_status": {"known_not_affected": list(products)},
+        "flags": [{"label": "vulnerable_code_not_present", "product_ids": list(products)}],
+        **changes,
+    }
+    return {name: value for name, value in found.items() if value is not ...}

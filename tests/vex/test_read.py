@@ -11,7 +11,7 @@ from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.vex import read as reading
 from gate.vex.read import read_vex
-from tests.kit.vex import LIBSSL, analysed, cyclonedx, openvex, statement
+from tests.kit.vex import LIBSSL, analysed, csaf, cyclonedx, flagged, openvex, statement
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,9 @@ def test_what_is_not_as_specified_is_a_wrong_request(data: bytes, words: str) ->
         openvex(statement(products=[{"@id": "sha256:" + "a" * 64, "subcomponents": [{"@id": LIBSSL}] * 3}])),
         openvex(statement(), statement(), statement()),
         cyclonedx(analysed(affects=[{"ref": LIBSSL}, {"ref": LIBSSL, "versions": [{}, {}]}])),
+        csaf(flagged("package", "image", "both")),
     ],
-    ids=["sub-components", "statements", "versions"],
+    ids=["sub-components", "statements", "versions", "products"],
 )
 def test_products_are_bounded(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "LIMITS", replace(LIMITS, vex_products=3))
@@ -97,6 +98,9 @@ fields = st.sampled_from(
         "metadata",
         "components",
         "justification",
+        "product_status",
+        "flags",
+        "product_tree",
     ]
 )
 
@@ -108,6 +112,8 @@ def test_hostile_documents_are_read_or_refused(changes: dict[str, Any]) -> None:
         openvex(**changes),
         cyclonedx(analysed(**changes)),
         cyclonedx(analysed(), **changes),
+        csaf(flagged("package", **changes)),
+        csaf(flagged("package"), **changes),
     ):
         try:
             found = read_vex(data, "v.json", "policy")

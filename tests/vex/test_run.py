@@ -24,7 +24,7 @@ from gate.scanners import RawFinding
 from gate.verdict import Report, Status
 from gate.vex.read import read_vex
 from tests.kit import runs
-from tests.kit.vex import CVE, LIBSSL, analysed, cyclonedx, openvex, statement
+from tests.kit.vex import CVE, LIBSSL, analysed, csaf, cyclonedx, flagged, openvex, statement
 from tests.kit.vulnerabilities import opinion
 
 POLICY = """\
@@ -87,8 +87,12 @@ TWO = (CVE, "CVE-2023-2")
             cyclonedx(analysed()),
             "not_affected, code_not_reachable, no server (Security in v.json, 2026-05-01)",
         ),
+        (
+            csaf(flagged("package")),
+            "not_affected, vulnerable_code_not_present (Supplier in v.json, 2026-05-01)",
+        ),
     ],
-    ids=["openvex", "cyclonedx"],
+    ids=["openvex", "cyclonedx", "csaf"],
 )
 def test_one_document_serves_both_scanners_and_what_it_takes_away_is_in_sight(
     data: bytes, says: str, judge: Judge
