@@ -539,9 +539,13 @@ def test_findings_are_settled_once_it_is_known_which_count() -> None:
     assert (result.outcome, result.action) == (Outcome.FAIL, WARN)
 
 
-def test_settling_loses_no_finding() -> None:
-    result = settling(lambda findings, _: iter(findings[1:]), Finding("a"), Finding("b"))
-    assert (result.outcome, result.blocking, len(result.findings)) == (Outcome.UNKNOWN, True, 2)
+def test_settling_neither_loses_nor_adds_a_finding() -> None:
+    for settle in (
+        lambda findings, _: iter(findings[1:]),
+        lambda findings, _: iter([*findings, findings[0]]),
+    ):
+        result = settling(settle, Finding("a"), Finding("b"))
+        assert (result.outcome, result.blocking, len(result.findings)) == (Outcome.UNKNOWN, True, 2)
 
 
 def test_what_could_not_be_finished_is_not_settled() -> None:
