@@ -24,7 +24,7 @@ from gate.reporters._document import (
     VerdictDocument,
     report_document,
 )
-from gate.reporters._reading import label
+from gate.reporters._reading import label, severity_of
 from gate.rule import Action
 from gate.verdict import Outcome, Report, Undecided
 
@@ -140,7 +140,9 @@ def _image(before: VerdictDocument, now: VerdictDocument) -> dict[str, Any]:
         "reference": now.subject.reference,
         "platform": now.subject.platform,
         "status": {"before": before.status, "now": now.status},
-        "new": [_told(key, item) for key, (item, _) in sorted(is_.items()) if key not in was],
+        "new": [
+            _told(key, item) for key, (item, _) in sorted(is_.items(), key=_the_worst_first) if key not in was
+        ],
         "fixed": [_told(key, item) for key, (item, _) in sorted(gone.items()) if key[0] in told],
         "not_told": [_told(key, item) for key, (item, _) in sorted(gone.items()) if key[0] not in told],
         "accepted": [
@@ -152,6 +154,12 @@ def _image(before: VerdictDocument, now: VerdictDocument) -> dict[str, Any]:
 
 
 _Findings = Mapping[Key, tuple[FindingDocument, bool]]
+
+
+def _the_worst_first(found: tuple[Key, tuple[FindingDocument, bool]]) -> tuple[bool, bool, int, Key]:
+    """Return what new findings are sorted by: those that close the gate come first, then by severity."""
+    key, (item, excepted) = found
+    return excepted, item.action is not Action.DENY, -severity_of(item.severity), key
 
 
 def _fell(rule: str, was: _Findings, is_: _Findings) -> bool:

@@ -12,7 +12,7 @@ from gate.against import SUDDEN_FALL, Earlier, compared
 from gate.oci.descriptor import Digest
 from gate.policy.policy import Policy
 from gate.reporters._document import report_document
-from gate.rule import Action, Finding, Location
+from gate.rule import Action, Finding, Location, Severity
 from gate.verdict import Excepted, Outcome, Report, Status, Undecided, Verdict
 from tests.kit.reports import (
     NOW,
@@ -228,3 +228,16 @@ def test_a_vulnerability_that_is_called_otherwise_is_neither_fixed_nor_new() -> 
     )
     (image,) = found["images"]
     assert (image["fixed"], ids(image["new"])) == ([], ["CVE-2"])
+
+
+def test_of_what_is_new_the_worst_comes_first_and_what_closes_the_gate_before_all() -> None:
+    excepted = Excepted(vulnerability("CVE-0", "openssl", (), Severity.CRITICAL), "r", NOW.date())
+    found = [
+        vulnerability("CVE-1", "openssl", (), Severity.LOW),
+        replace(vulnerability("CVE-2", "openssl", (), Severity.CRITICAL), action=Action.WARN),
+        vulnerability("CVE-3", "openssl", (), Severity.CRITICAL),
+        vulnerability("CVE-4", "openssl", (), Severity.HIGH),
+    ]
+    now = report(verdict(failing("vulnerabilities", *found, excepted=(excepted,))))
+    (image,) = facts(report(judged()), now)["images"]
+    assert ids(image["new"]) == ["CVE-3", "CVE-4", "CVE-1", "CVE-2", "CVE-0"]
