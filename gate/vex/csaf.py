@@ -10,8 +10,8 @@ import msgspec
 from gate.errors import InvalidInput
 from gate.identifiers import names_of
 from gate.packages.purls import parsed
-from gate.vex import Format, ImageIdentity, Product, Refused, Statement, Status
-from gate.vex.images import identity, is_image, with_hash
+from gate.vex import Format, Product, Refused, Statement, Status
+from gate.vex.images import identity, is_image, with_hashes
 from gate.vex.read import Moment, Part, bounded, converted, utc
 
 FORMAT: Format = "CSAF"
@@ -202,10 +202,10 @@ def _contains(outer: Product, inner: Product) -> bool:
 
 def _product(helper: _Helper) -> Product | None:
     """Return the image or package that is identified; None where that cannot be told."""
-    hashes = [one.value for file in helper.hashes for one in file.file_hashes if one.algorithm == "sha256"]
     if helper.purl and not is_image(helper.purl):
-        return Product(None, helper.purl) if parsed(helper.purl) and not hashes else None
-    image: ImageIdentity | None = identity(helper.purl)
-    if hashes and len(hashes) == 1 and (image is not None or is_image(helper.purl)):
-        image = with_hash(image, hashes[0])
+        return Product(None, helper.purl) if parsed(helper.purl) and not helper.hashes else None
+    if not helper.purl or len(helper.hashes) > 1:
+        return None  # of several files it could not be told which is the image's manifest
+    hashes = {one.algorithm: one.value for file in helper.hashes for one in file.file_hashes}
+    image = with_hashes(identity(helper.purl), hashes)
     return None if image is None else Product(image)

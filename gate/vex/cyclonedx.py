@@ -13,7 +13,7 @@ from gate.errors import InvalidInput
 from gate.identifiers import names_of
 from gate.packages.purls import parsed
 from gate.vex import Format, ImageIdentity, Product, Refused, Statement, Status
-from gate.vex.images import identity, is_image, with_hash
+from gate.vex.images import identity, is_image, with_hashes
 from gate.vex.read import Moment, Part, bounded, converted, utc
 
 FORMAT: Format = "CycloneDX"
@@ -202,11 +202,10 @@ def _image(component: _Component) -> ImageIdentity | None:
     purl = component.purl if parsed(component.purl) else ""
     if purl and not is_image(purl):
         return None
-    found = identity(purl)
-    hashes = [one.content for one in component.hashes if one.alg == "SHA-256"]
-    if component.type == "container" and not purl and not hashes:
-        return identity(component.version)
-    return with_hash(found, hashes[0]) if hashes and (purl or component.type == "container") else found
+    if not purl and component.type != "container":
+        return None
+    found = identity(purl or component.version)
+    return with_hashes(found, {one.alg: one.content for one in component.hashes})
 
 
 def _written(reference: str) -> str:

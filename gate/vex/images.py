@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,18 @@ def identity(text: str) -> ImageIdentity | None:
     return found if found is not None and purl.qualifiers.keys() <= _READ else None
 
 
-def with_hash(found: ImageIdentity | None, sha256: str) -> ImageIdentity | None:
-    """Return the image that also has this hash, in hexadecimal digits; None where both contradict each other."""
-    digest = _digest(f"sha256:{sha256.lower()}")
+def with_hashes(found: ImageIdentity | None, hashes: Mapping[str, str]) -> ImageIdentity | None:
+    """Return the image that also has these hashes, in hexadecimal digits by algorithm, of which SHA-256 is its digest.
+
+    None where that contradicts what it is called, and where there are only others: it is one of those so called, and
+    cannot be told from the rest.
+    """
+    if not hashes:
+        return found
+    known = {algorithm.lower().replace("-", ""): value.lower() for algorithm, value in hashes.items()}
+    if "sha256" not in known:
+        return found if found is not None and found.digest else None
+    digest = _digest(f"sha256:{known['sha256']}")
     if not digest or (found is not None and found.digest not in ("", digest)):
         return None
     return replace(found or ImageIdentity(), digest=digest)

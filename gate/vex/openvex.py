@@ -10,7 +10,7 @@ import msgspec
 from gate.identifiers import names_of
 from gate.packages.purls import parsed
 from gate.vex import Format, ImageIdentity, Product, Refused, Statement, Status
-from gate.vex.images import identity, is_image, with_hash
+from gate.vex.images import identity, is_image, with_hashes
 from gate.vex.read import Moment, Part, bounded, converted, utc
 
 FORMAT: Format = "OpenVEX"
@@ -135,11 +135,10 @@ def _purls(component: _Component) -> set[str]:
 
 def _image(component: _Component) -> ImageIdentity | None:
     """Return the image that a component is, None where it is none that can be told."""
-    purl, sha256 = _purl(component), component.hashes.get("sha-256", "")
+    purl = _purl(component)
     if _purls(component) and not is_image(purl):
         return None  # a package, or two package URLs that differ
-    found = identity(purl or component.id_)
-    return with_hash(found, sha256) if sha256 else found
+    return with_hashes(identity(purl or component.id_), component.hashes)
 
 
 def _package(component: _Component) -> str:

@@ -126,6 +126,7 @@ def test_a_package_of_an_image_is_one() -> None:
         tree(product("inner", purl=LIBSSL, hashes=HASHED), OUTER),
         tree(INNER, product("outer", purl=f"pkg:oci/api@sha256:{'b' * 64}", hashes=HASHED)),
         tree(INNER, OUTER, product_reference="gone"),
+        tree(INNER, product("outer", purl="pkg:oci/api", hashes=HASHED * 2)),
     ],
 )
 def test_what_cannot_be_told_is_no_product(given: dict[str, Any]) -> None:

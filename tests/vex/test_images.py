@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from gate.evidence import Subject
 from gate.oci.descriptor import Digest, Platform
 from gate.vex import ImageIdentity
-from gate.vex.images import identity, is_meant
+from gate.vex.images import identity, is_meant, with_hashes
 from tests.policy.conftest import CONFIG, MANIFEST, subject
 
 HEX = "c" * 64
@@ -112,3 +112,28 @@ def test_a_platform_that_is_stated_must_be_the_images(os: str, architecture: str
     image = replace(IMAGE, platform=Platform("linux", "arm", "v7"))
     for known in (ImageIdentity(str(MANIFEST)), ImageIdentity("", NAME)):
         assert is_meant(replace(known, os=os, architecture=architecture), image) is expected
+
+
+BY_NAME, BY_DIGEST = ImageIdentity("", NAME), ImageIdentity(f"sha256:{HEX}", NAME)
+
+
+@pytest.mark.parametrize(
+    ("found", "hashes", "expected"),
+    [
+        (BY_NAME, {}, BY_NAME),
+        (None, {}, None),
+        (BY_NAME, {"sha-256": HEX}, BY_DIGEST),
+        (BY_NAME, {"SHA-256": HEX.upper(), "md5": "x"}, BY_DIGEST),
+        (BY_DIGEST, {"sha256": HEX}, BY_DIGEST),
+        (None, {"sha256": HEX}, ImageIdentity(f"sha256:{HEX}")),
+        (BY_DIGEST, {"sha256": "d" * 64}, None),
+        (BY_NAME, {"sha256": "nothing"}, None),
+        (BY_NAME, {"sha-512": "c" * 128}, None),
+        (BY_DIGEST, {"sha-512": "c" * 128}, BY_DIGEST),
+        (None, {"sha-512": "c" * 128}, None),
+    ],
+)
+def test_a_hash_tells_the_image_as_its_digest_does(
+    found: ImageIdentity | None, hashes: dict[str, str], expected: ImageIdentity | None
+) -> None:
+    assert with_hashes(found, hashes) == expected
