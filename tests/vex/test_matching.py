@@ -162,8 +162,20 @@ def test_the_newest_statement_wins_wherever_it_stands() -> None:
 
 @pytest.mark.parametrize("other", ["affected", "under_investigation", "fixed"])
 def test_contradictions_of_the_same_moment_are_no_statement(other: Status) -> None:
-    assert not taken_away(said("not_affected"), said(other))
+    assert not taken_away(said("not_affected"), said(other, dated=DAY.replace()))
     assert taken_away(said("not_affected"), said("not_affected"))
+
+
+@pytest.mark.parametrize("other", ["affected", "under_investigation"])
+def test_doubt_about_a_package_of_any_version_is_doubt(other: Status) -> None:
+    anyone = Product(None, "pkg:deb/debian/libssl3")
+    assert not taken_away(said("not_affected"), said(other, product=anyone, dated=DAY + timedelta(days=1)))
+
+
+def test_of_several_that_say_the_same_the_first_is_named() -> None:
+    claim = Claims(Vex((document(said(), name="a"), document(said(), name="b"))), IMAGE).about(FOUND)
+    assert claim is not None
+    assert claim.document.name == "a"
 
 
 @pytest.mark.parametrize(("hours", "applies"), [(0, True), (23, True), (24, False), (24 * 365, False)])
