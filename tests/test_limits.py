@@ -88,6 +88,9 @@ STATED = {
     "trusted_roots": 16,
     "authorities": 64,
     "rsa_bits": 8_192,
+    "feed": 67_108_864,
+    "bundle_parts": 50,
+    "bundle_files": 1_000,
 }
 """Promise 6: what passes is stated, so a change here is one of what users can rely on."""
 
