@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -292,6 +292,36 @@ class BaseTags(Struct, frozen=True):
     """What the tags of an image's base name now, by name with tag; asked of those alone that the policy lists."""
 
     now: Mapping[Reference, BaseNow | Unavailable]
+
+
+class Identity(Struct, frozen=True):
+    """Whom a certificate names: a subject, and the issuer who says so; neither means anything without the other.
+
+    `claims` are what the issuer said beside it, by the readable names of Fulcio's extensions (`source-repository-uri`,
+    `build-trigger`, …).
+    """
+
+    subject: str
+    subject_kind: Literal["uri", "email", "other"]
+    issuer: str
+    claims: Mapping[str, str] = {}
+
+
+class Signer(Struct, frozen=True):
+    """Who signed, after verification: a key by its fingerprint (`sha256:…`, else empty), or an identity.
+
+    `root` names the trusted root that vouched, empty where only a key did. `log` and `log_index` are the entry in a
+    transparency log. `signed_at` is the earliest time at which a log or a timestamp authority saw the signature, None where
+    none did; `timestamped` says that an authority did (RFC 3161).
+    """
+
+    key: str = ""
+    identity: Identity | None = None
+    root: str = ""
+    log: str = ""
+    log_index: int | None = None
+    signed_at: datetime | None = None
+    timestamped: bool = False
 
 
 KINDS: frozenset[type] = frozenset(
