@@ -7,7 +7,7 @@ One difference carries the design: a kind that is *empty* was looked at and ther
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Literal, TypeVar
 
 from msgspec import Struct
@@ -28,6 +28,7 @@ class Subject(Struct, frozen=True):
 
     `digest` is the manifest's digest; for an archive without manifests it is the configuration's. `names` are the image
     names that the source or the caller (`--as`) gives; empty for a file that carries none. `checked_at` has a zone.
+    `resolved` is what the reference stood for, where that is known: `digest`, or that of the index which lists it.
     """
 
     reference: str
@@ -37,6 +38,12 @@ class Subject(Struct, frozen=True):
     platform: Platform
     names: tuple[Reference, ...]
     checked_at: datetime
+    resolved: Digest | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of the check in UTC, by which everything that is dated is judged, wherever the gate runs."""
+        return self.checked_at.astimezone(UTC).date()
 
 
 class Secret(Struct, frozen=True):
@@ -168,7 +175,8 @@ class Opinion(Struct, frozen=True):
 class Vulnerability(Struct, frozen=True):
     """One vulnerability in one package, with every scanner's opinion of it.
 
-    `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty.
+    `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty. `purls` are those
+    of the package as scanners wrote them, with qualifiers.
     """
 
     id: str
@@ -180,6 +188,7 @@ class Vulnerability(Struct, frozen=True):
     opinions: tuple[Opinion, ...]
     layer: str = ""
     path: str = ""
+    purls: tuple[str, ...] = ()
 
     @property
     def found_by(self) -> tuple[str, ...]:

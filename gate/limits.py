@@ -92,6 +92,10 @@ class Limits(Struct, frozen=True):
     """Bases that an option or a file lists: each image is compared with every one of them, and a team has dozens."""
     baseline: int = 16 * MIB
     """A baseline: 10,000 findings take 2 MiB, and a few hundred neglected images have some of them each."""
+    vex: int = 16 * MIB
+    """A VEX document: what a distributor says of all its images stays below 8 MiB."""
+    vex_products: int = 200_000
+    """Products of such a document, one for each statement and sub-component: they are compared with the image one by one."""
     lookups: int = 20_000
     """Questions to registries in one run beside its images: one for the tag of each reference, and one for each listed
     base and platform. Images can claim to be for any platform."""

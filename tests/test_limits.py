@@ -49,6 +49,8 @@ STATED = {
     "cached_scan": 67_108_864,
     "bases": 1_000,
     "baseline": 16_777_216,
+    "vex": 16_777_216,
+    "vex_products": 200_000,
     "lookups": 20_000,
     "list_file": 8_388_608,
     "list_line": 1_048_576,

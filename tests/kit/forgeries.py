@@ -421,6 +421,15 @@ def a_timestamp_after_the_certificate_had_ended_beside_a_good_promise() -> Bundl
     return found
 
 
+@forgery("the certificate has no path to the authority")
+def an_entry_after_the_certificate_had_ended_beside_a_good_timestamp() -> Bundle:
+    found = good(Signing(stamped=True))
+    entry = entry_of(found)
+    entry["integratedTime"] = str(int((NOW + HOUR).timestamp()))
+    entry["inclusionPromise"] = {"signedEntryTimestamp": b64(INSTANCE.logs[1].promise(entry))}
+    return found
+
+
 @forgery("has the same timestamp twice")
 def one_timestamp_twice() -> Bundle:
     found = good(Signing(stamped=True))

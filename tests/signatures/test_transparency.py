@@ -102,6 +102,12 @@ def test_one_wrong_signature_of_the_log_refuses_all() -> None:
         verify(changed(ENTRY, checkpoint=f"{TEXT}\n\n{SIGNATURES}{wrong}"))
 
 
+def test_the_size_is_the_one_that_was_signed() -> None:
+    assert ENTRY.proof is not None
+    with pytest.raises(Refused, match="the checkpoint is for another tree than the inclusion proof"):
+        verify(changed(ENTRY, checkpoint=LOG.checkpoint(6, ENTRY.proof.root)))
+
+
 def test_an_extension_is_signed_with_the_rest() -> None:
     text = f"{TEXT}\nan extension\n"
     signature = f"\u2014 {LOG.origin} {b64(LOG.log_id[:4] + LOG.sign(text.encode()))}\n"

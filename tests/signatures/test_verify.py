@@ -125,6 +125,13 @@ def test_a_laxer_root_lets_nobody_in_whom_a_stricter_one_vouches_for(
         verify(bundled(signing), Trust(roots=both))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_laxer_root_lets_no_key_do_without_a_log(order: int) -> None:
+    both = (*ROOTS, *root_without("tlogs"))[::order]
+    with pytest.raises(Refused, match="it is in no transparency log"):
+        verify(bundled(Signing(key=KEY, log=0, stamped=True)), Trust(KEYS, both))
+
+
 def test_a_signature_of_either_of_two_instances_is_accepted() -> None:
     other = Sigstore("other.test")
     both = Trust(roots=(*ROOTS, *other.roots()))
