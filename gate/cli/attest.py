@@ -26,6 +26,7 @@ from gate.signatures.verdict_statement import SUMMARY, statements_of
 if TYPE_CHECKING:
     from gate.signatures.sign import Sign
     from gate.signatures.verdict_statement import VerdictStatement
+    from gate.verdict import Report
 
 _NOT_HERE = {"references": (), "images": None, "as_of": None, "output": (), "against": None}
 """What `check` takes and this does not: one image is judged, as of now, and what is written is what was signed."""
@@ -70,12 +71,7 @@ def COMMAND(  # noqa: N802 -- a constant: the command
     FAILED. Nothing is signed where anything is unknown. Only what this run itself judged is signed, never a report that
     someone wrote down; the exit code is that of the verdict.
     """  # noqa: D301 -- click wants the backspace
-    if ":" not in verifier or not verifier.isascii() or not verifier.isprintable() or " " in verifier:
-        raise InvalidInput(
-            f"--verifier {verifier!r} is no URI", hint="such as https://ci.example.com/image-gate"
-        )
-    if key is not None and trust_config is not None:
-        raise InvalidInput("--key and --trust-config exclude each other", hint="choose who signs")
+    _check_verifier(verifier)
     asked = sources.SourceOptions.taken_from(chosen)
     # A container engine does not know the digest under which registries hold an image.
     asked = msgspec.structs.replace(asked, prefer=asked.prefer or "registry")
@@ -83,13 +79,7 @@ def COMMAND(  # noqa: N802 -- a constant: the command
     if bundles is not None:
         output.prepare([output.Output("json", bundles)])
     signing = _signing(key, trust_config, asked)
-    with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
-        run = check.prepared(request, cache)
-        _refuse_file_without_output(run, bundles)
-        with progress(quiet=request.quiet, verbose=request.verbose) as tell:
-            report = run.judge(tell)
-    options = output.render_options(verbose=request.verbose, quiet=request.quiet)
-    output.write_stdout(reporter(request.format).render(report, options))
+    run, report = _judged(request, to_registry=bundles is None)
     statements = statements_of(report, verifier)
     with signing() as sign:
         signed = [(statement, sign(statement.content)) for statement in statements]
@@ -104,6 +94,31 @@ def COMMAND(  # noqa: N802 -- a constant: the command
     return check.EXITS[report.status]
 
 
+def _check_verifier(verifier: str) -> None:
+    """Refuse what is no URI: a verification summary must name one."""
+    if ":" not in verifier or not verifier.isascii() or not verifier.isprintable() or " " in verifier:
+        raise InvalidInput(
+            f"--verifier {verifier!r} is no URI", hint="such as https://ci.example.com/image-gate"
+        )
+
+
+def _judged(request: check.Request, *, to_registry: bool) -> tuple[check.Prepared, Report]:
+    """Judge the image as `check` does, and report."""
+    with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
+        run = check.prepared(request, cache)
+        (location,) = run.locations
+        if to_registry and location.name is None:
+            raise InvalidInput(
+                f"{location.text} is in no registry that the verdict could be attached in",
+                hint="write it to a file with --output, or attest the image where it was pushed to",
+            )
+        with progress(quiet=request.quiet, verbose=request.verbose) as tell:
+            report = run.judge(tell)
+    options = output.render_options(verbose=request.verbose, quiet=request.quiet)
+    output.write_stdout(reporter(request.format).render(report, options))
+    return run, report
+
+
 def _signing(
     key: str | None, trust_config: str | None, asked: sources.SourceOptions
 ) -> Callable[[], AbstractContextManager[Sign]]:
@@ -114,6 +129,8 @@ def _signing(
         config = None if trust_config is None else _read(trust_config, "--trust-config")
         require_identity()
         return lambda: with_identity(config)
+    if trust_config is not None:
+        raise InvalidInput("--key and --trust-config exclude each other", hint="choose who signs")
     if key == "-" and asked.password_stdin:
         raise InvalidInput("--key - and --password-stdin both read standard input", hint="use docker login")
     from gate.signatures.sign import with_key
@@ -131,16 +148,6 @@ def _read(path: str, option_name: str) -> bytes:
             return file.read(LIMITS.document)
     except OSError as error:
         raise InvalidInput(f"{option_name} {path} cannot be read: {error.strerror}") from None
-
-
-def _refuse_file_without_output(run: check.Prepared, bundles: str | None) -> None:
-    """Refuse before any work what has no registry to attach to."""
-    (location,) = run.locations
-    if bundles is None and location.name is None:
-        raise InvalidInput(
-            f"{location.text} is in no registry that the verdict could be attached in",
-            hint="write it to a file with --output, or attest the image where it was pushed to",
-        )
 
 
 def _attach(signed: Sequence[tuple[VerdictStatement, bytes]], name: Reference, run: check.Prepared) -> None:
