@@ -184,6 +184,32 @@ def test_every_platform_needs_its_own(registry: Registry, capsys: pytest.Capture
     assert run(["admit", f"{name}:1.4", *options()]) is Exit.PASS
 
 
+def test_a_platform_that_is_not_there(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    name = f"{registry.host}/shop/many:1.4"
+    assert run(["admit", name, *options("--platform", "linux/s390x")]) is Exit.NO_VERDICT
+    assert "linux/s390x" in capsys.readouterr().err
+
+
+def test_a_platform_that_cannot_be_read() -> None:
+    with serving_registry({"shop/many:1.4": MANY}, [Fault("config", "404")]) as registry:
+        assert run(["admit", f"{registry.host}/shop/many:1.4", *options()]) is Exit.NO_VERDICT
+
+
+def test_no_number_of_wrong_verdicts_hides_the_rest(
+    registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{registry.host}/shop/api"
+    for number in range(12):
+        wrong = summary(name, verifier={"id": f"https://evil.test/{number}\x1b[2J"})
+        store(registry, SIGSTORE.attestation(DIGEST, SUMMARY, wrong, BY_KEY))
+    assert run(["admit", f"{name}:1.4", *options()]) is Exit.FAIL
+    out = capsys.readouterr().out
+    assert out.endswith("  - and 2 more\n")
+    assert "\x1b" not in out
+    store(registry, SIGSTORE.attestation(DIGEST, SUMMARY, summary(name), BY_KEY))
+    assert run(["admit", f"{name}:1.4", *options()]) is Exit.PASS
+
+
 def test_a_place_without_an_answer_may_hold_a_later_failure() -> None:
     faults = [Fault("referrers", "403")]
     with serving_registry({"shop/api:1.4": GOOD}, faults) as registry:

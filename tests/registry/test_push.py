@@ -149,6 +149,17 @@ def test_an_entry_that_another_writer_overwrote_is_written_again(
         assert set(listed_by(registry)) == {blob.digest, str(other.digest)}
 
 
+def test_a_list_that_others_overwrite_all_the_time_is_given_up(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving_registry(IMAGES, referrers=False) as registry:
+        blob, listed = signature()
+        monkeypatch.setattr(RegistryWriter, "_tagged", lambda *_: [])
+        with pytest.raises(Unavailable, match="changed by others all the time"):
+            writer().referrer(named(registry), SUBJECT, blob.data, listed)
+        assert registry.count("write") == 6  # the manifest, and five tries
+
+
 def test_a_tag_that_holds_something_else_is_not_overwritten(writer: Writer) -> None:
     with serving_registry(IMAGES, referrers=False) as registry:
         registry.put(NAME, CLEAN_IMAGE.manifest, (), tag=TAG)
