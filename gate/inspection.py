@@ -22,6 +22,7 @@ from gate.oci.layer import LayerIndex, Reading, index_layer, read_contents
 from gate.oci.stream import drain
 from gate.packages.inventory import (
     DATABASE_DIRECTORIES,
+    LISTS,
     LOOKED_AT,
     READS,
     Inventory,
@@ -38,6 +39,7 @@ K = TypeVar("K")
 _ACCOUNTS = ("etc/passwd", "etc/group")
 _KEPT = frozenset(path.encode() for path in (*READS, *_ACCOUNTS))
 _KEPT_BELOW = tuple(directory.encode() for directory in DATABASE_DIRECTORIES)
+_KEPT_LISTS = tuple((folder.encode(), ending.encode()) for folder, ending in LISTS)
 _LAYER_THREADS = 4
 """Layers read at a time, at most: each holds a few MiB, and more threads than cores gain nothing."""
 
@@ -50,7 +52,7 @@ _WORTH_KEEPING = 1 * MIB
 
 def reading(*, marks: bool, credentials: bool) -> Reading:
     """Return what the pass looks at: the files that evidence needs, and byte signatures and credentials where asked for."""
-    return Reading(keep=_KEPT, keep_below=_KEPT_BELOW, marks=marks, credentials=credentials)
+    return Reading(_KEPT, _KEPT_BELOW, _KEPT_LISTS, marks=marks, credentials=credentials)
 
 
 class Inspection:

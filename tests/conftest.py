@@ -23,7 +23,11 @@ from tests.kit.servers import docker_engine, docker_registry, referrers_registry
 
 TOOLS_FILE = Path(sys.prefix) / "tools.json"
 
-settings.register_profile("mutation", max_examples=25, derandomize=True, database=None)
+settings.register_profile("tests", deadline=None)  # how long an example takes says how busy the machine is
+settings.register_profile(
+    "mutation", settings.get_profile("tests"), max_examples=25, derandomize=True, database=None
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -513,7 +513,7 @@ def test_without_scanners_nothing_counts_as_scanned(opened: Open, collect: Colle
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize("answer", [None, True, [], object()], ids=str)
+@pytest.mark.parametrize("answer", [None, True, [], object()], ids=lambda answer: type(answer).__name__)
 def test_what_is_no_report_is_a_fault(answer: object, opened: Open, collect: Collect) -> None:
     evidence = collect(opened(CLEAN_IMAGE), SCANNED, seeing("trivy", lambda *_: answer))  # type: ignore[arg-type]
     assert isinstance(evidence.get(ScanRuns).runs["trivy"], Fault)

@@ -61,7 +61,8 @@ class IndexStore:
 def _name(layer: Layer, reading: Reading) -> str:
     """Name an index by all that it depends on: the layer, what is looked at, and the version of the gate."""
     descriptor = layer.descriptor
-    looked_at = (sorted(reading.keep), sorted(reading.keep_below), reading.marks, reading.credentials)
+    kept = sorted(reading.keep), sorted(reading.keep_below), sorted(reading.keep_lists)
+    looked_at = (kept, reading.marks, reading.credentials)
     stated = (
         str(descriptor.digest),
         str(layer.diff_id),

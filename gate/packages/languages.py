@@ -1,6 +1,8 @@
 """Paths that mean "here is a package of a programming language", so that coverage can be checked without content.
 
 Only what Trivy and Grype both look for in images; programs that carry their modules inside (Go, Rust) are told by content.
+Lock files say that packages were meant to be there. In images scanners read none of them but Cargo.lock and
+packages.lock.json (seen with Trivy 0.76 and Grype 0.121): what the others list must be seen by itself.
 """
 
 from __future__ import annotations
@@ -33,6 +35,48 @@ _ENDINGS = (
     "installed.json",
     ".json",
 )
+
+LOCK_FILES = {
+    "bun.lock": "npm",
+    "npm-shrinkwrap.json": "npm",
+    "package-lock.json": "npm",
+    "pnpm-lock.yaml": "npm",
+    "yarn.lock": "npm",
+    "Pipfile.lock": "pypi",
+    "pdm.lock": "pypi",
+    "poetry.lock": "pypi",
+    "requirements.txt": "pypi",
+    "uv.lock": "pypi",
+    "go.mod": "golang",
+    "Gemfile.lock": "gem",
+    "composer.lock": "composer",
+    "Cargo.lock": "cargo",
+    "packages.lock.json": "nuget",
+    "gradle.lockfile": "maven",
+}
+"""Lock files by name, and the purl type of what they list."""
+GO, RUST = "go", "rust"
+"""The marks (`gate.oci.marks`) of programs into which their packages are compiled."""
+BESIDE = frozenset({"npm", "composer"})
+"""Types whose packages are installed in a folder beside the lock file; the others go to one place for the whole system."""
+_INSTALLED = re.compile(
+    r"(?:.*/)?(?:node_modules|bower_components|site-packages|dist-packages|gems|pkg/mod|registry/src|vendor|conda-meta)/"
+)
+"""Folders that hold installed packages, which may bring lock files and programs of their own."""
+
+
+def is_installed(path: str) -> bool:
+    """Say whether a path lies among installed packages of a language, so that those stand for it."""
+    return _INSTALLED.match(path) is not None
+
+
+def locked_by(path: str) -> str | None:
+    """Return the purl type of the packages that a lock file at `path` lists, or None.
+
+    Those that installed packages and the distribution bring say nothing of what the image should hold.
+    """
+    kind = LOCK_FILES.get(path.rpartition("/")[2])
+    return None if kind is None or path.startswith(("usr/lib/", "usr/share/")) or is_installed(path) else kind
 
 
 def language_of(path: str) -> str | None:

@@ -127,7 +127,9 @@ class _Sheet:
         if self.brief:
             return
         rows = [(result, finding) for result in _by_severity(verdict.results) for finding in result.findings]
-        self.findings("WHAT FAILED", "✗", "red", [row for row in rows if _denies(*row)])
+        closing = [row for row in rows if _denies(*row)]
+        self.findings("WHAT FAILED", "✗", "red", [row for row in closing if not row[1].unknown])
+        self.findings("WHAT NOBODY SAW", "?", "yellow", [row for row in closing if row[1].unknown])
         self.fix_first(verdict)
         self.findings("WARNINGS", "!", "yellow", [row for row in rows if not _denies(*row)])
         self.unknown([result for result in verdict.results if result.outcome is Outcome.UNKNOWN])

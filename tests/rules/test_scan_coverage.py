@@ -7,9 +7,8 @@ import pytest
 
 from gate.errors import IntegrityError, MalformedImage, Unavailable
 from gate.evidence import Database, ScannedPackage, ScanRun, ScanRuns
-from gate.options import NoOptions
 from gate.rule import Finding, Remark
-from gate.rules.scan_coverage import check
+from gate.rules.scan_coverage import ScanCoverageOptions, check
 from samples.images import alpine, debian
 from samples.images.entries import Entry, file, whiteout, whiteout_of
 from tests.kit import trees
@@ -21,7 +20,7 @@ NOTHING = ScanRuns({})
 
 def run(*layers: Mapping[str, Entry], runs: ScanRuns = NOTHING) -> list[Finding | Remark]:
     tree = trees.filesystem(*layers)
-    return list(check(trees.inventory(tree), tree, runs, NoOptions()))
+    return list(check(trees.inventory(tree), tree, runs, ScanCoverageOptions()))
 
 
 def scanner(name: str, *types: str) -> ScanRun:
@@ -92,7 +91,9 @@ def test_a_scan_of_another_image_is_an_integrity_error() -> None:
 
 def test_what_the_image_hides_comes_before_what_is_unknown() -> None:
     tree = trees.filesystem(ROOT, {whiteout_of(STATUS): whiteout()})
-    found = check(trees.inventory(tree), tree, ScanRuns({"trivy": Unavailable("missing")}), NoOptions())
+    found = check(
+        trees.inventory(tree), tree, ScanRuns({"trivy": Unavailable("missing")}), ScanCoverageOptions()
+    )
     first = next(found)
     assert isinstance(first, Finding)
     with pytest.raises(Unavailable):
