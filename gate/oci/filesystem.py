@@ -137,6 +137,10 @@ class Filesystem:
         """Yield the files in whose content a byte signature was found, once each."""
         return self._files(self._having("marks"))
 
+    def elf_files(self) -> Iterator[Entry]:
+        """Yield the regular files that start as ELF programs and libraries do, once each."""
+        return self._files(self._having("elf"))
+
     def executables(self) -> Iterator[Entry]:
         """Yield the regular files with any execute bit, once each."""
         return self._files(file for file in self._with_mode(0o111) if self._mode(file) & 0o111)

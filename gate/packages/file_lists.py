@@ -17,7 +17,7 @@ from gate.packages import PackageDatabase
 from gate.packages.formats import APK, DPKG_STATUS, DPKG_STATUS_D
 from gate.packages.inventory import LISTS, Inventory
 
-_SYSTEM = re.compile(r"/(?:bin|sbin|lib[0-9a-z]*|usr/(?!local/)[^/]+)/")
+_SYSTEM = re.compile(r"/(?:bin|sbin|lib(?:32|64|x32)?|usr/(?!local/)[^/]+)/")
 """Folders that are the distribution's (FHS 3.0, 3 and 4)."""
 _OPTIONAL = "/opt/"
 """Where packages of other publishers install."""
@@ -33,7 +33,12 @@ class Owned(Struct, frozen=True):
 
     def __contains__(self, path: str) -> bool:
         """Say whether a package owns a path, or may own it: where lists are missing, by its folder."""
-        return path in self.paths or (not self.complete and _SYSTEM.match(path) is not None)
+        return path in self.paths or (not self.complete and is_of_system(path))
+
+
+def is_of_system(path: str) -> bool:
+    """Say whether a path lies in a folder that is the distribution's own."""
+    return _SYSTEM.match(path) is not None
 
 
 def owned(filesystem: Filesystem, inventory: Inventory, paths: Iterable[str]) -> Owned:
@@ -59,7 +64,7 @@ def _names(filesystem: Filesystem, paths: Iterable[str]) -> dict[bytes, str]:
     names = {
         path[1:].encode("utf-8", "backslashreplace"): path
         for path in paths
-        if path.startswith(_OPTIONAL) or _SYSTEM.match(path)
+        if path.startswith(_OPTIONAL) or is_of_system(path)
     }
     for folder in _MERGED:
         real = filesystem.real_path(f"/{folder}")

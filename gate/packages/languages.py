@@ -20,7 +20,7 @@ _PATTERNS = (
     (re.compile(r"(?:.*/)?[^/]+\.dist-info/METADATA"), "pypi"),
     (re.compile(r"(?:.*/)?[^/]+\.egg-info(?:/PKG-INFO)?"), "pypi"),
     (re.compile(r"(?:.*/)?EGG-INFO/PKG-INFO"), "pypi"),
-    (re.compile(r"(?:.*/)?node_modules/(?:@[^/]+/)?[^/@][^/]*/package\.json"), "npm"),
+    (re.compile(r"(?:.*/)?node_modules/(?:@[^/]+/)?[^/@.][^/]*/package\.json"), "npm"),
     (re.compile(r"(?:.*/)?specifications/(?:default/)?[^/]+\.gemspec"), "gem"),
     (re.compile(r"(?:.*/)?vendor/composer/installed\.json"), "composer"),
     (re.compile(r"(?:.*/)?conda-meta/[^/]+\.json"), "conda"),

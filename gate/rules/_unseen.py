@@ -12,12 +12,12 @@ from msgspec import Struct
 
 from gate.evidence import ScanRun
 from gate.oci.filesystem import Entry, EntryType, Filesystem
-from gate.packages.file_lists import owned
+from gate.packages.file_lists import is_of_system, owned
 from gate.packages.inventory import Inventory
 from gate.packages.languages import BESIDE, GO, LOCK_FILES, RUST, is_installed, language_of, locked_by
 
 _LIBRARY = re.compile(r".*\.so(?:\.[^/]*)?")
-"""Shared libraries: what a program needs beside itself is of its packages, or was put there with it."""
+"""Shared libraries: those outside of the distribution's folders were put there with the program that needs them."""
 
 _ARCHIVE = re.compile(r"\.(?:jar|war|ear|par)(?=/)")
 
@@ -88,22 +88,31 @@ def _lock_files(filesystem: Filesystem, reported: _Reported) -> Iterator[Unseen]
 
 
 def _programs(filesystem: Filesystem, inventory: Inventory, reported: _Reported) -> Iterator[Unseen]:
-    """Programs that no package owns and in which no scanner recognised anything.
+    """Programs that no package owns and in which no scanner recognised anything, and libraries among the distribution's.
 
-    Those written in Go are left to `gate.scanners.coverage`, which wants their modules seen by each scanner.
+    Those written in Go are left to `gate.scanners.coverage`, which wants their modules seen by each scanner. A library of
+    no package that lies among those of packages is what is left where one was cut out of the database.
     """
-    programs = [
+    entries = [
         entry
-        for entry in filesystem.executables()
-        if entry.elf
-        and GO not in entry.marks
+        for entry in filesystem.elf_files()
+        if GO not in entry.marks
         and not is_installed(entry.path)
-        and not _LIBRARY.fullmatch(entry.path)
+        and reported.places.isdisjoint(_names(entry))
     ]
-    by_distribution = owned(filesystem, inventory, [path for entry in programs for path in _names(entry)])
-    for entry in programs:
-        names = _names(entry)
-        if reported.places.isdisjoint(names) and not any(name in by_distribution for name in names):
+    by_distribution = owned(filesystem, inventory, [path for entry in entries for path in _names(entry)])
+    for entry in entries:
+        if any(name in by_distribution for name in _names(entry)):
+            continue
+        if _LIBRARY.fullmatch(entry.path):
+            if inventory.packages and is_of_system(entry.path):
+                yield Unseen(
+                    "library",
+                    "generic",
+                    "a library among those of the distribution, and of no package",
+                    entry,
+                )
+        elif entry.executable:
             rust = RUST in entry.marks
             what = "a Rust program that does not state its crates" if rust else "a program of no package"
             yield Unseen(
