@@ -144,13 +144,24 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
         None if request.against is None else _earlier(request.against)
     )  # before an output takes its place
     output.prepare(outputs)
-    with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
-        judge = _prepared(request, cache, earlier)
-        with progress(quiet=request.quiet, verbose=request.verbose) as tell:
-            report = judge(tell)
+    report = _judged(request, earlier)
     output.write_files(report, outputs, verbose=request.verbose)
     output.write_stdout(reporter(request.format).render(report, options))
     return EXITS[report.status]
+
+
+def judged(reference: str) -> Report:
+    """Judge one image as `check REF` does, with every option as its variable sets it, and write no report."""
+    chosen = COMMAND.make_context("check", ["--", reference]).params
+    return _judged(Request(sources=sources.SourceOptions.taken_from(chosen), **chosen))
+
+
+def _judged(request: Request, earlier: Earlier | None = None) -> Report:
+    """Judge what was asked for."""
+    with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
+        judge = _prepared(request, cache, earlier)
+        with progress(quiet=request.quiet, verbose=request.verbose) as tell:
+            return judge(tell)
 
 
 def _scanners(request: Request, configured: Configuration, folder: Path) -> ScannerSettings:
