@@ -25,6 +25,8 @@ _PATTERNS = (
     (re.compile(r"(?:.*/)?vendor/composer/installed\.json"), "composer"),
     (re.compile(r"(?:.*/)?conda-meta/[^/]+\.json"), "conda"),
 )
+_OF_JAVA_ITSELF = re.compile(r"(?:.*/)?(?:lib/jrt-fs|jre/lib/(?:.*/)?[^/]+)\.jar")
+"""The runtime's own archives (JDK 9 and later, JDK 8): no packages of Maven, and Trivy names none of them."""
 _ENDINGS = (
     *_BY_SUFFIX,
     "METADATA",
@@ -89,5 +91,5 @@ def language_of(path: str) -> str | None:
         return None
     for suffix, language in _BY_SUFFIX.items():
         if path.endswith(suffix):
-            return language
+            return None if _OF_JAVA_ITSELF.fullmatch(path) else language
     return next((language for pattern, language in _PATTERNS if pattern.fullmatch(path)), None)

@@ -41,6 +41,8 @@ def test_package(path: str, language: str) -> None:
         "app/node_modules/a/lib/package.json",
         "app/node_modules/@babel/package.json",
         "app/node_modules/.cache/package.json",
+        "opt/java/openjdk/lib/jrt-fs.jar",
+        "usr/lib/jvm/java-8/jre/lib/ext/localedata.jar",
         "app/composer/installed.json",
         "app/rack.gemspec",
         "etc/x.json",
