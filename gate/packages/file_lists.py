@@ -2,7 +2,7 @@
 
 What a package owns is covered by the distribution's own advisories, and scanners leave out what they find inside it. What
 none owns was brought in some other way, and has to be known by itself. Sources: dpkg-query(1), --listfiles; distroless,
-PACKAGE_METADATA.md (md5sums beside a record); apk-tools, src/database.c (`F:` is a folder, `R:` a file in it).
+PACKAGE_METADATA.md (md5sums beside a record).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from gate.oci.filesystem import Filesystem
 from gate.packages import PackageDatabase
+from gate.packages.apk import listed_files
 from gate.packages.formats import APK, DPKG_STATUS, DPKG_STATUS_D
 from gate.packages.inventory import LISTS, Inventory
 
@@ -109,12 +110,4 @@ def _md5sums(filesystem: Filesystem, database: PackageDatabase) -> Collection[by
 
 def _apk(filesystem: Filesystem, database: PackageDatabase) -> Collection[bytes]:
     """Return the files of all packages of apk's database."""
-    content = filesystem.content(f"/{database.path}") or b""
-    files: set[bytes] = set()
-    folder = b""
-    for line in content.split(b"\n"):
-        if line.startswith(b"F:"):
-            folder = line[2:] + b"/" if line[2:] else b""
-        elif line.startswith(b"R:"):
-            files.add(folder + line[2:])
-    return files
+    return {path for _, path in listed_files(filesystem.content(f"/{database.path}") or b"")}
