@@ -53,7 +53,7 @@ test: python ## set everything up, then lint, types and all tests, with the real
 		|| { cat $(VENV)/coverage.txt; exit 1; }
 
 test-fast: $(VENV)/.dev ## the inner loop: all tests but those with real tools and the tables that wait
-	$(PY) -m pytest -q -m 'not real and not slow' $(SIDE_BY_SIDE)
+	$(PY) -m pytest -q -m 'not real and not slow' --hypothesis-profile=fast $(SIDE_BY_SIDE)
 
 generate: $(VENV)/.dev ## renew schemas, rule reference and the help in the README
 	$(PY) -m docs.generate

@@ -24,6 +24,7 @@ from tests.kit.servers import docker_engine, docker_registry, referrers_registry
 TOOLS_FILE = Path(sys.prefix) / "tools.json"
 
 settings.register_profile("tests", deadline=None)  # how long an example takes says how busy the machine is
+settings.register_profile("fast", settings.get_profile("tests"), max_examples=20)
 settings.register_profile(
     "mutation", settings.get_profile("tests"), max_examples=25, derandomize=True, database=None
 )

@@ -320,6 +320,7 @@ def test_a_second_look_keeps_no_more_than_a_first(
     )
 
 
+@pytest.mark.slow
 def test_package_database_files_are_bounded(opened: Open, collect: Collect) -> None:
     """Hundreds of thousands of links to one file took a GiB, and longer than the run may take."""
     links = {
@@ -331,6 +332,7 @@ def test_package_database_files_are_bounded(opened: Open, collect: Collect) -> N
     assert error.message == "the image has more than 10,000 package database files"
 
 
+@pytest.mark.slow
 def test_other_files_in_their_folders_do_not_count(opened: Open, collect: Collect) -> None:
     """Beside `desc`, pacman keeps two files and a folder for each package."""
     other = {

@@ -552,6 +552,7 @@ LOOKS: dict[str, Callable[[Filesystem], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_a_look_at_many_files_takes_little_memory(look: str) -> None:
     """The indexes of a million entries fill most of what the gate may take; lists of numbers or tuples would not fit."""

@@ -532,6 +532,7 @@ LARGE: dict[str, tuple[Callable[[], Layer], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LARGE)
 def test_large_rows_end_within_time_and_memory(case: str, tmp_path: Path) -> None:
     make, expected = LARGE[case]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gate.packages.file_lists import is_of_system, owned
 from samples.images import alpine, debian
@@ -76,6 +78,20 @@ def test_without_lists_nothing_is_owned_and_the_folder_decides(root: Mapping[str
         False,
         False,
     )
+
+
+@settings(max_examples=20)
+@given(
+    st.binary(max_size=200)
+    | st.lists(st.sampled_from(["/usr/bin/ldd", "/usr", "", "/.", "\xff", "//"])).map(
+        lambda lines: "\n".join(lines).encode("latin-1")
+    )
+)
+def test_whatever_a_list_holds_only_asked_paths_are_owned(content: bytes) -> None:
+    root = {**DEBIAN, "var/lib/dpkg/info/libc6.list": file(content)}
+    found, complete = asked(root, "/usr/bin/ldd", "/app/x")
+    assert complete
+    assert found == ({"/usr/bin/ldd"} if b"/usr/bin/ldd" in content.split(b"\n") else set())
 
 
 def test_an_image_without_packages_owns_nothing() -> None:
