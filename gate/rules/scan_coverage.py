@@ -16,9 +16,8 @@ from gate.rule import Action, Finding, Location, Remark, Rule, Severity
 from gate.rules._unseen import unseen
 
 _IDENTIFY = (
-    "have it say what it is made of (go build without -ldflags that strip it, cargo auditable, a jar with pom.properties, "
-    "the package's own metadata), install it as a package, or remove it; what is known to be harmless can be excepted by "
-    "its path"
+    "have it say what it is made of (Rust by cargo auditable, a jar by pom.properties, a package by its own metadata), "
+    "install it as a package, or remove it; what is known to be harmless can be excepted by its path"
 )
 
 
