@@ -62,14 +62,17 @@ GO, RUST = "go", "rust"
 BESIDE = frozenset({"npm", "composer"})
 """Types whose packages are installed in a folder beside the lock file; the others go to one place for the whole system."""
 _INSTALLED = re.compile(
-    r"(?:.*/)?(?:node_modules|bower_components|site-packages|dist-packages|gems|pkg/mod|registry/src|vendor|conda-meta)/"
+    r"(/(?:.*/)?(?:node_modules|bower_components|site-packages|dist-packages|pkg/mod|registry/src)/)"
+    r"|(/(?:.*/)?)(?:gems|specifications)/"
 )
-"""Folders that hold installed packages, which may bring lock files and programs of their own."""
+"""Folders that hold installed packages, which may bring lock files and programs of their own; gems are known by files in
+another folder than theirs."""
 
 
-def is_installed(path: str) -> bool:
-    """Say whether a path lies among installed packages of a language, so that those stand for it."""
-    return _INSTALLED.match(path) is not None
+def installed_in(path: str) -> str | None:
+    """Return the folder of installed packages in which a path with a leading slash lies, or None."""
+    match = _INSTALLED.match(path)
+    return None if match is None else match[1] or match[2]
 
 
 def locked_by(path: str) -> str | None:
@@ -78,7 +81,8 @@ def locked_by(path: str) -> str | None:
     Those that installed packages and the distribution bring say nothing of what the image should hold.
     """
     kind = LOCK_FILES.get(path.rpartition("/")[2])
-    return None if kind is None or path.startswith(("usr/lib/", "usr/share/")) or is_installed(path) else kind
+    brought = path.startswith(("usr/lib/", "usr/share/")) or "/vendor/" in path or installed_in(f"/{path}")
+    return None if brought else kind
 
 
 def language_of(path: str) -> str | None:

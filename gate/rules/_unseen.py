@@ -12,13 +12,15 @@ from msgspec import Struct
 
 from gate.evidence import ScanRun
 from gate.oci.filesystem import Entry, EntryType, Filesystem
-from gate.packages.file_lists import is_of_system, owned
+from gate.packages.file_lists import owned
 from gate.packages.inventory import Inventory
-from gate.packages.languages import BESIDE, GO, LOCK_FILES, RUST, is_installed, language_of, locked_by
+from gate.packages.languages import BESIDE, GO, LOCK_FILES, RUST, installed_in, language_of, locked_by
 
 _LIBRARY = re.compile(r".*\.so(?:\.[^/]*)?")
 """Shared libraries: those outside of the distribution's folders were put there with the program that needs them."""
 
+_AMONG_LIBRARIES = re.compile(r"/(?:usr/)?lib(?:32|64|x32)?/(?:[^/]+-linux-[^/]+/)?[^/]+")
+"""Where a distribution's own libraries are; in folders of their own below, honest images put what comes in one piece (JRE)."""
 _ARCHIVE = re.compile(r"\.(?:jar|war|ear|par)(?=/)")
 
 
@@ -38,6 +40,7 @@ class _Reported:
         self._found = {(package.type, package.path) for run in runs for package in run.packages}
         self.types = {kind for kind, _ in self._found}
         self.places = {place for _, path in self._found for place in (path, *_archives(path))}
+        self.folders = {installed_in(place) for place in self.places} - {None}
 
     def has(self, kind: str, folder: str) -> bool:
         """Say whether a package of this type was reported below a folder; empty stands for anywhere."""
@@ -97,7 +100,7 @@ def _programs(filesystem: Filesystem, inventory: Inventory, reported: _Reported)
         entry
         for entry in filesystem.elf_files()
         if GO not in entry.marks
-        and not is_installed(entry.path)
+        and installed_in(entry.path) not in reported.folders
         and reported.places.isdisjoint(_names(entry))
     ]
     by_distribution = owned(filesystem, inventory, [path for entry in entries for path in _names(entry)])
@@ -105,7 +108,7 @@ def _programs(filesystem: Filesystem, inventory: Inventory, reported: _Reported)
         if any(name in by_distribution for name in _names(entry)):
             continue
         if _LIBRARY.fullmatch(entry.path):
-            if inventory.packages and is_of_system(entry.path):
+            if inventory.packages and _AMONG_LIBRARIES.fullmatch(entry.path):
                 yield Unseen(
                     "library",
                     "generic",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gate.oci.marks import Kind, names
-from gate.packages.languages import GO, RUST, language_of, locked_by
+from gate.packages.languages import GO, RUST, installed_in, language_of, locked_by
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ def test_near_miss(path: str) -> None:
         ("app/Cargo.lock.bak", None),
         ("app/node_modules/a/package-lock.json", None),
         ("app/vendor/a/composer.lock", None),
+        ("usr/local/bundle/specifications/Gemfile.lock", None),
         ("usr/local/bundle/gems/a-1/Gemfile.lock", None),
         ("usr/share/doc/a/requirements.txt", None),
         ("", None),
@@ -73,6 +74,24 @@ def test_near_miss(path: str) -> None:
 )
 def test_lock_files(path: str, kind: str | None) -> None:
     assert locked_by(path) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("/app/node_modules/a/x", "/app/node_modules/"),
+        ("/app/node_modules/a/node_modules/b/x", "/app/node_modules/a/node_modules/"),
+        ("/v/lib/python3.11/site-packages/a/x", "/v/lib/python3.11/site-packages/"),
+        ("/usr/local/bundle/gems/a-1/x", "/usr/local/bundle/"),
+        ("/usr/local/bundle/specifications/a-1.gemspec", "/usr/local/bundle/"),
+        ("/gems/a/x", "/"),
+        ("/opt/vendor/tool", None),
+        ("/app/server", None),
+        ("", None),
+    ],
+)
+def test_folders_of_installed_packages(path: str, folder: str | None) -> None:
+    assert installed_in(path) == folder
 
 
 def test_marks_of_programs_with_their_packages_inside_are_those_that_are_searched_for() -> None:

@@ -57,16 +57,17 @@ def test_a_go_program_is_measured_by_scanner_and_not_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "package"),
     [
-        "usr/lib/python3/dist-packages/a/tool",
-        "opt/venv/lib/python3.11/site-packages/ruff/bin/ruff",
-        "app/node_modules/@esbuild/linux-x64/bin/esbuild",
-        "usr/local/bundle/gems/a-1.0/exe/a",
+        ("opt/v/site-packages/ruff/bin/ruff", ("pypi", "/opt/v/site-packages/ruff.dist-info/METADATA")),
+        ("app/node_modules/@esbuild/x/bin/esbuild", ("npm", "/app/node_modules/@esbuild/x/package.json")),
+        ("usr/local/bundle/gems/a-1.0/exe/a", ("gem", "/usr/local/bundle/specifications/a-1.0.gemspec")),
     ],
 )
-def test_a_program_of_a_package_of_a_language(path: str) -> None:
-    assert run({path: TOOL}) == []
+def test_a_program_among_packages_of_a_language_that_were_seen(path: str, package: tuple[str, str]) -> None:
+    assert run({path: TOOL}, saw(package)) == []
+    elsewhere = (package[0], "/elsewhere" + package[1])
+    assert run({path: TOOL}, saw(elsewhere)) == [("program", "generic", f"/{path}")]
 
 
 def test_what_is_no_program() -> None:
@@ -85,11 +86,13 @@ def test_what_the_distribution_owns() -> None:
 
 
 def test_a_library_that_is_left_of_a_package_which_was_cut_out_of_the_database() -> None:
-    root = {**LISTED, "usr/lib/libssl.so.3": file(static_program("ssl"))}
-    assert run(root) == [("library", "generic", "/usr/lib/libssl.so.3")]
+    for path in ("usr/lib/libssl.so.3", "usr/lib/x86_64-linux-gnu/libssl.so.3", "lib/libssl.so.3"):
+        assert run({**LISTED, path: file(static_program("ssl"))}) == [("library", "generic", f"/{path}")]
 
 
-@pytest.mark.parametrize("path", ["usr/local/lib/libx.so", "app/libx.so.1.2", "opt/x/libx.so"])
+@pytest.mark.parametrize(
+    "path", ["usr/local/lib/libx.so", "app/libx.so.1.2", "opt/x/libx.so", "usr/lib/jvm/jre/lib/libjvm.so"]
+)
 def test_a_library_that_an_application_brings(path: str) -> None:
     assert run({**LISTED, path: TOOL}) == []
 
