@@ -23,12 +23,12 @@ from tests.kit.servers import docker_engine, docker_registry, referrers_registry
 
 TOOLS_FILE = Path(sys.prefix) / "tools.json"
 
-settings.register_profile("tests", deadline=None)  # how long an example takes says how busy the machine is
-settings.register_profile("fast", settings.get_profile("tests"), max_examples=20)
 settings.register_profile(
-    "mutation", settings.get_profile("tests"), max_examples=25, derandomize=True, database=None
-)
-settings.load_profile("tests")
+    "image-gate", deadline=None
+)  # how long an example takes says more of the machine than of the code
+settings.load_profile("image-gate")
+settings.register_profile("fast", max_examples=20, deadline=None)
+settings.register_profile("mutation", max_examples=25, derandomize=True, database=None, deadline=None)
 
 
 @pytest.fixture(scope="session", autouse=True)
