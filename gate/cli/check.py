@@ -163,7 +163,8 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
 
 def judged(reference: str) -> Report:
     """Judge one image as `check REF` does, with every option as its variable sets it, and write no report."""
-    chosen = COMMAND.make_context("check", ["--", reference]).params
+    context = click.get_current_context()  # of the command that asks, whose settings hold for this one as well
+    chosen = COMMAND.make_context("check", ["--", reference], parent=context).params
     return _judged(Request(sources=sources.SourceOptions.taken_from(chosen), **chosen))
 
 
