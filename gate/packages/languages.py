@@ -23,7 +23,7 @@ _PATTERNS = (
     (re.compile(r"(?:.*/)?vendor/composer/installed\.json"), "composer"),
     (re.compile(r"(?:.*/)?conda-meta/[^/]+\.json"), "conda"),
 )
-_ENDINGS = (
+ENDINGS = (
     *_BY_SUFFIX,
     "METADATA",
     "PKG-INFO",
@@ -33,6 +33,7 @@ _ENDINGS = (
     "installed.json",
     ".json",
 )
+"""How every path ends that shows a package; most paths of an image do not."""
 
 
 def language_of(path: str) -> str | None:
@@ -41,7 +42,7 @@ def language_of(path: str) -> str | None:
     `path` is relative to the image's root, without a leading slash. Called for every entry of an image, so what most paths
     fail is asked first.
     """
-    if not path.endswith(_ENDINGS):
+    if not path.endswith(ENDINGS):
         return None
     for suffix, language in _BY_SUFFIX.items():
         if path.endswith(suffix):

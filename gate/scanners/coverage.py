@@ -17,7 +17,7 @@ from gate.oci.filesystem import Filesystem
 from gate.packages.hiding import traces
 from gate.packages.identity import package_type_of
 from gate.packages.inventory import Inventory
-from gate.packages.languages import language_of
+from gate.packages.languages import ENDINGS, language_of
 from gate.scanners import ScannerReport
 from gate.scanners.merge import merge
 
@@ -66,7 +66,7 @@ def look(
     return Seen(
         inventory,
         now,
-        languages(filesystem.paths()),
+        languages(filesystem.paths(ends=ENDINGS)),
         tuple((entry.path, *entry.links) for entry in filesystem.marked() if _GO_PROGRAM in entry.marks),
         tuple(trace.message for trace in traces(inventory, filesystem) if trace.unseen),
     )
