@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
     tuple(frozenset(stage.split()) for stage in row.split(", then "))
     for row in (
-        "errors, then deadline limits options plugins printable",
+        "errors, then deadline limits options parallel plugins printable",
         "oci, then packages",
         "evidence, then rule, then verdict",
         "rules reporters",
