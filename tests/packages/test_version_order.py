@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,8 @@ def test_plain_numbers_have_the_order_that_their_ecosystem_gives_them(
     kind: str, pair: tuple[list[int], list[int]]
 ) -> None:
     one, other = (".".join(map(str, numbers)) for numbers in pair)
-    ours, theirs = order_of(kind, (one, other)), RANGE_CLASS_BY_SCHEMES[kind].version_class
+    ours = order_of(kind, (one, other))
+    theirs: Any = RANGE_CLASS_BY_SCHEMES[kind].version_class
     assert ours is not None
     assert ours is not theirs
     assert (ours(one) < ours(other)) == (theirs(one) < theirs(other))
