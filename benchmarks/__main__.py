@@ -144,12 +144,16 @@ def full_size_lines(goals: list[tuple[str, float, float]]) -> list[str]:
     if found is None:
         return ["", "a check at full size: left out, it needs Trivy and Grype (make test provides them)"]
     goals += [
-        ("the gate's own part at full size, CPU seconds", found.own.cpu, 3.0),
-        ("the gate's own memory at full size, MiB", found.own.peak / MIB, 400),
+        ("the gate's own part at full size, CPU seconds", found.again.cpu, 3.0),
+        ("the gate's own memory at full size, MiB", max(found.first.peak, found.again.peak) / MIB, 400),
     ]
     return [
         "",
-        f"at full size: databases of {ADVISORIES:,} advisories, {PACKAGES:,} packages, {found.findings:,} findings",
+        f"{ADVISORIES:,} advisories, {PACKAGES:,} packages, {found.findings:,} findings; the gate's own process:",
+        *(
+            f"{name:34}{figure.cpu:8.2f}{'':8}{figure.peak / MIB:7.0f}"
+            for name, figure in (("the first check", found.first), ("the second check", found.again))
+        ),
     ]
 
 

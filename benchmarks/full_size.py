@@ -1,7 +1,7 @@
 """What the gate itself takes at full size: databases of 300,000 advisories, 5,000 packages, 20,000 findings.
 
-Both real scanners run. Counted is the gate's own process alone: to find and verify everything, read and join both reports,
-judge, and write the reports.
+Both real scanners run, once, which takes minutes. Counted is the gate's own process alone: in the first check it also reads
+what the scanners wrote, in every check it joins their findings, judges, and writes the reports.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ FINDINGS = 20_000
 _FOLDER = BUILD / "full-size"
 _RENEW_AFTER = 4 * 86_400
 """Seconds: a policy accepts databases for five days."""
-_ROUNDS = 2
+_ROUNDS = 3
 _POLICY = "schema: 1\nscanners: {required: [trivy, grype]}\nrules:\n  vulnerabilities: {action: warn}\n  scan-coverage: {}\n"
 _SEVERITIES = (("critical", 9.8), ("high", 7.5), ("medium", 5.3), ("low", 3.1))
 
 
 @dataclass(frozen=True, slots=True)
 class FullSize:
-    """What a first check takes of its own, and how many findings it reports."""
+    """What a first check takes of its own, what another one of the same image does, and how many findings both scanners join to."""
 
-    own: Figure
+    first: Figure
+    again: Figure
     findings: int
 
 
@@ -55,16 +56,19 @@ def full_size() -> FullSize | None:
     arguments = [
         "check", f"oci:{_FOLDER / 'image'}", "--offline", "--policy", str(_FOLDER / "policy.yaml"), "--trivy", trivy,
         "--grype", grype, "--trivy-cache", str(_FOLDER / "trivy"), "--grype-db", str(_FOLDER / "grype"),
-        "--cache-dir", str(cache), "--quiet", "--output", f"json={written}", "--output", f"text={_FOLDER / 'report.txt'}",
+        "--cache-dir", str(cache), "--timeout", "3600", "--scanner-timeout", "3600", "--quiet", "--output", f"json={written}", "--output", f"text={_FOLDER / 'report.txt'}",
     ]  # fmt: skip
-    figures = []
-    for _ in range(_ROUNDS):
-        shutil.rmtree(cache, ignore_errors=True)
-        command = [sys.executable, "-m", "benchmarks.full_size", *arguments]
-        done = subprocess.run(command, check=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        figures.append(Figure(**json.loads(done.stderr.splitlines()[-1])))
+    shutil.rmtree(cache, ignore_errors=True)
+    first, *again = (_own(arguments) for _ in range(1 + _ROUNDS))
     (verdict,) = json.loads(written.read_bytes())["verdicts"]
-    return FullSize(best(figures), sum(len(result["findings"]) for result in verdict["results"]))
+    return FullSize(first, best(again), len(verdict["evidence"]["vulnerabilities"]["found"]))
+
+
+def _own(arguments: list[str]) -> Figure:
+    """Run the gate, and return what its own process took."""
+    command = [sys.executable, "-m", "benchmarks.full_size", *arguments]
+    done = subprocess.run(command, check=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    return Figure(**json.loads(done.stderr.splitlines()[-1]))
 
 
 def _prepare() -> None:
