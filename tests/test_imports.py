@@ -19,13 +19,13 @@ ROOT = Path(__file__).parent.parent
 ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
     tuple(frozenset(stage.split()) for stage in row.split(", then "))
     for row in (
-        "errors, then deadline limits options parallel plugins printable",
+        "errors, then deadline identifiers limits options parallel plugins printable",
         "oci, then packages",
-        "evidence, then rule, then verdict",
+        "evidence, then rule, then vex, then verdict",
         "rules reporters",
         "policy, then evaluate",
         "cache registry, then sources, then scanners signatures",
-        "against configuration dockerfile, then doctor facts inspection lookups origins platforms sourcing, then collect, then pipeline",
+        "against bundle configuration dockerfile exploitation, then doctor facts inspection lookups origins platforms sourcing, then collect, then pipeline",
         "cli",
         "__init__ __main__",
     )

@@ -51,10 +51,19 @@ class RefusedProgram(str):
 
 
 class DatabaseAges(Options):
-    """How old each scanner's database may be, in days."""
+    """How old each scanner's database, and each feed that a rule asks for, may be, in days."""
 
     trivy: Annotated[int, describe("Days; it is published every six hours.", ge=1, le=3650)] = 5
     grype: Annotated[int, describe("Days; it is published every day.", ge=1, le=3650)] = 5
+    kev: Annotated[
+        int,
+        describe(
+            "Days, for CISA's list of what is exploited; weeks can pass without an entry.", ge=1, le=3650
+        ),
+    ] = 21
+    epss: Annotated[
+        int, describe("Days, for FIRST's scores; they are published every day.", ge=1, le=3650)
+    ] = 5
 
 
 class ScannerSettings(Options):
@@ -224,6 +233,24 @@ class BaselineEntry(Options):
     until: Annotated[date, describe("The last day on which it applies, in UTC.")]
 
 
+class VexEntry(Options):
+    """Which VEX documents count: statements that products are not affected by vulnerabilities, and why."""
+
+    files: Annotated[
+        tuple[Text, ...],
+        describe(
+            "OpenVEX, CycloneDX or CSAF documents, from the policy's folder on; the policy's digest covers them.",
+            max_length=100,
+        ),
+    ] = ()
+    command_line: Annotated[
+        bool,
+        describe(
+            "Whether a run may bring further documents with `--vex`: whoever starts it can then take findings away."
+        ),
+    ] = False
+
+
 class PolicyFile(Options):
     """A policy file: its sections, each of which is read by itself."""
 
@@ -260,6 +287,10 @@ class PolicyFile(Options):
         BaselineEntry | UnsetType,
         describe("Known findings: they stay in the report, and only new ones count."),
     ] = UNSET
+    vex: Annotated[
+        VexEntry,
+        describe("VEX documents that count: what they take away stays in the report, with the reason."),
+    ] = VexEntry()
     sudden_fall: Annotated[
         Literal["deny", "warn"],
         describe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gate import __version__
@@ -133,12 +133,14 @@ def rule_counts(verdict: Verdict) -> str:
     accepted = [item for result in results for item in result.excepted]
     known = sum(item.baseline for item in accepted)
     excepted = len(accepted) - known
+    vex = sum(len(result.vex) for result in results)
     parts = (
         (failed, f"{count(failed, 'rule')} failed"),
         (unknown, f"{count(unknown, 'rule')} unknown"),
         (warnings, count(warnings, "warning")),
         (excepted, f"{excepted:,} excepted"),
         (known, f"{known:,} known"),
+        (vex, f"{vex:,} taken away by VEX"),
         (passed := sum(map(passed_as_such, results)), f"{count(passed, 'rule')} passed"),
     )
     return " · ".join(text for number, text in parts if number)
@@ -159,7 +161,7 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
         built = age(database.get("built"), verdict.subject.checked_at)
         facts = [
             f"{shown(name)} {_word(run, 'version')}".rstrip(),
-            f"database {built} old" if built else "",
+            f"database {built} old{_bundled(database)}" if built else "",
             f"saw {count(run['packages'], 'package')}" if isinstance(run.get("packages"), int) else "",
             _word(run, "distribution"),
             f"reused from {_word(run, 'reused')}" if _word(run, "reused") else "",
@@ -175,7 +177,29 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
             ]
         lines.append(" · ".join(fact for fact in facts if fact))
         lines += [f"  ! {shown(str(problem))}" for problem in _items(run, "problems")]
-    return lines
+    return [*lines, *_facts_of_feeds(verdict, verbose=verbose)]
+
+
+def _bundled(database: Mapping[str, object]) -> str:
+    """Say which bundle a database or feed came from, if one."""
+    digest = _word(database, "bundle")
+    return f", from bundle {digest[: len('sha256:') + 12]}" if digest else ""
+
+
+def _facts_of_feeds(verdict: Verdict, *, verbose: bool) -> Iterator[str]:
+    """Yield one line per feed: how old it is and where it comes from; or why there is none."""
+    for name, feed in sorted(_mapping(verdict.evidence, "feeds").items()):
+        if isinstance(feed, Mapping):
+            published = age(feed.get("built"), verdict.subject.checked_at)
+            facts = [
+                f"{shown(name)} feed",
+                f"{published} old{_bundled(feed)}" if published else "",
+                _word(feed, "source"),
+                _word(feed, "unavailable"),
+                *((_word(feed, "built"), _word(feed, "digest")) if verbose else ()),
+            ]
+            yield " · ".join(fact for fact in facts if fact)
+            yield from (f"  ! {shown(str(warning))}" for warning in _items(feed, "warnings"))
 
 
 def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str]:
@@ -208,6 +232,34 @@ def facts_of_baseline(run: Mapping[str, object]) -> list[str]:
     missing = [shown(str(item)) for item in _items(baseline, "not_for")]
     lines = [f"{name}: what it knows does not count, until {_word(baseline, 'until')}"]
     return lines + [f"{name} says nothing of {item}" for item in missing]
+
+
+def facts_of_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
+    """Return what is said of VEX documents: those that the run brought, and statements that are refused or unused.
+
+    Of a document's refused statements the first is named, or as many as the report names if `verbose`.
+    """
+    lines = []
+    for document in _items(run, "vex"):
+        if not isinstance(document, Mapping):
+            continue
+        name = f"VEX document {_word(document, 'name')}"
+        if document.get("origin") != "policy":
+            lines.append(f"{name} is of this run ({_word(document, 'origin')}), not of the policy")
+        refused = [item for item in _items(document, "refused_statements") if isinstance(item, Mapping)]
+        named = refused if verbose else refused[:1]
+        lines += [
+            f"{name}: statement {_word(item, 'number')} on {_word(item, 'id')} does not count: {_word(item, 'reason')}"
+            for item in named
+        ]
+        total = document.get("refused")
+        if isinstance(total, int) and total > len(named):
+            lines.append(f"{name}: {total - len(named):,} more do not count")
+        unused = document.get("unused")
+        if isinstance(unused, int) and unused:
+            verb = "takes" if unused == 1 else "take"
+            lines.append(f"{name}: {count(unused, 'statement')} {verb} nothing away here")
+    return lines
 
 
 def _mapping(facts: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -69,7 +69,7 @@ def test_each_kind_of_change_has_its_mark() -> None:
         "  ? not told: its rule did not run, or could not be decided: vulnerabilities CVE-5 (high) pkg:deb/x",
         "  ! no-shell found much before and nothing now: see that it still looks",
         "! not in this run: p",
-        "! not in the earlier report: q",
+        "! not in what it is compared with: q",
     ]
 
 
@@ -102,3 +102,10 @@ def test_hostile_texts_stay_one_line_and_act_on_nothing() -> None:
     assert not any(line.lstrip().startswith("::") for line in text.splitlines())
     for wrong in ({"images": "x"}, {"images": ["x", {"new": 1, "status": 2}]}, {"changed": 3, "only_now": 4}):
         assert since(against(**wrong), verbose=True)[0]
+
+
+def test_an_image_to_compare_with_has_no_date_and_may_not_have_been_judged() -> None:
+    facts = {"report": "./other", "image": True, "started": "2026-11-22", "not_judged": ["./other: \x1bgone"]}
+    title, lines = since({"against": facts}, verbose=False)
+    assert title == "AGAINST ./other"
+    assert lines == [("! ", "could not be judged for comparison: ./other: \\x1bgone")]
