@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
@@ -29,12 +29,10 @@ from gate.packages.inventory import (
     format_of,
     read_inventory,
 )
+from gate.parallel import in_parallel
 
 if TYPE_CHECKING:
     from gate.cache.layers import CachedLayer
-
-T = TypeVar("T")
-K = TypeVar("K")
 
 _ACCOUNTS = ("etc/passwd", "etc/group")
 _KEPT = frozenset(path.encode() for path in (*READS, *_ACCOUNTS))
@@ -170,25 +168,6 @@ def _blob(layer: Layer) -> tuple[Digest, Digest, int, str]:
     """Return what is claimed of a layer's bytes: layers of which all that is the same are read once."""
     descriptor = layer.descriptor
     return descriptor.digest, layer.diff_id, descriptor.size, descriptor.media_type
-
-
-def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]], stopped: threading.Event) -> dict[K, T]:
-    """Return what calls return, several at a time.
-
-    The first error in their order is raised. By then what has not begun never does, and what runs finds `stopped` set.
-    """
-    if threads == 1:
-        return {key: call() for key, call in calls.items()}
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            started = {key: pool.submit(call) for key, call in calls.items()}
-            return {key: future.result() for key, future in started.items()}
-        except BaseException:
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _database_files(filesystem: Filesystem) -> dict[str, str]:

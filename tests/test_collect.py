@@ -459,6 +459,31 @@ def test_scanners_and_layers_are_read_at_the_same_time(
     assert collect(opened(CLEAN_IMAGE), SCANNED, seeing("trivy", scan)).get(Vulnerabilities).found == ()
 
 
+@pytest.mark.parametrize("cores", [2, 3])
+def test_layers_wait_while_scanners_keep_all_cores_busy(
+    cores: int, opened: Open, collect: Collect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, one_ended = threading.Event(), threading.Event()
+
+    def noted(*arguments: Any, **more: Any) -> Any:
+        assert one_ended.is_set() == (cores == 2)
+        reading.set()
+        return index_layer(*arguments, **more)
+
+    def scan(name: str, target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
+        if cores == 3 or name == "grype":
+            assert reading.wait(10)
+        else:
+            assert not reading.wait(0.05)
+            one_ended.set()
+        return seeing(name).scan(target, settings, deadline)
+
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr(module, "index_layer", noted)
+    scanners = (seeing(name, partial(scan, name)) for name in ("grype", "trivy"))
+    assert collect(opened(CLEAN_IMAGE), SCANNED, *scanners).get(Vulnerabilities).found == ()
+
+
 @pytest.mark.parametrize("archive", [False, True], ids=["layout", "archive"])
 def test_who_swaps_the_image_changes_nothing(
     archive: bool, opened: Open, collect: Collect, tmp_path: Path

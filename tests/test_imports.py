@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
     tuple(frozenset(stage.split()) for stage in row.split(", then "))
     for row in (
-        "errors, then deadline identifiers limits options plugins printable",
+        "errors, then deadline identifiers limits options parallel plugins printable",
         "oci, then packages",
         "evidence, then rule, then vex, then verdict",
         "rules reporters",

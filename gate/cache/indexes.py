@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from gate import __version__
-from gate.cache.sealed import SealedFolder
+from gate.cache.sealed import SealedFolder, decoded
 from gate.limits import LIMITS
 from gate.oci.credentials import Credential
 from gate.oci.image import Layer
@@ -48,7 +48,7 @@ class IndexStore:
         body = self._files.read(_name(layer, reading), 2 * LIMITS.cached_index)
         if body is None:
             return None
-        index = _decoded(msgspec.msgpack.decode(body, type=_Encoded))
+        index = _index(decoded(body, _Encoded))
         return index if take_room(index, reading) else None
 
     def put(self, layer: Layer, reading: Reading, index: LayerIndex) -> None:
@@ -87,7 +87,7 @@ def _encoded(index: LayerIndex) -> _Encoded:
     return _Encoded(types=bytes(index.types), xattrs=xattrs, **columns, **rest)
 
 
-def _decoded(written: _Encoded) -> LayerIndex:
+def _index(written: _Encoded) -> LayerIndex:
     """Return the index that was written."""
     index = LayerIndex(
         paths=written.paths,

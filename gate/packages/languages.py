@@ -27,7 +27,7 @@ _PATTERNS = (
 )
 _OF_JAVA_ITSELF = re.compile(r"(?:.*/)?(?:lib/jrt-fs|jre/lib/(?:.*/)?[^/]+)\.jar")
 """The runtime's own archives (JDK 9 and later, JDK 8): no packages of Maven, and Trivy names none of them."""
-_ENDINGS = (
+ENDINGS = (
     *_BY_SUFFIX,
     "METADATA",
     "PKG-INFO",
@@ -37,6 +37,7 @@ _ENDINGS = (
     "installed.json",
     ".json",
 )
+"""How every path ends that shows a package; most paths of an image do not."""
 
 LOCK_FILES = {
     "bun.lock": "npm",
@@ -91,7 +92,7 @@ def language_of(path: str) -> str | None:
     `path` is relative to the image's root, without a leading slash. Called for every entry of an image, so what most paths
     fail is asked first.
     """
-    if not path.endswith(_ENDINGS):
+    if not path.endswith(ENDINGS):
         return None
     for suffix, language in _BY_SUFFIX.items():
         if path.endswith(suffix):

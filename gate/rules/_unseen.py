@@ -14,7 +14,16 @@ from gate.evidence import ScanRun
 from gate.oci.filesystem import Entry, EntryType, Filesystem
 from gate.packages.file_lists import owned
 from gate.packages.inventory import Inventory
-from gate.packages.languages import BESIDE, GO, LOCK_FILES, RUST, installed_in, language_of, locked_by
+from gate.packages.languages import (
+    BESIDE,
+    ENDINGS,
+    GO,
+    LOCK_FILES,
+    RUST,
+    installed_in,
+    language_of,
+    locked_by,
+)
 
 _LIBRARY = re.compile(r".*\.so(?:\.[^/]*)?")
 """Shared libraries: those outside of the distribution's folders were put there with the program that needs them."""
@@ -65,7 +74,7 @@ def unseen(filesystem: Filesystem, inventory: Inventory, runs: Iterable[ScanRun]
 
 def _packages(filesystem: Filesystem, inventory: Inventory, reported: _Reported) -> Iterator[Unseen]:
     """Files that stand for an installed package, and were read by nobody: without a version, damaged, without coordinates."""
-    kinds = {f"/{path}": kind for path in filesystem.paths() if (kind := language_of(path))}
+    kinds = {f"/{path}": kind for path in filesystem.paths(ends=ENDINGS) if (kind := language_of(path))}
     missed = [path for path, kind in kinds.items() if kind in reported.types and path not in reported.places]
     by_distribution = owned(filesystem, inventory, missed)
     for path in sorted(missed):

@@ -19,7 +19,7 @@ from gate.packages.file_lists import owned
 from gate.packages.hiding import traces
 from gate.packages.identity import package_type_of
 from gate.packages.inventory import Inventory
-from gate.packages.languages import GO, language_of
+from gate.packages.languages import ENDINGS, GO, language_of
 from gate.scanners import ScannerReport
 from gate.scanners.merge import merge
 
@@ -67,7 +67,7 @@ def look(
     return Seen(
         inventory,
         now,
-        languages(filesystem.paths()),
+        languages(filesystem.paths(ends=ENDINGS)),
         tuple(paths for paths in programs if by_distribution.isdisjoint(paths)),
         tuple(trace.message for trace in traces(inventory, filesystem) if trace.unseen),
     )
