@@ -22,6 +22,7 @@ from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Una
 from gate.evidence import (
     KINDS,
     LOOKED_UP,
+    SIGNED,
     Base,
     Bases,
     Evidence,
@@ -156,7 +157,7 @@ def with_layers(image: Image, *layers: Any) -> Image:
         {Origin},
         {Filesystem},
         {Inventory, Secrets},
-        KINDS - LOOKED_UP,
+        KINDS - LOOKED_UP - SIGNED,
     ],
     ids=len,
 )
@@ -573,9 +574,9 @@ def test_a_run_in_which_all_scans_are_known_makes_no_copy(
     image = opened(CLEAN_IMAGE)
     scanners = [remembering(name) for name in ("grype", "trivy")]
     programs = [scanner for scanner, _ in scanners]
-    first = collect(image, KINDS - LOOKED_UP, *programs)
+    first = collect(image, KINDS - LOOKED_UP - SIGNED, *programs)
     monkeypatch.setattr("gate.cache.layout.store", None)  # what copies is not called
-    again = collect(image, KINDS - LOOKED_UP, *programs)
+    again = collect(image, KINDS - LOOKED_UP - SIGNED, *programs)
     assert [len(scanned) for _, scanned in scanners] == [1, 1]
     assert again.get(Vulnerabilities) == first.get(Vulnerabilities)
     assert again.get(Inventory) == first.get(Inventory)

@@ -57,6 +57,7 @@ class Request(msgspec.Struct, frozen=True):
     cache_dir: Path | None
     no_cache: bool
     against: str | None
+    bundle: tuple[str, ...]
     vex: tuple[str, ...]
     quiet: bool
     verbose: bool
@@ -79,7 +80,10 @@ class Request(msgspec.Struct, frozen=True):
     help="Judge every platform of an index, or this one alone.",
 )
 @option(
-    "as", field="name", metavar="NAME", help="The image name that a file will have, for rules about names."
+    "as",
+    field="name",
+    metavar="NAME",
+    help="The image name that a file will have, for rules about names; its registry is asked where rules want signatures.",
 )
 @option(
     "as-of",
@@ -124,6 +128,12 @@ class Request(msgspec.Struct, frozen=True):
     metavar="FILE",
     multiple=True,
     help="A further VEX document, where the policy lets runs bring some. Can be repeated; in the variable, separated by spaces.",
+)
+@option(
+    "bundle",
+    metavar="FILE",
+    multiple=True,
+    help="Signatures and attestations in a file (.json, .jsonl), beside those in registries. Can be repeated.",
 )
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
@@ -220,6 +230,7 @@ def _prepared(
         kept=not request.no_cache,
         against=against,
         as_of=request.as_of,
+        bundles=request.bundle,
         vex=_documents(request.vex),
     )
 

@@ -26,6 +26,8 @@ MODULES: Mapping[str, str] = {
     "db": "gate.cli.db",
     "bundle": "gate.cli.bundle",
     "base": "gate.cli.base",
+    "signatures": "gate.cli.signatures",
+    "trust": "gate.cli.trust",
     "doctor": "gate.cli.doctor",
     "completion": "gate.cli.completion",
 }
