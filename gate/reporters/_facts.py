@@ -21,6 +21,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def version_of(report: Report) -> str:
+    """Return the version of image-gate that judged."""
+    return _word(report.run, "version") or __version__
+
+
 def severity_counts(severities: Iterable[Severity] | Mapping[Severity, int]) -> str:
     """Return `2 critical, 3 high`: counts by severity, the worst first."""
     counts = Counter(severities)
@@ -72,7 +77,7 @@ def facts_of_run(report: Report, *, verbose: bool) -> str:
     scanners = [shown(str(name)) for name in _items(policy, "scanners")]
     parts += [f"requires {' and '.join(scanners)}"] if scanners else []
     facts = [
-        f"{_word(run, 'version') or __version__}",
+        version_of(report),
         *([PARTIAL] if report.partial else []),
         f"policy {', '.join(part for part in parts if part)}",
     ]

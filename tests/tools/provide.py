@@ -278,6 +278,22 @@ def own_module(name: str) -> Path:
     return go_build(CACHE / name / key / name, ".", "-trimpath", folder=folder)
 
 
+def sarif_schema() -> Path:
+    """Take the schema of SARIF from the sources of the module that sarif_schema/go.sum names."""
+    folder = HERE / "sarif_schema"
+    key = hashlib.sha256((folder / "go.sum").read_bytes()).hexdigest()[:16]
+    target = CACHE / "sarif_schema" / key / "sarif-schema-2.1.0.json"
+    if not target.exists():
+        program = go()
+        with made(target) as path, tempfile.TemporaryDirectory(dir=CACHE, prefix=".go-") as work:
+            settings = {"GOPATH": work, "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+            module = "github.com/owenrumney/go-sarif/v3"
+            told = run(program, "mod", "download", "-json", module, folder=folder, variables=settings)
+            source = Path(json.loads(told)["Dir"], "pkg", "report", "v210", "sarif", "schema.go")
+            path.write_text(source.read_text().split("`")[1])
+    return target
+
+
 # --- Trivy -------------------------------------------------------------------------------------------------------
 
 
@@ -300,6 +316,7 @@ PROVIDERS: dict[str, Callable[[], Path]] = {
     "debian_programs": debian_programs,
     "debian_servers": debian_servers,
     "go": go,
+    "sarif_schema": sarif_schema,
     "static_program": lambda: own_program("hello"),
     "tar_headers": lambda: own_program("tar_headers"),
     "containerd_apply": lambda: own_program("containerd_apply"),
