@@ -46,6 +46,8 @@ def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, obje
     joined = evidence.values.get(Vulnerabilities)
     if isinstance(joined, Vulnerabilities) and isinstance(runs, ScanRuns):
         facts["vulnerabilities"] = _vulnerabilities(joined, runs)
+        if isinstance(inventory, Inventory):
+            facts["source_packages"] = _sources(joined, inventory)
     missing = {
         kind.__name__: value.message
         for kind, value in evidence.values.items()
@@ -115,6 +117,18 @@ def _vulnerabilities(joined: Vulnerabilities, runs: ScanRuns) -> Mapping[str, An
         "alone": {name: alone.count(name) for name in sorted(ran)},
         "found": [_found(found, not_by) for found, not_by in zip(joined.found, missing, strict=True)],
     }
+
+
+def _sources(joined: Vulnerabilities, inventory: Inventory) -> dict[str, dict[str, str]]:
+    """Return the source of each vulnerable package that is built from one with another name, by type and name."""
+    vulnerable = {(found.package_type, found.package_name) for found in joined.found}
+    sources: dict[str, dict[str, str]] = {}
+    for database in inventory.databases:
+        for package in database.packages:
+            named = package.source_name not in ("", package.name)
+            if named and (package.type, package.name) in vulnerable:
+                sources.setdefault(package.type, {})[package.name] = package.source_name
+    return {kind: dict(sorted(names.items())) for kind, names in sorted(sources.items())}
 
 
 def _found(found: Vulnerability, not_by: Mapping[str, str]) -> Mapping[str, Any]:

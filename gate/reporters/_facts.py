@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gate import __version__
 from gate.printable import byte_size, shown
+from gate.remedies import Remedies
 from gate.rule import Location, Severity
 from gate.verdict import Outcome, Report, RuleResult, Status, Verdict
 
@@ -37,6 +38,15 @@ def outcome_counts(report: Report) -> str:
     counts = Counter(verdict.status for verdict in report.verdicts)
     counts.update(undecided.status for undecided in report.undecided)
     return " · ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+
+
+def what_stays(found: Remedies) -> Iterator[tuple[str, str]]:
+    """Yield each rule that still closes the gate or warns after all steps, and what of it stays; the ones that close first."""
+    for stays in sorted(found.stays, key=lambda one: (not one.closes, one.rule)):
+        left = severity_counts(stays.counts)
+        warns = "" if stays.closes else "only warns"
+        undecided = "" if left else "could not be told"
+        yield stays.rule, ", ".join(part for part in (left, undecided, warns) if part)
 
 
 def place(location: Location) -> str:

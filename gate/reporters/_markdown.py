@@ -10,8 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from gate.reporters._advice import Upgrade, upgrades
-from gate.reporters._facts import PARTIAL, age, count, outcome_counts, rule_counts, severity_counts
+from gate.remedies import BaseUpgrade, Upgrade, remedies
+from gate.reporters._facts import (
+    PARTIAL,
+    age,
+    count,
+    outcome_counts,
+    rule_counts,
+    severity_counts,
+    what_stays,
+)
 from gate.reporters._groups import Group, grouped
 from gate.reporters._problems import Problem, problems, told
 from gate.verdict import Report, Status, Verdict
@@ -111,23 +119,32 @@ def _fixes(group: Group) -> str:
 
 
 def _fix_first(verdict: Verdict, size: Size) -> Iterator[str]:
-    """Yield the upgrades of one image, the most urgent first."""
-    found = upgrades(verdict)
-    if not found:
+    """Yield what to do about one image, the most urgent first, and what stays after that."""
+    found = remedies(verdict)
+    steps = [*([_base(found.base)] if found.base else []), *map(_upgrade, found.upgrades)]
+    if not steps:
         return
     yield f"**Fix first** in {code(verdict.subject.reference)} ({code(str(verdict.subject.platform))})\n\n"
-    for number, upgrade in enumerate(found[: size.entries], 1):
-        yield f"{number}. {_upgrade(upgrade)}\n"
-    if len(found) > size.entries:
-        yield f"\n{len(found) - size.entries:,} more upgrades clear less.\n"
-    yield "\n"
+    for number, step in enumerate(steps[: size.entries], 1):
+        yield f"{number}. {step}\n"
+    if len(steps) > size.entries:
+        yield f"\n{len(steps) - size.entries:,} more upgrades clear less.\n"
+    stays = [f"{code(rule)} ({left})" if left else code(rule) for rule, left in what_stays(found)]
+    yield f"\nAfter that these stay: {', '.join(stays)}\n\n" if stays else "\n"
+
+
+def _base(base: BaseUpgrade) -> str:
+    """Return the renewal of the base in a line."""
+    name = f"{base.name}@{base.digest}" if base.digest else base.name
+    return f"a newer build of the base {code(name)}: clears up to {severity_counts(base.cleared)}"
 
 
 def _upgrade(upgrade: Upgrade) -> str:
     """Return one upgrade in a line."""
     where = f" at {code(upgrade.path)}" if upgrade.path else ""
     to = " or ".join(code(version) for version in upgrade.to)
-    return f"{code(upgrade.package)} {code(upgrade.installed)} → {to}{where}: clears {severity_counts(upgrade.cleared)}"
+    step = f"{code(upgrade.package)} {code(upgrade.installed)} → {to}{where}"
+    return f"{step}: clears {severity_counts(upgrade.cleared)}"
 
 
 def _details(report: Report, size: Size) -> Iterator[str]:
