@@ -42,7 +42,7 @@ class Vulnerable(Struct, frozen=True):
     """A vulnerability in a package: what scanners know beside its severity.
 
     `fixed` are the versions that fix it; `score` is the highest CVSS base score that a scanner passes on. `vectors` are
-    pairs of source and vector. `url` is an http or https address, or empty.
+    pairs of source and vector. `url` is an http or https address, or empty. `opinions` are pairs of a scanner and what it says.
     """
 
     package: str
@@ -57,6 +57,8 @@ class Vulnerable(Struct, frozen=True):
     score: float | None
     vectors: tuple[tuple[str, str], ...]
     known_exploited: bool
+    epss: float | None
+    opinions: tuple[tuple[str, str], ...]
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -245,7 +247,23 @@ def _vulnerable(details: Mapping[str, object]) -> Vulnerable:
             )
         ),
         known_exploited=details.get("known_exploited") is True,
+        epss=epss if isinstance(epss := details.get("epss"), float) else None,
+        opinions=tuple((_word(one, "scanner"), _opinion(one)) for one in opinions),
     )
+
+
+def _opinion(opinion: Mapping[str, object]) -> str:
+    """Say what one scanner says."""
+    source, fixed = _word(opinion, "severity_source"), ", ".join(_words(opinion, "fixed"))
+    scores = ", ".join(f"{name} {score}" for name, score in sorted(_mapping(opinion, "scores").items()))
+    parts = (
+        _word(opinion, "id"),
+        f"{_word(opinion, 'severity')}{f' by {source}' if source else ''}",
+        f"CVSS {told(scores, 200)}" if scores else "",
+        f"fixed in {fixed}" if fixed else _word(opinion, "fix_state"),
+        f"published {_word(opinion, 'published')[:10]}" if opinion.get("published") else "",
+    )
+    return " · ".join(part for part in parts if part)
 
 
 def _numbered(found: Sequence[Problem]) -> Iterator[Problem]:

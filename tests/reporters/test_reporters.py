@@ -17,7 +17,20 @@ def test_every_module_is_a_reporter_under_its_own_name() -> None:
     assert (
         tuple(one.name for one in found)
         == formats()
-        == (*("codequality", "comment", "github", "gitlab", "json", "junit", "markdown", "sarif", "text"),)
+        == (
+            *(
+                "codequality",
+                "comment",
+                "github",
+                "gitlab",
+                "html",
+                "json",
+                "junit",
+                "markdown",
+                "sarif",
+                "text",
+            ),
+        )
     )
     assert all(reporter(one.name) is one for one in found)
 
