@@ -21,7 +21,8 @@ from gate.reporters._facts import (
     what_stays,
 )
 from gate.reporters._groups import Group, grouped
-from gate.reporters._problems import Problem, problems, told
+from gate.reporters._problems import Problem, problems
+from gate.reporters._words import told
 from gate.verdict import Report, Status, Verdict
 
 MARKS = {Status.PASS: "✅", Status.FAIL: "❌", Status.UNKNOWN: "❓"}

@@ -25,7 +25,8 @@ from gate.reporters._facts import (
     what_stays,
 )
 from gate.reporters._groups import Group, grouped
-from gate.reporters._problems import LONGEST, Kind, Problem, problems, subject_of, told
+from gate.reporters._problems import Kind, Problem, problems, subject_of
+from gate.reporters._words import told
 from gate.rule import Severity
 from gate.verdict import Report, Status, Verdict
 
@@ -178,7 +179,7 @@ def _notes(report: Report) -> Iterator[str]:
         yield PARTIAL
     for reference, left_out in sorted(report.left_out.items()):
         for name, reason in sorted(left_out.items()):
-            yield told(f"not judged: {name} of {reference}: {reason}", LONGEST)
+            yield told(f"not judged: {name} of {reference}: {reason}")
     yield from facts_of_baseline(report.run)
     yield from facts_of_exceptions(report.run, verbose=True)
 
@@ -195,7 +196,7 @@ def _run(report: Report) -> Iterator[tuple[str, str]]:
         ("seconds", report.run.get("seconds")),
     ):
         if value is not None:
-            yield name, told(str(value), LONGEST)
+            yield name, told(str(value))
     yield "image-gate", version_of(report)
 
 
@@ -228,9 +229,7 @@ def _image(verdict: Verdict, found: Sequence[Problem], number: int, room: int) -
         passed=tuple((shown(one.rule), shown(one.title)) for one in verdict.results if passed_as_such(one)),
         not_run=tuple((shown(rule), shown(reason)) for rule, reason in sorted(verdict.not_run.items())),
         remarks=tuple(
-            (shown(one.rule), told(remark.message, LONGEST))
-            for one in verdict.results
-            for remark in one.remarks
+            (shown(one.rule), told(remark.message)) for one in verdict.results for remark in one.remarks
         ),
         scanners=tuple(
             line for line in (*facts_of_scanners(verdict, verbose=True), agreement(verdict)) if line
@@ -312,16 +311,16 @@ def _steps(found: Remedies) -> Iterator[Step]:
             else ""
         )
         yield Step(
-            told(f"Rebuild on a newer build of {found.base.name}{digest}", LONGEST),
+            told(f"Rebuild on a newer build of {found.base.name}{digest}"),
             f"up to {severity_counts(found.base.cleared)}",
             packages,
         )
     for upgrade in found.upgrades:
         where = f", {upgrade.path}" if upgrade.path else ""
         yield Step(
-            told(f"Upgrade {upgrade.package} {upgrade.installed} to {' or '.join(upgrade.to)}", LONGEST),
+            told(f"Upgrade {upgrade.package} {upgrade.installed} to {' or '.join(upgrade.to)}"),
             severity_counts(upgrade.cleared),
-            told(f"{upgrade.type}{where}, found by {' and '.join(upgrade.found_by) or 'nobody'}", LONGEST),
+            told(f"{upgrade.type}{where}, found by {' and '.join(upgrade.found_by) or 'nobody'}"),
         )
 
 
@@ -355,8 +354,8 @@ def _excepted(verdict: Verdict) -> Iterator[tuple[str, str, str, str]]:
     """Yield what does not count: rule, finding, until when, why."""
     for result in verdict.results:
         for item in result.excepted:
-            what = told(item.finding.id or item.finding.message, LONGEST)
-            why = "known by the baseline" if item.baseline else told(item.reason, LONGEST)
+            what = told(item.finding.id or item.finding.message)
+            why = "known by the baseline" if item.baseline else told(item.reason)
             yield shown(result.rule), what, str(item.until), why
 
 
@@ -365,9 +364,9 @@ def _evidence(verdict: Verdict) -> Iterator[tuple[str, str]]:
     subject = verdict.subject
     yield "digest", str(subject.digest)
     yield "configuration", str(subject.config_digest)
-    yield "read from", told(subject.source, LONGEST)
+    yield "read from", told(subject.source)
     for name in subject.names:
         yield "name", shown(str(name))
     missing = verdict.evidence.get("unavailable")
     for kind, reason in sorted(missing.items()) if isinstance(missing, Mapping) else ():
-        yield told(f"no {kind}", 100), told(str(reason), LONGEST)
+        yield told(f"no {kind}", 100), told(str(reason))

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._facts import outcome_counts
 from gate.reporters._groups import Group, grouped
-from gate.reporters._problems import problems, told
+from gate.reporters._problems import problems
+from gate.reporters._words import told
 from gate.verdict import Report
 
 SHOWN = 10

@@ -17,7 +17,8 @@ from gate.printable import shown
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._facts import version_of
 from gate.reporters._markdown import code
-from gate.reporters._problems import LONGEST, Problem, problems, subject_of, told
+from gate.reporters._problems import Problem, problems, subject_of
+from gate.reporters._words import LONGEST, told
 from gate.reporters.json import json_text
 from gate.rule import Severity
 from gate.verdict import Report

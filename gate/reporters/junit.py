@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._facts import count, passed_as_such
-from gate.reporters._problems import NOT_JUDGED, Problem, problems, subject_of, told
+from gate.reporters._problems import NOT_JUDGED, Problem, problems, subject_of
+from gate.reporters._words import told
 from gate.verdict import Outcome, Report, Verdict
 
 FINDINGS = 500

@@ -17,7 +17,7 @@ from tests.kit.reports import failing, failing_report, passing_report, report, v
 PLAIN = RenderOptions()
 
 
-def annotations(found: Report, kind: str, options: RenderOptions = PLAIN) -> list[str]:
+def annotated(found: Report, kind: str, options: RenderOptions = PLAIN) -> list[str]:
     return [line for line in render(found, options).splitlines() if line.startswith(f"::{kind} ")]
 
 
@@ -33,17 +33,17 @@ def test_a_pass_is_a_notice() -> None:
 @pytest.mark.parametrize(("action", "kind"), [(Action.DENY, "error"), (Action.WARN, "warning")])
 def test_ten_of_a_kind_are_shown_and_the_last_counts_the_others(action: Action, kind: str) -> None:
     rules = [failing(f"rule-{n:02}", Finding("x"), action=action) for n in range(SHOWN + 3)]
-    lines = annotations(report(verdict(*rules)), kind)
+    lines = annotated(report(verdict(*rules)), kind)
     assert len(lines) == SHOWN
     assert "4 more rules and images" in lines[-1]
     assert "rule-12" in lines[-1]
-    assert len(annotations(report(verdict(*rules[:SHOWN])), kind)) == SHOWN
+    assert len(annotated(report(verdict(*rules[:SHOWN])), kind)) == SHOWN
 
 
 def test_what_would_end_a_command_or_a_property_is_escaped() -> None:
     path = "a,b:c%"
     options = RenderOptions(dockerfile=Dockerfile(path, "FROM x\n"))
-    (line,) = annotations(
+    (line,) = annotated(
         report(verdict(failing("no-shell", Finding("100% x::y\r\n::error::z")))), "error", options
     )
     assert "file=a%2Cb%3Ac%25,line=1,title=image-gate%3A no-shell (high)::" in line
@@ -53,4 +53,4 @@ def test_what_would_end_a_command_or_a_property_is_escaped() -> None:
 
 def test_one_annotation_for_a_rule_whatever_the_platform() -> None:
     one = verdict(failing("no-shell", Finding("shell sh")))
-    assert len(annotations(report(one, one), "error")) == 1
+    assert len(annotated(report(one, one), "error")) == 1

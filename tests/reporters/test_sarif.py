@@ -87,7 +87,7 @@ def test_a_warning_is_one() -> None:
 
 
 def test_fingerprints_outlive_tags_versions_and_days() -> None:
-    def fingerprint(reference: str, **facts: object) -> str:
+    def fingerprint(reference: str, **facts: Any) -> str:
         found = vulnerability("CVE-2026-0001", "curl", ("2",), **facts)
         one = verdict(failing("vulnerabilities", found), subject=subject(reference, names=()))
         (told,) = run_of(report(one))["results"]
