@@ -21,6 +21,7 @@ def test_every_module_is_a_reporter_under_its_own_name() -> None:
             *(
                 "codequality",
                 "comment",
+                "cyclonedx",
                 "github",
                 "gitlab",
                 "html",
