@@ -28,6 +28,7 @@ def test_every_module_is_a_reporter_under_its_own_name() -> None:
                 "json",
                 "junit",
                 "markdown",
+                "openmetrics",
                 "sarif",
                 "text",
             ),
