@@ -44,10 +44,11 @@ def code(text: str, limit: int = 300) -> str:
 
 def markdown(report: Report, size: Size) -> str:
     """Render the report within a size: what closes the gate first, and details only as far as there is room."""
-    parts = [*_head(report), *_failed(report)]
+    found = problems(report)
+    parts = [*_head(report), *_failed(found)]
     for verdict in report.verdicts:
         parts += _fix_first(verdict, size)
-    parts += _details(report, size)
+    parts += _details(report, found, size)
     parts += _foot(report)
     return fitting(parts, size.bytes)
 
@@ -85,9 +86,9 @@ def _reference(one: object) -> str:
     return one.subject.reference if isinstance(one, Verdict) else str(getattr(one, "reference", ""))
 
 
-def _failed(report: Report) -> Iterator[str]:
+def _failed(found: Sequence[Problem]) -> Iterator[str]:
     """Yield a table row for each rule and image that closes the gate or warns."""
-    groups = grouped(problems(report))
+    groups = grouped(found)
     if not groups:
         return
     several = len({group.image for group in groups}) > 1
@@ -148,15 +149,15 @@ def _upgrade(upgrade: Upgrade) -> str:
     return f"{step}: clears {severity_counts(upgrade.cleared)}"
 
 
-def _details(report: Report, size: Size) -> Iterator[str]:
+def _details(report: Report, found: Sequence[Problem], size: Size) -> Iterator[str]:
     """Yield what folds out: every vulnerability, what is excepted, what passed."""
-    vulnerable = [problem for problem in problems(report) if problem.vulnerable]
+    vulnerable = [problem for problem in found if problem.vulnerable]
     if vulnerable:
         yield from _folded(
             f"{count(len(vulnerable), 'vulnerable package')}",
             ["| severity | vulnerability | package | installed | fixed in | found by |\n|-|-|-|-|-|-|\n"],
-            [_row(problem) for problem in vulnerable],
-            size,
+            [_row(problem) for problem in vulnerable[: size.entries]],
+            len(vulnerable),
         )
     others = [
         f"- {code(item.finding.id or item.finding.message)} by {code(result.rule)}, "
@@ -167,15 +168,16 @@ def _details(report: Report, size: Size) -> Iterator[str]:
         for item in result.excepted
     ]
     if others:
-        yield from _folded(f"{len(others):,} accepted or known before", [], others, size)
+        yield from _folded(
+            f"{len(others):,} accepted or known before", [], others[: size.entries], len(others)
+        )
 
 
-def _folded(title: str, head: Sequence[str], rows: Sequence[str], size: Size) -> Iterator[str]:
-    """Yield one part that folds out, whole, so that a cut cannot leave it open."""
-    kept = rows[: size.entries]
-    left = len(rows) - len(kept)
+def _folded(title: str, head: Sequence[str], rows: Sequence[str], number: int) -> Iterator[str]:
+    """Yield one part that folds out, whole, so that a cut cannot leave it open; `number` is how many rows there are."""
+    left = number - len(rows)
     more = f"\nand {left:,} more\n" if left else ""
-    yield "".join([f"<details><summary>{title}</summary>\n\n", *head, *kept, more, "\n</details>\n\n"])
+    yield "".join([f"<details><summary>{title}</summary>\n\n", *head, *rows, more, "\n</details>\n\n"])
 
 
 def _row(problem: Problem) -> str:

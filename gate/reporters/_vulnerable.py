@@ -19,8 +19,8 @@ class Vulnerable(Struct, frozen=True):
     """A vulnerability in a package; every text is safe to show.
 
     `fixed` are the versions that fix it. `scores` and `vectors` (CVSS) are pairs of a source and what it gives,
-    `severities` of a scanner and its own, `opinions` of a scanner and all that it says. `url` is an http or https address,
-    or empty.
+    `severities` of a scanner and its own. `url` is an http or https address, or empty. `said` are the opinions as they
+    were read, and not safe to show.
     """
 
     package: str
@@ -36,7 +36,12 @@ class Vulnerable(Struct, frozen=True):
     vectors: tuple[tuple[str, str], ...]
     known_exploited: bool
     epss: float | None
-    opinions: tuple[tuple[str, str], ...]
+    said: tuple[Opinion, ...]
+
+    @property
+    def opinions(self) -> tuple[tuple[str, str], ...]:
+        """All that each scanner says, in words."""
+        return tuple((word(one, "scanner"), _opinion(one)) for one in self.said)
 
     @property
     def score(self) -> float | None:
@@ -64,7 +69,7 @@ def vulnerable_of(details: Mapping[str, object]) -> Vulnerable:
         vectors=tuple(sorted({pair for one in opinions for pair in _vectors(one).items()})),
         known_exploited=any(one.get("known_exploited") is True for one in (details, *opinions)),
         epss=max(chances, default=None),
-        opinions=tuple((word(one, "scanner"), _opinion(one)) for one in opinions),
+        said=tuple(opinions),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from gate.printable import shown
 
@@ -10,6 +11,7 @@ LONGEST = 2_000
 """Characters of one text: whole sentences, while an image's own texts cannot fill a report."""
 
 
+@lru_cache(maxsize=4_096)  # the names of packages, scanners and sources come again with every finding
 def told(text: str, limit: int = LONGEST) -> str:
     """Return a text that is safe to show, cut only then: so it is cut where it would be if it were read back from JSON."""
     text = shown(text)
