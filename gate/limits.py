@@ -106,8 +106,6 @@ class Limits(Struct, frozen=True):
     """Nesting there: resource definitions describe structures of structures and reach about 60."""
     report: int = 512 * MIB
     """A JSON report of ours that is read again: 10,000 findings with all opinions take 55 MiB, for each image in it."""
-    dockerfile: int = 1 * MIB
-    """A Dockerfile, which is only searched for lines to point at: the longest generated ones stay below 100 KiB."""
     password: int = 64 * KIB
     """A password on standard input: the longest are keys and tokens of cloud registries, with about 3 KiB."""
     answer: int = 1 * MIB

@@ -17,6 +17,7 @@ from msgspec.structs import force_setattr
 from gate.errors import InvalidInput
 from gate.evidence import KINDS
 from gate.oci.filesystem import Entry, Filesystem
+from gate.oci.reference import Reference
 from gate.options import Options
 
 
@@ -89,6 +90,7 @@ class Remark(Struct, frozen=True):
 
 
 Check = Callable[..., Iterator[Finding | Remark]]
+CheckName = Callable[[Reference, typing.Any], Iterator[Finding]]
 
 
 class Rule(Struct, frozen=True):
@@ -97,7 +99,8 @@ class Rule(Struct, frozen=True):
     A check may raise `Unavailable` for what its evidence does not tell. `evidence` and `options` are read from the
     signature; a signature that is not such a declaration raises `InvalidInput` when the rule is built. `marks` says that
     it looks at the byte signatures of programs, which cost the layer pass a search through them; `without_scanners` that
-    what scanners say is welcome and not needed.
+    what scanners say is welcome and not needed. `check_name` judges a name by itself, as a Dockerfile has it, where the
+    rule can.
     """
 
     id: str
@@ -108,6 +111,7 @@ class Rule(Struct, frozen=True):
     check: Check
     marks: bool = False
     without_scanners: bool = False
+    check_name: CheckName | None = None
     evidence: tuple[type, ...] = ()
     options: type[Options] = Options
 

@@ -19,6 +19,7 @@ MODULES: Mapping[str, str] = {
     "inspect": "gate.cli.inspect",
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
+    "dockerfile": "gate.cli.dockerfile",
     "policy": "gate.cli.policy",
     "except": "gate.cli.except_",
     "baseline": "gate.cli.baseline",
@@ -26,6 +27,7 @@ MODULES: Mapping[str, str] = {
     "scanners": "gate.cli.scanners",
     "db": "gate.cli.db",
     "base": "gate.cli.base",
+    "doctor": "gate.cli.doctor",
     "completion": "gate.cli.completion",
 }
 """Command to module; each holds a constant `COMMAND`."""

@@ -129,23 +129,25 @@ def render_options(*, verbose: bool, quiet: bool, dockerfile: str | None = None)
 
 def _dockerfile(path: str) -> Dockerfile:
     """Read a Dockerfile to point at; its path is told from the working directory, which CI systems set to the checkout."""
+    from gate.dockerfile.lines import instructions
     from gate.reporters._dockerfile import Dockerfile
 
     try:
         with open(path, "rb") as file:
-            content = file.read(LIMITS.dockerfile + 1)
+            content = file.read(LIMITS.document + 1)
+        found = tuple((one.line, one.keyword) for one in instructions(content))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidInput(f"--dockerfile {path!r} cannot be read: {reason}") from None
-    if len(content) > LIMITS.dockerfile:
-        raise InvalidInput(f"--dockerfile {path!r} has more than {LIMITS.dockerfile:,} bytes")
+    except InvalidInput as error:
+        raise InvalidInput(f"--dockerfile {path!r}: {error.message}", hint=error.hint) from None
     told = os.path.relpath(path).replace(os.sep, "/")
     if told.startswith("../"):
         raise InvalidInput(
             f"--dockerfile {path!r} lies outside the working directory",
             hint="code hosts show problems only at files of the checkout; run from its root",
         )
-    return Dockerfile(told, content.decode("utf-8", "replace"))
+    return Dockerfile(told, found)
 
 
 def _width(terminal: bool) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -17,20 +16,13 @@ _INSTRUCTIONS: Mapping[str, str] = {
 
 
 class Dockerfile(Struct, frozen=True):
-    """A Dockerfile: its path as the repository has it, with forward slashes, and its text."""
+    """A Dockerfile: its path as the repository has it, with forward slashes, and its instructions as line and keyword."""
 
     path: str
-    text: str
+    instructions: tuple[tuple[int, str], ...]
 
     def line_for(self, rule: str) -> int:
         """Return the line, from 1 on, that a rule's problems are best shown at: of the last stage, which is the image."""
-        last: dict[str, int] = {}
-        continued = False
-        for number, line in enumerate(self.text.splitlines(), 1):
-            found = None if continued else re.match(r"\s*([A-Za-z]{2,20})\s", line)
-            if found:
-                last[found[1].upper()] = number
-            if not line.lstrip().startswith("#"):
-                continued = line.rstrip().endswith(("\\", "`"))
+        last = {keyword: line for line, keyword in self.instructions}
         stage = last.get("FROM", 1)
         return max(last.get(_INSTRUCTIONS.get(rule, "FROM"), stage), stage)

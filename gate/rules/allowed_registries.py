@@ -71,27 +71,34 @@ def check(subject: Subject, origin: Origin, options: AllowedRegistriesOptions) -
         raise Unavailable(
             "the file carries no image name, so no registry", hint="say with --as NAME what it will be called"
         )
-    patterns = [Pattern.parse(text) for text in options.registries]
     for name in subject.names:
-        if not any(pattern.matches(name) for pattern in patterns):
-            accepted = ", ".join(options.registries)
-            yield Finding(
-                f"{name} is not from an accepted registry; accepted: {accepted}",
-                id=name.name,
-                details={"name": str(name), "registry": name.registry},
-            )
-    yield from _mirrored(origin, patterns, options)
+        yield from check_name(name, options)
+    yield from _mirrored(origin, options)
 
 
-def _mirrored(
-    origin: Origin, patterns: list[Pattern], options: AllowedRegistriesOptions
-) -> Iterator[Finding]:
+def check_name(name: Reference, options: AllowedRegistriesOptions) -> Iterator[Finding]:
+    """Require one name to lie in an accepted registry."""
+    if not any(pattern.matches(name) for pattern in _patterns(options)):
+        accepted = ", ".join(options.registries)
+        yield Finding(
+            f"{name} is not from an accepted registry; accepted: {accepted}",
+            id=name.name,
+            details={"name": str(name), "registry": name.registry},
+        )
+
+
+def _patterns(options: AllowedRegistriesOptions) -> list[Pattern]:
+    """Return the patterns of accepted names."""
+    return [Pattern.parse(text) for text in options.registries]
+
+
+def _mirrored(origin: Origin, options: AllowedRegistriesOptions) -> Iterator[Finding]:
     """Say where a mirror that nobody accepted decided what a tag names; a digest decides by itself."""
     name = origin.name
     if name is None or name.digest is not None or not origin.served_by:
         return
     host = Host.parse(origin.served_by)
-    whole = [pattern for pattern in patterns if not pattern.segments]
+    whole = [pattern for pattern in _patterns(options) if not pattern.segments]
     accepted = any(pattern.matches(Reference(host, "any")) for pattern in whole)
     if host not in (name.registry, *options.mirrors) and not accepted:
         yield Finding(
@@ -114,4 +121,5 @@ RULE = Rule(
     remediation="Pull the image into an accepted registry and use it from there, or add its registry to the policy.",
     severity=Severity.HIGH,
     check=check,
+    check_name=check_name,
 )

@@ -39,7 +39,7 @@ def check(filesystem: Filesystem, bases: Bases, options: BaseImageOptions) -> It
     if found:
         yield _recognised(found, options)
         for name, error in bases.missing.items():
-            if not _is_allowed(name, options):
+            if not is_allowed(name, options):
                 raise error  # it may be the longer base
         return
     if bases.missing:
@@ -56,7 +56,7 @@ def check(filesystem: Filesystem, bases: Bases, options: BaseImageOptions) -> It
 
 def _recognised(found: tuple[Base, ...], options: BaseImageOptions) -> Finding | Remark:
     """Judge the base that was found; the same layers can have several names, of which one suffices."""
-    accepted = next((base for base in found if _is_allowed(base.name, options)), None)
+    accepted = next((base for base in found if is_allowed(base.name, options)), None)
     base = accepted or found[0]
     count = len(base.diff_ids)
     what = f"built on {base.name} ({base.digest.short}), by its lowest {count} layers"
@@ -82,7 +82,7 @@ def _judged(claim: BaseClaim, bases: Bases, options: BaseImageOptions) -> Findin
     if claim.name is not None:
         name = named(claim.name)
         listed = {base.name for base in bases.listed}
-        if _is_allowed(name, options) if options.allowed else _tagged(name) in listed:
+        if is_allowed(name, options) if options.allowed else _tagged(name) in listed:
             return Remark(f"{what}; nothing else tells its base")
     accepted = ", ".join(options.allowed) or "the bases that are listed"
     return Finding(
@@ -92,7 +92,7 @@ def _judged(claim: BaseClaim, bases: Bases, options: BaseImageOptions) -> Findin
     )
 
 
-def _is_allowed(name: Reference, options: BaseImageOptions) -> bool:
+def is_allowed(name: Reference, options: BaseImageOptions) -> bool:
     """Whether a base of this name is accepted; without patterns every listed one is."""
     return not options.allowed or any(Pattern.parse(text).matches(name) for text in options.allowed)
 

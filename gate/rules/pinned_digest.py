@@ -6,24 +6,30 @@ from collections.abc import Iterator
 
 from gate.errors import Unavailable
 from gate.evidence import Subject
+from gate.oci.reference import Reference
 from gate.options import NoOptions
 from gate.rule import Finding, Rule, Severity
 
 
-def check(subject: Subject, options: NoOptions) -> Iterator[Finding]:  # noqa: ARG001
+def check(subject: Subject, options: NoOptions) -> Iterator[Finding]:
     """Require a digest in every name the image goes by."""
     if not subject.names:
         raise Unavailable(
             "the file carries no image name, so no digest", hint="say with --as NAME what it will be called"
         )
     for name in subject.names:
-        if name.digest is None:
-            yield Finding(
-                f"{name} has no digest",
-                id=name.name,
-                remediation=f"Write {name}@DIGEST, with the digest that its registry gives it.",
-                details={"name": str(name)},
-            )
+        yield from check_name(name, options)
+
+
+def check_name(name: Reference, options: NoOptions) -> Iterator[Finding]:  # noqa: ARG001
+    """Require a digest in one name."""
+    if name.digest is None:
+        yield Finding(
+            f"{name} has no digest",
+            id=name.name,
+            remediation=f"Write {name}@DIGEST, with the digest that its registry gives it.",
+            details={"name": str(name)},
+        )
 
 
 RULE = Rule(
@@ -39,4 +45,5 @@ RULE = Rule(
     ),
     severity=Severity.MEDIUM,
     check=check,
+    check_name=check_name,
 )

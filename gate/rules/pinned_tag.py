@@ -33,9 +33,14 @@ def check(subject: Subject, options: PinnedTagOptions) -> Iterator[Finding]:
             "the file carries no image name, so no tag", hint="say with --as NAME what it will be called"
         )
     for name in subject.names:
-        problem = _problem(name, options)
-        if problem:
-            yield Finding(problem, id=name.name, details={"name": str(name)})
+        yield from check_name(name, options)
+
+
+def check_name(name: Reference, options: PinnedTagOptions) -> Iterator[Finding]:
+    """Require of one name that it says which image."""
+    problem = _problem(name, options)
+    if problem:
+        yield Finding(problem, id=name.name, details={"name": str(name)})
 
 
 def _problem(name: Reference, options: PinnedTagOptions) -> str:
@@ -59,4 +64,5 @@ RULE = Rule(
     remediation="Use a version tag, or better the digest (NAME:TAG@sha256:…), which the report states.",
     severity=Severity.LOW,
     check=check,
+    check_name=check_name,
 )

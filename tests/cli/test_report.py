@@ -24,14 +24,16 @@ def written(found: Report, folder: Path) -> Path:
 
 
 def test_every_format_is_the_same_as_check_wrote_it(place: Path, program: Program) -> None:
+    (place / "Dockerfile").write_text("# from\nFROM debian:12\nUSER root\n")
     outputs = [f"--output={name}=first.{name}" for name in OUTPUTS]
-    done = program("check", "oci:bad", "--policy", "policy.yaml", "--dockerfile", "policy.yaml", *outputs)
+    done = program("check", "oci:bad", "--policy", "policy.yaml", "--dockerfile", "Dockerfile", *outputs)
     assert done.returncode == 1
     again = [f"--output={name}=second.{name}" for name in OUTPUTS]
-    done = program("report", "first.json", "--dockerfile", "policy.yaml", *again)
+    done = program("report", "first.json", "--dockerfile", "Dockerfile", *again)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for name in OUTPUTS:
         assert (place / f"second.{name}").read_text() == (place / f"first.{name}").read_text(), name
+    assert "::error file=Dockerfile,line=3,title=image-gate%3A non-root" in (place / "first.github").read_text()
 
 
 def test_a_format_for_standard_output(tmp_path: Path, program: Program) -> None:
@@ -94,7 +96,7 @@ def test_a_verdict_that_is_not_there_is_none(tmp_path: Path, program: Program) -
     assert "cannot be read" in done.stderr
 
 
-@pytest.mark.parametrize("path", ["missing", "../Dockerfile", "."])
+@pytest.mark.parametrize("path", ["missing", "../Dockerfile", ".", "report.json"])
 def test_a_dockerfile_that_cannot_be_pointed_at_is_refused(
     path: str, tmp_path: Path, program: Program
 ) -> None:

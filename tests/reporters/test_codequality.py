@@ -45,7 +45,7 @@ def test_a_pass_is_an_empty_list() -> None:
 
 
 def test_issues_stand_at_the_dockerfile() -> None:
-    dockerfile = Dockerfile("Dockerfile", "FROM a\nFROM b\nUSER 0\n")
+    dockerfile = Dockerfile("Dockerfile", ((1, "FROM"), (2, "FROM"), (3, "USER")))
     found = issues(failing_report(), RenderOptions(dockerfile=dockerfile))
     assert {one["check_name"]: one["location"]["lines"]["begin"] for one in found}["non-root"] == 3
     assert {one["location"]["path"] for one in found} == {"Dockerfile"}

@@ -37,7 +37,7 @@ from tests.kit.reports import (
 )
 
 REPORTS = (passing_report, failing_report, based_report, hostile_report)
-DOCKERFILE = Dockerfile("deploy/Dockerfile", "FROM debian:12\nUSER root\n")
+DOCKERFILE = Dockerfile("deploy/Dockerfile", ((1, "FROM"), (2, "USER")))
 OPTIONS = (RenderOptions(), RenderOptions(verbose=True), RenderOptions(dockerfile=DOCKERFILE))
 
 

@@ -22,7 +22,7 @@ def annotated(found: Report, kind: str, options: RenderOptions = PLAIN) -> list[
 
 
 def test_golden() -> None:
-    options = RenderOptions(dockerfile=Dockerfile("Dockerfile", "FROM debian:12\nUSER root\n"))
+    options = RenderOptions(dockerfile=Dockerfile("Dockerfile", ((1, "FROM"), (2, "USER"))))
     assert_golden("reporters/golden/fail-github.txt", render(failing_report(), options))
 
 
@@ -42,7 +42,7 @@ def test_ten_of_a_kind_are_shown_and_the_last_counts_the_others(action: Action, 
 
 def test_what_would_end_a_command_or_a_property_is_escaped() -> None:
     path = "a,b:c%"
-    options = RenderOptions(dockerfile=Dockerfile(path, "FROM x\n"))
+    options = RenderOptions(dockerfile=Dockerfile(path, ((1, "FROM"),)))
     (line,) = annotated(
         report(verdict(failing("no-shell", Finding("100% x::y\r\n::error::z")))), "error", options
     )

@@ -114,7 +114,7 @@ def test_what_goes_beyond_github_is_left_out_and_said(monkeypatch: pytest.Monkey
 
 
 def test_a_dockerfile_is_pointed_at() -> None:
-    dockerfile = Dockerfile("a b/Dockerfile", "FROM x\n\nUSER root\n")
+    dockerfile = Dockerfile("a b/Dockerfile", ((1, "FROM"), (3, "USER")))
     run = run_of(failing_report(), RenderOptions(dockerfile=dockerfile))
     places = {one["ruleId"]: one["locations"][0]["physicalLocation"] for one in run["results"]}
     assert places["non-root"] == {"artifactLocation": {"uri": "a%20b/Dockerfile"}, "region": {"startLine": 3}}
