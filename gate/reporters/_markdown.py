@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from gate.remedies import BaseUpgrade, Upgrade, remedies
+from gate.reporters._against import since
 from gate.reporters._facts import (
     PARTIAL,
     age,
@@ -48,6 +49,7 @@ def markdown(report: Report, size: Size) -> str:
     parts = [*_head(report), *_failed(found)]
     for verdict in report.verdicts:
         parts += _fix_first(verdict, size)
+    parts += _since(report, size)
     parts += _details(report, found, size)
     parts += _foot(report)
     return fitting(parts, size.bytes)
@@ -147,6 +149,16 @@ def _upgrade(upgrade: Upgrade) -> str:
     to = " or ".join(code(version) for version in upgrade.to)
     step = f"{code(upgrade.package)} {code(upgrade.installed)} → {to}{where}"
     return f"{step}: clears {severity_counts(upgrade.cleared)}"
+
+
+def _since(report: Report, size: Size) -> Iterator[str]:
+    """Yield what changed since an earlier report, where the run compared with one."""
+    title, lines = since(report.run, verbose=True)
+    if title:
+        rows = [f"- {code(f'{lead}{line}')}\n" for lead, line in lines[: size.entries]]
+        yield from _folded(
+            f"Since an earlier report: {count(len(lines), 'line')}", [f"{code(title)}\n\n"], rows, len(lines)
+        )
 
 
 def _details(report: Report, found: Sequence[Problem], size: Size) -> Iterator[str]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from gate.printable import byte_size, shown
 from gate.remedies import Remedies, remedies
+from gate.reporters._against import since
 from gate.reporters._disagreements import agreement, disagreements
 from gate.reporters._facts import (
     PARTIAL,
@@ -36,6 +37,8 @@ DETAILED = 500
 """Of those, the ones whose scanners' opinions fold out."""
 FINDINGS = 200
 """Findings of one other rule that are listed."""
+CHANGES = 500
+"""Lines of what changed since an earlier report."""
 MEANINGS: Mapping[Status, str] = {
     Status.PASS: "It may go further.",
     Status.FAIL: "The policy is broken; it goes no further.",
@@ -132,6 +135,7 @@ class Page(Struct, frozen=True):
     meaning: str
     outcomes: str
     notes: tuple[str, ...]
+    since: tuple[str, tuple[str, ...]]
     images: tuple[Image, ...]
     undecided: tuple[Problem, ...]
     run: tuple[tuple[str, str], ...]
@@ -158,12 +162,14 @@ def page(report: Report) -> Page:
         if len(named) == 1
         else count(len(report.verdicts) + len(report.undecided), "image")
     )
+    changes, changed = since(report.run, verbose=True)
     return Page(
         title=title,
         status=report.status,
         meaning=MEANINGS[report.status],
         outcomes=outcome_counts(report) or "nothing was judged",
         notes=tuple(_notes(report)),
+        since=(changes, tuple(f"{lead.strip()} {line}".strip() for lead, line in changed[:CHANGES])),
         images=tuple(images),
         undecided=tuple(undecided),
         run=tuple(_run(report)),

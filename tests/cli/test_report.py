@@ -33,7 +33,9 @@ def test_every_format_is_the_same_as_check_wrote_it(place: Path, program: Progra
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for name in OUTPUTS:
         assert (place / f"second.{name}").read_text() == (place / f"first.{name}").read_text(), name
-    assert "::error file=Dockerfile,line=3,title=image-gate%3A non-root" in (place / "first.github").read_text()
+    assert (
+        "::error file=Dockerfile,line=3,title=image-gate%3A non-root" in (place / "first.github").read_text()
+    )
 
 
 def test_a_format_for_standard_output(tmp_path: Path, program: Program) -> None:
@@ -96,11 +98,12 @@ def test_a_verdict_that_is_not_there_is_none(tmp_path: Path, program: Program) -
     assert "cannot be read" in done.stderr
 
 
-@pytest.mark.parametrize("path", ["missing", "../Dockerfile", ".", "report.json"])
+@pytest.mark.parametrize("path", ["missing", "../Dockerfile", ".", "latin-1"])
 def test_a_dockerfile_that_cannot_be_pointed_at_is_refused(
     path: str, tmp_path: Path, program: Program
 ) -> None:
     (tmp_path.parent / "Dockerfile").write_text("FROM x\n")
+    (tmp_path / "latin-1").write_bytes(b"FROM x\n# \xfc\n")
     done = program("report", str(written(passing_report(), tmp_path)), "--dockerfile", path)
     assert done.returncode == 2
     assert "--dockerfile" in done.stderr

@@ -26,5 +26,7 @@ def test_the_line_is_that_of_the_last_stage(rule: str, line: int) -> None:
 
 
 @pytest.mark.parametrize("instructions", [(), ((3, "RUN"),)])
-def test_a_dockerfile_without_a_stage_has_a_first_line_all_the_same(instructions: tuple[tuple[int, str], ...]) -> None:
+def test_a_dockerfile_without_a_stage_has_a_first_line_all_the_same(
+    instructions: tuple[tuple[int, str], ...],
+) -> None:
     assert Dockerfile("Dockerfile", instructions).line_for("no-shell") == 1
