@@ -188,7 +188,7 @@ def _no_verdict(report: Report) -> Problem:
 
 
 def _numbered(found: Sequence[Problem]) -> Iterator[Problem]:
-    """Yield problems with their fingerprints; those that nothing tells apart are counted."""
+    """Yield problems with their fingerprints, of which they have had the image so far; those that are alike are counted."""
     seen: Counter[str] = Counter()
     for problem in found:
         package = problem.package.partition("?")[0]

@@ -49,6 +49,8 @@ ENDINGS: Mapping[Status, str] = {
 NO_VERDICT = "only a look at another day, no verdict; the gate stays closed"
 CODES = "0 pass · 1 fail · 2 wrong request · 3 could not decide"
 
+NEXT = "image-gate explain {rule} · image-gate except add {rule} --until DATE --reason TEXT"
+
 FINDINGS_PER_RULE = 5
 LINES_PER_SECTION = 10
 LONGEST_MESSAGE = 400
@@ -108,6 +110,8 @@ class _Sheet:
             self.line()
         if judged > 1:
             self.line(f"{judged} images: {outcome_counts(report)}")
+        if rule := _worst_rule(report):
+            self.line(NEXT.format(rule=shown(rule)), "dim")
         looks = report.as_of is not None and report.status is Status.UNKNOWN
         ending = f"exit 3: {NO_VERDICT}" if looks else ENDINGS[report.status]
         self.console.print(f"{ending}   ({CODES})", soft_wrap=True)
@@ -341,6 +345,17 @@ def _table(*columns: tuple[str, int | None]) -> Table:
 def _denies(result: RuleResult, finding: Finding) -> bool:
     """Whether this finding keeps the gate closed."""
     return result.closes and (finding.action or result.action) is Action.DENY
+
+
+def _worst_rule(report: Report) -> str:
+    """Return the rule to look at first: the worst of those that close the gate; empty where none does."""
+    failed = [
+        result
+        for verdict in report.verdicts
+        for result in _by_severity(verdict.results)
+        if result.closes and result.outcome is Outcome.FAIL
+    ]
+    return failed[0].rule if failed else ""
 
 
 def _by_severity(results: Iterable[RuleResult]) -> list[RuleResult]:
