@@ -56,6 +56,8 @@ def _default_settings() -> RunSettings:
         trivy_sources=configured.trivy_sources,
         trivy_java_sources=configured.trivy_java_sources,
         grype_sources=configured.grype_sources,
+        feeds=folder / "feeds",
+        feed_sources=configured.feed_sources,
     )
     sources = SourceSettings(configured.registries(os.environ))
     return RunSettings(scanners, sources=sources, cache_dir=folder)

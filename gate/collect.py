@@ -92,6 +92,7 @@ class Collector:
         """Recall what the scanners said of this image before, or have them scan it while the gate reads it."""
         from gate.cache.layout import stored_manifest
         from gate.scanners import ScanTarget
+        from gate.scanners.approval import without_refused
         from gate.scanners.reuse import Asked, ScanTask
 
         digests = str(stored_manifest(image)), str(image.manifest.config.digest)
@@ -108,7 +109,7 @@ class Collector:
         scans = {name: partial(task.scan, target) for name, task in tasks.items() if name not in reports}
         scanned, inspected = self._together(scans, settings, inspection.evidence)
         reports |= {name: _report(found) for name, found in scanned.items()}
-        return inspected | self._judged(reports, inspected, subject)
+        return inspected | self._judged(without_refused(reports, settings.approval), inspected, subject)
 
     def _copied(self, inspection: Inspection, target: ScanTarget) -> Inspection:
         """Have the image, verified, in a private layout, and return the inspection that reads what the scanners read.

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from gate import __version__
 from gate.errors import ImageGateError, Unavailable
+from gate.exploitation import asked_feeds
 from gate.oci.reference import Reference
 from gate.printable import byte_size
 
@@ -71,6 +72,8 @@ class Examination(Struct, frozen=True):
             without = "" if needed else "this policy does not need it"
             yield _guarded(name, lambda one=requirement: self._program(one), without)  # type: ignore[misc]
             yield _guarded(f"{name} database", lambda name=name: self._database(name), without)  # type: ignore[misc]
+        for name in asked_feeds(self.policy):
+            yield _guarded(f"{name} database", lambda name=name: self._database(name))  # type: ignore[misc]
         yield _guarded("engine", self._engine, "plain names are looked for in their registries")
         for image in self.names:
             yield _guarded(str(image), lambda image=image: self._registry(image))  # type: ignore[misc]

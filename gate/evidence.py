@@ -187,10 +187,28 @@ class Vulnerability(Struct, frozen=True):
         return tuple(sorted({opinion.scanner for opinion in self.opinions}))
 
 
+class Feed(Struct, frozen=True):
+    """What a published list says of the vulnerabilities that were found, beside what scanners say.
+
+    `database` tells which list it is, `source` where it was fetched from, empty where that is not known. `known` are the CVEs
+    that it lists as exploited (KEV), `scores` probabilities from 0 to 1 by CVE (EPSS). `warnings` say why it could not be renewed.
+    """
+
+    database: Database
+    source: str = ""
+    known: frozenset[str] = frozenset()
+    scores: Mapping[str, float] = {}
+    warnings: tuple[str, ...] = ()
+
+
 class Vulnerabilities(Struct, frozen=True):
-    """The joined findings of all scanners that ran, sorted by package and id."""
+    """The joined findings of all scanners that ran, sorted by package and id.
+
+    `feeds` are those that a rule asks for, by name (`kev`, `epss`), or why one cannot be used.
+    """
 
     found: tuple[Vulnerability, ...]
+    feeds: Mapping[str, Feed | Unavailable] = {}
 
 
 class TagDigest(Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gate.errors import Unavailable
-from gate.evidence import Evidence, ScanRun, ScanRuns, Vulnerabilities, Vulnerability
+from gate.evidence import Evidence, Feed, ScanRun, ScanRuns, Vulnerabilities, Vulnerability
 from gate.oci.image import Image, Origin
 from gate.packages.inventory import Inventory
 
@@ -48,6 +48,8 @@ def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, obje
         facts["vulnerabilities"] = _vulnerabilities(joined, runs)
         if isinstance(inventory, Inventory):
             facts["source_packages"] = _sources(joined, inventory)
+    if isinstance(joined, Vulnerabilities) and joined.feeds:
+        facts["feeds"] = {name: _feed(feed) for name, feed in sorted(joined.feeds.items())}
     missing = {
         kind.__name__: value.message
         for kind, value in evidence.values.items()
@@ -104,6 +106,19 @@ def _scanner(run: ScanRun | Unavailable, problems: tuple[str, ...]) -> Mapping[s
         "seconds": round(run.seconds, 3),
         "confinement": list(run.confinement),
         "reused": None if run.reused is None else run.reused.isoformat(timespec="seconds"),
+    }
+
+
+def _feed(feed: Feed | Unavailable) -> Mapping[str, Any]:
+    """Return what a feed is, and where it comes from."""
+    if isinstance(feed, Unavailable):
+        return {"unavailable": feed.message}
+    return {
+        "version": feed.database.schema,
+        "built": feed.database.built.isoformat(),
+        "digest": feed.database.digest,
+        "source": feed.source,
+        "warnings": list(feed.warnings),
     }
 
 

@@ -147,5 +147,13 @@ class Limits(Struct, frozen=True):
     database: int = 16 * GIB
     """One file of a scanner's database that is imported: Grype's, the largest, has some 2 GiB."""
 
+    feed: int = 64 * MIB
+    """A feed of what is exploited, compressed or not: FIRST's scores, the larger one, have 12 MiB and grow by 2 in a year."""
+
+    bundle_parts: int = 50
+    """Parts of a bundle: five databases and feeds, two scanners, and some policies."""
+    bundle_files: int = 1_000
+    """Files in one part of a bundle: a policy names at most some hundred."""
+
 
 LIMITS = Limits()

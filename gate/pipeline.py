@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gate.against import Earlier
     from gate.lookups import Lookups
     from gate.scanners import Approval, Scanner, ScannerSettings
+    from gate.scanners.approval import Copies
 
 
 _PLATFORM = r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){1,2}"
@@ -103,6 +104,7 @@ class _Run:
         self._settings = settings
         self._wanted = None if settings.platform == "all" else _platform(settings.platform)
         self._names = (Reference.parse(settings.name),) if settings.name else ()
+        self._stack = stack
         folder = settings.cache_dir or (settings.scanners.work_dir if settings.scanners else None)
         cache = stack.enter_context(open_cache(folder, kept=settings.kept)) if folder else None
         sources = permitted(settings.sources, policy)
@@ -110,6 +112,7 @@ class _Run:
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
         self._lookups: Lookups | None = None
+        self._programs: Copies | None = None
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
         self._left_out: dict[str, Mapping[str, str]] = {}
@@ -148,7 +151,12 @@ class _Run:
         ):  # what was collected, and how old the databases are, is of today all the same
             subject = structs.replace(subject, checked_at=self._asked_about)
             evidence = Evidence({**evidence.values, Subject: subject})
-        self._verdicts.append(evaluate(policy, evidence, subject, facts_of(evidence, image, origin)))
+        facts = facts_of(evidence, image, origin)
+        if "scanners" in facts and self._access.cache is not None:
+            from gate.bundle.record import read_record, traced
+
+            facts = traced(facts, read_record(self._access.cache.folder))
+        self._verdicts.append(evaluate(policy, evidence, subject, facts))
 
     @property
     def _asked_about(self) -> datetime:
@@ -174,9 +182,26 @@ class _Run:
         found = self._looked_up(kinds, image, origin, policy) if kinds & LOOKED_UP else {}
         scanners = self._settings.scanners
         if scanned and scanners is not None:
-            scanners = structs.replace(scanners, approval=approval_of(policy))
+            scanners = structs.replace(scanners, approval=approval_of(policy), copies=self._copies(scanners))
         collector = Collector(wanted, _scanners() if scanned else {}, scanners, self._access)
-        return collector.collect(image, subject, {Origin: origin, **found})
+        evidence = collector.collect(image, subject, {Origin: origin, **found})
+        return evidence if scanners is None or not scanned else self._with_feeds(evidence, policy, scanners)
+
+    def _with_feeds(self, evidence: Evidence, policy: Policy, scanners: ScannerSettings) -> Evidence:
+        """Ask feeds for what rules want to know of the vulnerabilities that were found."""
+        from gate.exploitation import with_feeds
+
+        scanners = structs.replace(scanners, network=self._access.settings.registry)
+        return with_feeds(evidence, policy, scanners, self._access.deadline.at)
+
+    def _copies(self, scanners: ScannerSettings) -> Copies:
+        """Return the private copies of programs, which serve the whole run."""
+        from gate.scanners.approval import Copies
+
+        if self._programs is None:
+            self._programs = Copies(lambda: self._access.work_dir or scanners.work_dir)
+            self._stack.callback(self._programs.close)
+        return self._programs
 
     def _looked_up(
         self, kinds: frozenset[type], image: Image, origin: Origin, policy: Policy

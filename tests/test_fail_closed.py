@@ -52,6 +52,9 @@ STAGES = (
 )  # fmt: skip
 """What is broken in many ways; everything else is broken in one way each."""
 
+HARMLESS: Mapping[tuple[str, str], type[Exception]] = {("gate.cache.key", "_read"): OSError}
+"""A key that the disk does not give is replaced by one for this run: nothing is known from earlier ones, and all is read."""
+
 
 POLICY = """\
 schema: 1
@@ -191,8 +194,9 @@ def test_every_function_broken_once(judge: Judge, functions: list[FunctionType])
     assert len(functions) > 250
     passed = []
     for function, error in zip(functions, cycle(ERRORS), strict=False):
+        harmless = HARMLESS.get((function.__module__, function.__qualname__), ())
         with broken(function, error):
-            if outcome(judge) == "pass":
+            if outcome(judge) == "pass" and not isinstance(error, harmless):
                 passed.append((function.__qualname__, error))
     assert passed == []
     assert judge().status is Status.PASS

@@ -74,6 +74,9 @@ STATED = {
     "scanner_log": 8_388_608,
     "scanner_program": 1_073_741_824,
     "database": 17_179_869_184,
+    "feed": 67_108_864,
+    "bundle_parts": 50,
+    "bundle_files": 1_000,
 }
 """Promise 6: what passes is stated, so a change here is one of what users can rely on."""
 

@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from gate import __version__
 from gate.errors import InvalidInput
 from gate.pipeline import RunSettings, check
 from gate.policy.policy import Policy
 from gate.rule import Action
+from gate.scanners import RawFinding, ScannerReport, ScannerSettings, ScanTarget
 from gate.sources import SourceSettings
 from gate.verdict import Outcome, Report, Status
+from samples.databases.advisories import load
+from samples.databases.feeds import write_feeds
 from samples.images import builder
 from samples.images.builder import INDEX, Blob, Image, Index, build_image, build_index, encode
 from samples.images.catalogue import good
@@ -27,6 +31,7 @@ from samples.images.layout import docker_archive, oci_layout, write_archive, wri
 from tests.kit import hostile_archives, hostile_images, runs, shapes
 from tests.kit.hostile import Expected, HostileImage
 from tests.kit.hostile_images import CLEAN, CLEAN_IMAGE, DIRTY, DIRTY_IMAGE, SETTINGS
+from tests.kit.vulnerabilities import opinion
 
 RULES = "{no-shell: {%s}, non-root: {%s}, no-setuid: {%s}, max-age: {days: 90, %s}}"
 DENYING = f"schema: 1\nrules: {RULES % (('action: deny',) * 4)}\n"
@@ -528,6 +533,65 @@ def test_scanners_are_asked_only_by_rules_that_need_them(
         assert (report.status, len(asked)) == (Status.PASS, count)
         scanned = report.verdicts[0].evidence.get("scanners")
         assert (scanned is not None) is (count > 0)
+
+
+def test_a_scanner_of_a_refused_version_counts_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the program has no version in its bytes, so that only its report tells."""
+    monkeypatch.setattr("gate.pipeline._scanners", runs.seeing_scanners)
+    image = str(runs.passing_image(tmp_path / "image"))
+    text = "schema: 1\nscanners: {required: [grype], refused: [grype 1.0.0]}\nrules: {vulnerabilities: {}}\n"
+    report = check([image], runs.policy(tmp_path, text), runs.settings(tmp_path))
+    (result,) = report.verdicts[0].results
+    assert (report.status, result.outcome) == (Status.UNKNOWN, Outcome.UNKNOWN)
+    assert "the policy refuses grype 1.0" in result.reason
+
+
+def test_feeds_are_asked_for_what_was_found_where_a_rule_wants_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan(target: ScanTarget, settings: ScannerSettings, until: float) -> ScannerReport:
+        report = runs.seeing("grype").scan(target, settings, until)
+        found = RawFinding("deb", "libc6", "2.36-9", "", opinion("low", "grype", id="CVE-2021-44228"))
+        return ScannerReport(report.run, (found,))
+
+    monkeypatch.setattr("gate.pipeline._scanners", lambda: runs.seeing_scanners(grype=scan))
+    image = str(runs.passing_image(tmp_path / "image"))
+    settings = runs.settings(tmp_path)
+    assert settings.scanners is not None
+    scanners = structs.replace(settings.scanners, feeds=tmp_path / "feeds")
+    told = structs.replace(settings, scanners=scanners)
+    rules = "schema: 1\nscanners: {required: [grype]}\nrules: {vulnerabilities: {known-exploited: deny}}\n"
+    policy = runs.policy(tmp_path, rules)
+    report = check([image], policy, told)
+    assert report.status is Status.UNKNOWN
+    assert "there is no catalogue of exploited vulnerabilities" in report.verdicts[0].results[0].reason
+    write_feeds(tmp_path / "feeds", load(), datetime.now(UTC))
+    report = check([image], policy, told)
+    assert report.status is Status.FAIL
+    assert report.verdicts[0].results[0].findings[0].id == "CVE-2021-44228"
+    assert set(report.verdicts[0].evidence["feeds"]) == {"kev"}  # type: ignore[call-overload]
+    plain = runs.policy(tmp_path, rules.replace("{known-exploited: deny}", "{}"))
+    report = check([image], plain, told)
+    assert report.status is Status.PASS
+    assert "feeds" not in report.verdicts[0].evidence
+
+
+def test_a_run_has_one_copy_of_each_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[ScannerSettings] = []
+
+    def scan(target: ScanTarget, settings: ScannerSettings, until: float) -> ScannerReport:
+        seen.append(settings)
+        return runs.seeing("grype").scan(target, settings, until)
+
+    monkeypatch.setattr("gate.pipeline._scanners", lambda: runs.seeing_scanners(grype=scan))
+    images = [str(runs.passing_image(tmp_path / name)) for name in ("one", "two")]
+    text = "schema: 1\nscanners: {required: [grype]}\nrules: {vulnerabilities: {}}\n"
+    check(images, runs.policy(tmp_path, text), runs.settings(tmp_path))
+    first, second = seen
+    assert first.work_dir != second.work_dir
+    assert first.copies is second.copies is not None
 
 
 def test_rules_decide_whether_contents_are_searched(tmp_path: Path, judge: Judge) -> None:

@@ -48,6 +48,7 @@ class Request(msgspec.Struct, frozen=True):
     grype: str | None
     trivy_cache: Path | None
     grype_db: Path | None
+    feeds: Path | None
     scanner_timeout: float
     offline: bool
     timeout: float
@@ -99,6 +100,7 @@ class Request(msgspec.Struct, frozen=True):
 @option("grype", metavar="PATH", help="The Grype program, instead of the one on PATH.")
 @option("trivy-cache", type=FOLDER, help="Trivy's databases: the folder that holds db/ and java-db/.")
 @option("grype-db", type=FOLDER, help="Grype's database: the folder that holds 6/.")
+@option("feeds", type=FOLDER, help="Lists of what is exploited: the folder that holds kev/ and epss/.")
 @option(
     "scanner-timeout",
     type=SECONDS,
@@ -172,6 +174,8 @@ def _scanners(request: Request, configured: Configuration, folder: Path) -> Scan
         trivy_sources=configured.trivy_sources,
         trivy_java_sources=configured.trivy_java_sources,
         grype_sources=configured.grype_sources,
+        feeds=request.feeds or folder / "feeds",
+        feed_sources=configured.feed_sources,
     )
 
 

@@ -26,6 +26,7 @@ MODULES: Mapping[str, str] = {
     "cache": "gate.cli.cache",
     "scanners": "gate.cli.scanners",
     "db": "gate.cli.db",
+    "bundle": "gate.cli.bundle",
     "base": "gate.cli.base",
     "doctor": "gate.cli.doctor",
     "completion": "gate.cli.completion",

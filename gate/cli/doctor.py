@@ -99,6 +99,7 @@ def _scanners(chosen: dict[str, Any], folder: Path, policy: Policy) -> ScannerSe
         work_dir=folder,
         trivy_cache=chosen["trivy_cache"] or folder / "trivy",
         grype_database=chosen["grype_db"] or folder / "grype",
+        feeds=folder / "feeds",
         trivy=chosen["trivy"],
         grype=chosen["grype"],
         approval=approval_of(policy),

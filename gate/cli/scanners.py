@@ -41,7 +41,7 @@ def COMMAND() -> None:  # noqa: N802 -- a constant: the command
 @POLICY
 def list_(policy: str | None) -> Exit:
     """Say which releases the shipped table knows, which are never started, and which programs are installed here."""
-    write_stdout("".join(f"{line}\n" for line in _listing(_approval(policy))))
+    write_stdout("".join(f"{line}\n" for line in _listing(approval_by(policy))))
     return Exit.PASS
 
 
@@ -56,9 +56,9 @@ def verify(program: str, policy: str | None) -> Exit:
     from gate.scanners.approval import Standing, judge
     from gate.scanners.program import located
 
-    requirement = _requirement_of(program)
-    found = located(requirement, None if program in _requirements() else program)
-    judgement = judge(requirement, found, _approval(policy))
+    requirement = requirement_of(program)
+    found = located(requirement, None if program in requirements() else program)
+    judgement = judge(requirement, found, approval_by(policy))
     lines = [f"{judgement.standing.value}: {found.path}", f"  {judgement.text}", f"  {found.digest}"]
     write_stdout("".join(f"{line}\n" for line in lines))
     return {Standing.APPROVED: Exit.PASS, Standing.REFUSED: Exit.FAIL, Standing.UNKNOWN: Exit.NO_VERDICT}[
@@ -94,18 +94,18 @@ def install(name: str, origin: str | None, folder: Path | None, **chosen: Any) -
     from gate.scanners.approval import Standing, this_platform
 
     scanner, _, version = name.partition("@")
-    if scanner not in _requirements() or ("@" in name and not version):
+    if scanner not in requirements() or ("@" in name and not version):
         raise InvalidInput(f"{name[:100]!r} is no scanner", hint="write trivy, grype, or one with @VERSION")
     configured = load(chosen["config"])
     settings = RegistrySettings(hosts=configured.hosts, proxy=configured.proxy, environment=dict(os.environ))
     order = installing.Order(
-        _requirements()[scanner],
+        requirements()[scanner],
         version.removeprefix("v"),
         this_platform(),
         origin or "",
         folder or cache_folder(None) / "bin",
     )
-    done = installing.install(order, _approval(chosen["policy"]), settings, Deadline(chosen["timeout"]))
+    done = installing.install(order, approval_by(chosen["policy"]), settings, Deadline(chosen["timeout"]))
     text = done.judgement.text
     if done.judgement.standing is Standing.UNKNOWN:
         text = "its archive is approved; where only listed programs may run, the policy must list this digest too:"
@@ -126,7 +126,7 @@ def _listing(approval: Approval) -> Iterator[str]:
     for release in table.releases:
         of = "program and archive" if release.program else "archive"
         yield f"  {release.scanner} {release.version}  {release.platform:13}  digest of {of}"
-    for name in _requirements():
+    for name in requirements():
         if table.find(name, this_platform()) is None:
             yield f"  {name}: no digest of a release for {this_platform()} was seen, so none is approved"
     yield "never started"
@@ -134,7 +134,7 @@ def _listing(approval: Approval) -> Iterator[str]:
         yield f"  {entry.scanner} {entry.version}  {entry.reported}  {entry.reason}"
     yield from (f"  {text}  by the policy" for text in approval.refused)
     yield "installed"
-    for name, requirement in _requirements().items():
+    for name, requirement in requirements().items():
         own = cache_folder(None) / "bin" / name
         for given in (None, *([str(own)] if own.exists() else [])):
             try:
@@ -146,32 +146,32 @@ def _listing(approval: Approval) -> Iterator[str]:
             yield f"  {program.path}  {found.standing.value}: {found.text}"
 
 
-def _requirements() -> Mapping[str, Requirement]:
+def requirements() -> Mapping[str, Requirement]:
     """Return what each scanner must be, by name."""
     from gate.scanners import grype, trivy
 
     return {one.name: one for one in (trivy.REQUIREMENT, grype.REQUIREMENT)}
 
 
-def _requirement_of(program: str) -> Requirement:
+def requirement_of(program: str) -> Requirement:
     """Return which scanner a program is meant to be: by its digest or the version in its bytes, else by its name."""
     from gate.scanners.approval import shipped
 
-    requirements = _requirements()
-    if program in requirements:
-        return requirements[program]
-    found = {name: _located(requirement, program) for name, requirement in requirements.items()}
+    known = requirements()
+    if program in known:
+        return known[program]
+    found = {name: _located(requirement, program) for name, requirement in known.items()}
     for release in shipped().releases:
         if found[release.scanner].digest == release.program:
-            return requirements[release.scanner]
-    named = next((name for name in requirements if name in os.path.basename(program)), None)
+            return known[release.scanner]
+    named = next((name for name in known if name in os.path.basename(program)), None)
     name = next((name for name, one in found.items() if one.stated), named)
     if name is None:
         raise InvalidInput(
             f"it cannot be told which scanner {program!r} is ({found['trivy'].digest})",
             hint="its file name must hold trivy or grype",
         )
-    return requirements[name]
+    return known[name]
 
 
 def _located(requirement: Requirement, path: str) -> Program:
@@ -183,7 +183,7 @@ def _located(requirement: Requirement, path: str) -> Program:
     return located(requirement, path)
 
 
-def _approval(policy: str | None) -> Approval:
+def approval_by(policy: str | None) -> Approval:
     """Return what the policy says of programs."""
     from gate.pipeline import approval_of
     from gate.policy.policy import Policy

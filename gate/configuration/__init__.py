@@ -31,6 +31,7 @@ class Configuration(Struct, frozen=True):
     trivy_sources: tuple[str, ...] = ()
     trivy_java_sources: tuple[str, ...] = ()
     grype_sources: tuple[str, ...] = ()
+    feed_sources: Mapping[str, tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
         return f"Configuration({self.origin!r})"  # a proxy's address may hold a password

@@ -142,6 +142,14 @@ class DatabaseSources(Options):
     grype_sources: Annotated[
         tuple[DatabaseAddress, ...], describe("Addresses of Grype's databases, tried in this order.")
     ] = ()
+    kev_sources: Annotated[
+        tuple[DatabaseAddress, ...],
+        describe("Addresses of CISA's list of exploited vulnerabilities, JSON or CSV, tried in this order."),
+    ] = ()
+    epss_sources: Annotated[
+        tuple[DatabaseAddress, ...],
+        describe("Addresses of FIRST's exploit predictions, CSV or CSV.gz, tried in this order."),
+    ] = ()
 
 
 class ConfigurationFile(Options):
@@ -202,6 +210,11 @@ def _configuration(root: Node, path: Path) -> Configuration:
         trivy_sources=sources.trivy_sources,
         trivy_java_sources=sources.trivy_java_sources,
         grype_sources=sources.grype_sources,
+        feed_sources={
+            name: addresses
+            for name, addresses in (("kev", sources.kev_sources), ("epss", sources.epss_sources))
+            if addresses
+        },
     )
 
 

@@ -51,10 +51,19 @@ class RefusedProgram(str):
 
 
 class DatabaseAges(Options):
-    """How old each scanner's database may be, in days."""
+    """How old each scanner's database, and each feed that a rule asks for, may be, in days."""
 
     trivy: Annotated[int, describe("Days; it is published every six hours.", ge=1, le=3650)] = 5
     grype: Annotated[int, describe("Days; it is published every day.", ge=1, le=3650)] = 5
+    kev: Annotated[
+        int,
+        describe(
+            "Days, for CISA's list of what is exploited; weeks can pass without an entry.", ge=1, le=3650
+        ),
+    ] = 21
+    epss: Annotated[
+        int, describe("Days, for FIRST's scores; they are published every day.", ge=1, le=3650)
+    ] = 5
 
 
 class ScannerSettings(Options):

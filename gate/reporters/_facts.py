@@ -174,7 +174,7 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
         built = age(database.get("built"), verdict.subject.checked_at)
         facts = [
             f"{shown(name)} {_word(run, 'version')}".rstrip(),
-            f"database {built} old" if built else "",
+            f"database {built} old{_bundled(database)}" if built else "",
             f"saw {count(run['packages'], 'package')}" if isinstance(run.get("packages"), int) else "",
             _word(run, "distribution"),
             f"reused from {_word(run, 'reused')}" if _word(run, "reused") else "",
@@ -190,7 +190,29 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
             ]
         lines.append(" · ".join(fact for fact in facts if fact))
         lines += [f"  ! {shown(str(problem))}" for problem in _items(run, "problems")]
-    return lines
+    return [*lines, *_facts_of_feeds(verdict, verbose=verbose)]
+
+
+def _bundled(database: Mapping[str, object]) -> str:
+    """Say which bundle a database or feed came from, if one."""
+    digest = _word(database, "bundle")
+    return f", from bundle {digest[: len('sha256:') + 12]}" if digest else ""
+
+
+def _facts_of_feeds(verdict: Verdict, *, verbose: bool) -> Iterator[str]:
+    """Yield one line per feed: how old it is and where it comes from; or why there is none."""
+    for name, feed in sorted(_mapping(verdict.evidence, "feeds").items()):
+        if isinstance(feed, Mapping):
+            published = age(feed.get("built"), verdict.subject.checked_at)
+            facts = [
+                f"{shown(name)} feed",
+                f"{published} old{_bundled(feed)}" if published else "",
+                _word(feed, "source"),
+                _word(feed, "unavailable"),
+                *((_word(feed, "built"), _word(feed, "digest")) if verbose else ()),
+            ]
+            yield " · ".join(fact for fact in facts if fact)
+            yield from (f"  ! {shown(str(warning))}" for warning in _items(feed, "warnings"))
 
 
 def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str]:

@@ -14,7 +14,7 @@ In this order; what comes first decides.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 
@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from gate.evidence import Vulnerability
 from gate.rule import Action, Severity
+from gate.rules._exploitation import Exploitation, Question, chance_text, known_text
 from gate.rules._fixes import is_fixable
 from gate.rules._rating import Rating, rate
 from gate.rules._vulnerability_options import Refinement, VulnerabilitiesOptions
@@ -46,11 +47,12 @@ class Decision(Struct, frozen=True):
 
 
 class Circumstances(Struct, frozen=True):
-    """What decisions depend on beside the vulnerability: options, the scanners that ran, and the day."""
+    """What decisions depend on beside the vulnerability: options, the scanners that ran, the day, and what lists say."""
 
     options: VulnerabilitiesOptions
     scanners: Collection[str]
     today: date
+    exploitation: Exploitation = Exploitation()
 
 
 def decide_all(found: Sequence[Vulnerability], known: Circumstances) -> list[Decision]:
@@ -84,23 +86,46 @@ def _is_budgeted(decision: Decision) -> bool:
 
 def _decide(found: Vulnerability, rating: Rating, known: Circumstances) -> Decision:
     """Decide on one vulnerability; see the module."""
-    alarm = _alarm(found, rating, known.options)  # 1
+    alarm = _alarm(found, rating, known)  # 1
     if alarm is not None and alarm.action is Action.DENY:
         return alarm
     usual = _usual(found, rating, known)
     return usual if alarm is None or usual.action is not None else alarm
 
 
-def _alarm(found: Vulnerability, rating: Rating, options: VulnerabilitiesOptions) -> Decision | None:
+def _alarm(found: Vulnerability, rating: Rating, known: Circumstances) -> Decision | None:
     """Return what exploitation decides, None where it decides nothing."""
-    chances = [opinion.epss for opinion in found.opinions if opinion.epss is not None]
-    if isinstance(options.epss, float) and chances and max(chances) >= options.epss:
-        return Decision(
-            found, rating, Action.DENY, "epss", f"exploited with a probability of {max(chances):.2f}"
-        )
-    if options.known_exploited != "off" and any(opinion.known_exploited for opinion in found.opinions):
-        return Decision(found, rating, Action(options.known_exploited), "known-exploited")
+    options = known.options
+    chances = known.exploitation.chances(found)
+    if isinstance(options.epss, float) and chances and max(chances.values()) >= options.epss:
+        return Decision(found, rating, Action.DENY, "epss", chance_text(chances))
+    said = known.exploitation.known(found)
+    if options.known_exploited != "off" and any(said.values()):
+        action = Action(options.known_exploited)
+        return Decision(found, rating, action, "known-exploited", known_text(said))
     return None
+
+
+def undecided(decisions: Sequence[Decision], known: Circumstances) -> Mapping[Question, list[Vulnerability]]:
+    """Return what exploitation might decide worse and nobody could answer for, by what had to be known.
+
+    What is denied anyway needs no answer, unless it would only warn in a base, from which an alarm spares nothing. What warns
+    anyway needs none for an option that only warns.
+    """
+    options, told = known.options, known.exploitation.is_told
+    asked: dict[Question, bool] = {}  # and whether the answer can deny
+    if options.known_exploited != "off":
+        asked["kev"] = options.known_exploited == "deny"
+    if options.epss is not None:
+        asked["epss"] = True
+    found: dict[Question, list[Vulnerability]] = {}
+    for question, denies in asked.items():
+        for one in decisions:
+            spared = options.in_base == "warn" and one.by not in ALARMS
+            settled = one.action is Action.DENY and not spared if denies else one.action is not None
+            if not settled and not told(one.found, question):
+                found.setdefault(question, []).append(one.found)
+    return found
 
 
 def _usual(found: Vulnerability, rating: Rating, known: Circumstances) -> Decision:

@@ -9,13 +9,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from gate.cache.scans import ScanStore
 from gate.evidence import Opinion, ScanRun
 from gate.limits import LIMITS
+from gate.registry import RegistrySettings
 from gate.scanners.program import FileIdentity
+
+if TYPE_CHECKING:
+    from gate.scanners.approval import Copies
 
 
 class Approval(Struct, frozen=True):
@@ -37,8 +42,9 @@ class ScannerSettings(Struct, frozen=True):
     `work_dir` takes the private folders of each run. `trivy` and `grype` are paths of the programs; None looks them up
     on `PATH`. `trivy_cache` holds `db/` and `java-db/`, `grype_database` holds `6/`. `timeout` bounds one program on one
     image, in seconds. `offline` forbids renewing a database. The three lists of sources replace where the programs renew
-    their databases from: mirrors, tried in their order; an empty one leaves it to the program. `approval` says which
-    programs may run. `renewed` says that what was due is renewed already. `memory` keeps what was found out about files
+    their databases from: mirrors, tried in their order; an empty one leaves it to the program. `feeds` holds `kev/` and
+    `epss/`, `feed_sources` are addresses of these by name, and `network` says how they are asked. `approval` says which
+    programs may run, and `copies` keeps the private copies that are started where only listed ones may. `renewed` says that what was due is renewed already. `memory` keeps what was found out about files
     that do not change. Setting `cancelled` ends every running program.
     """
 
@@ -52,7 +58,11 @@ class ScannerSettings(Struct, frozen=True):
     trivy_sources: tuple[str, ...] = ()
     trivy_java_sources: tuple[str, ...] = ()
     grype_sources: tuple[str, ...] = ()
+    feeds: Path | None = None
+    feed_sources: Mapping[str, tuple[str, ...]] = {}
+    network: RegistrySettings = field(default_factory=RegistrySettings)
     approval: Approval = Approval()
+    copies: Copies | None = None
     renewed: bool = False
     memory: ScanStore | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)

@@ -13,7 +13,8 @@ import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,7 +25,7 @@ from msgspec.structs import replace
 from gate.errors import Unavailable
 from gate.limits import LIMITS
 from gate.oci import strict_json
-from gate.scanners import Approval, ScannerSettings
+from gate.scanners import Approval, ScannerReport, ScannerSettings
 from gate.scanners.program import FileIdentity, Program, Requirement, find, number
 
 TABLE = Path(__file__).with_name("approved.json")
@@ -184,17 +185,48 @@ def admit(requirement: Requirement, given: str | None, settings: ScannerSettings
     return replace(program, approval=found.by)
 
 
+def without_refused(
+    reports: Mapping[str, ScannerReport | Unavailable], approval: Approval
+) -> dict[str, ScannerReport | Unavailable]:
+    """Return reports without those of a version that the policy refuses, by what the program says of itself.
+
+    Not every program has its version in its bytes, where it could be judged before it ran, and a report may be of an
+    earlier run, under another policy.
+    """
+    return {name: _counted(name, report, approval) for name, report in reports.items()}
+
+
+def _counted(
+    name: str, report: ScannerReport | Unavailable, approval: Approval
+) -> ScannerReport | Unavailable:
+    """Return a report, or why it does not count."""
+    if isinstance(report, Unavailable):
+        return report
+    run, version = report.run, number(report.run.version)
+    if run.binary_digest not in approval.refused and not (
+        version and any(_names(text, name, version) for text in approval.refused)
+    ):
+        return report
+    return Unavailable(
+        f"the policy refuses {name} {run.version[:40]}, which {run.binary} says that it is",
+        hint="install a version that the policy accepts",
+    )
+
+
 @contextlib.contextmanager
 def started(program: Program, settings: ScannerSettings) -> Iterator[Program]:
     """Let a program run as long as the block does; raises `Unavailable` where what ran may be another one.
 
     Where only approved programs may run, what is started is a private copy that was hashed while it was made, so nobody
-    can change it in between. Otherwise it is started where it lies, because wrappers of distributions need their place,
+    can change it in between; one for the whole run where the settings keep `copies`. Otherwise it is started where it lies, because wrappers of distributions need their place,
     and refused afterwards if it was replaced since it was hashed: the report would name other bytes than those that ran.
     """
+    if settings.approval.listed and settings.copies is not None:
+        yield replace(program, copy=settings.copies.of(program))
+        return
     if settings.approval.listed:
-        with _copied(program, settings.work_dir) as copy:
-            yield replace(program, copy=copy)
+        with _folder(program, settings.work_dir) as folder:
+            yield replace(program, copy=_copy_to(program, folder))
         return
     yield program
     if program.identity is None or _identity(program.path) != program.identity:
@@ -218,29 +250,64 @@ def _identity(path: str) -> FileIdentity | None:
         return None
 
 
+class Copies:
+    """The private copies of programs in one run, each made once; several scans at a time may ask for them."""
+
+    def __init__(self, work_dir: Callable[[], Path]) -> None:
+        self._work_dir = work_dir
+        self._lock = threading.Lock()
+        self._made: dict[str, str] = {}
+        self._held = contextlib.ExitStack()
+
+    def of(self, program: Program) -> str:
+        """Return the path of a program's copy; raises `Unavailable` where there can be none."""
+        with self._lock:
+            if program.digest not in self._made:
+                folder = self._held.enter_context(_folder(program, self._work_dir()))
+                self._made[program.digest] = _copy_to(program, folder)
+            return self._made[program.digest]
+
+    def close(self) -> None:
+        """Remove all copies."""
+        self._held.close()
+
+
 @contextlib.contextmanager
-def _copied(program: Program, work_dir: Path) -> Iterator[str]:
-    """Give a copy of a program in a folder that is only ours; it is removed afterwards."""
+def _folder(program: Program, work_dir: Path) -> Iterator[str]:
+    """Give a folder that is only ours; it is removed afterwards."""
     with contextlib.ExitStack() as stack:
         try:
             work_dir.mkdir(parents=True, exist_ok=True)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="program-", dir=work_dir))
-            copy = os.path.abspath(os.path.join(folder, os.path.basename(program.path)))
-            digest = _copy(program.path, copy)
-            forbidden = os.statvfs(folder).f_flag & os.ST_NOEXEC
         except OSError as error:
-            raise Unavailable(
-                f"{program.path} cannot be copied to be started: {error.strerror}",
-                hint="choose another folder with --cache-dir",
-            ) from None
-        if forbidden:
-            raise Unavailable(
-                f"no program can be started from {work_dir}, where a private copy of {program.path} belongs",
-                hint="choose a folder with --cache-dir on a file system that is not mounted noexec",
-            )
-        if digest != program.digest:
-            raise Unavailable(f"{program.path} was replaced since it was hashed", hint="run again")
-        yield copy
+            raise _not_copied(program, error) from None
+        yield folder
+
+
+def _copy_to(program: Program, folder: str) -> str:
+    """Copy a program to a private folder and return where it is; raises `Unavailable` for other bytes than were judged."""
+    copy = os.path.abspath(os.path.join(folder, os.path.basename(program.path)))
+    try:
+        digest = _copy(program.path, copy)
+        forbidden = os.statvfs(folder).f_flag & os.ST_NOEXEC
+    except OSError as error:
+        raise _not_copied(program, error) from None
+    if forbidden:
+        raise Unavailable(
+            f"no program can be started from {folder}, where a private copy of {program.path} belongs",
+            hint="choose a folder with --cache-dir on a file system that is not mounted noexec",
+        )
+    if digest != program.digest:
+        raise Unavailable(f"{program.path} was replaced since it was hashed", hint="run again")
+    return copy
+
+
+def _not_copied(program: Program, error: OSError) -> Unavailable:
+    """Build the error for a copy that the disk does not take."""
+    return Unavailable(
+        f"{program.path} cannot be copied to be started: {error.strerror}",
+        hint="choose another folder with --cache-dir",
+    )
 
 
 def _copy(source: str, target: str) -> str:

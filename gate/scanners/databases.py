@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.evidence import Database
-from gate.scanners import ScannerSettings, grype, grype_renewal, trivy, trivy_renewal
+from gate.scanners import ScannerSettings, feed_renewal, grype, grype_renewal, trivy, trivy_renewal
 from gate.scanners.approval import admitted
+from gate.scanners.feeds import FEEDS, FILE, RECORD, FeedKind, folder_of, read_feed
 from gate.scanners.grype_database import GrypeDatabase
 from gate.scanners.process import Bounds
 from gate.scanners.renewal import Wish, reason_of, shared
@@ -64,6 +66,14 @@ def _trivy_place(settings: ScannerSettings) -> Path:
     return settings.trivy_cache
 
 
+def _feed_kind(feed: FeedKind) -> Kind:
+    """Return a feed as one of the databases."""
+    return Kind(
+        feed.name, folder_of, feed.name, (FILE, RECORD),
+        lambda place: read_feed(feed, place).database, partial(feed_renewal.renew, feed), optional=True,
+    )  # fmt: skip
+
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -76,9 +86,10 @@ KINDS: Mapping[str, Kind] = {
             "grype", lambda settings: settings.grype_database, "6", ("vulnerability.db", "import.json"),
             lambda folder: GrypeDatabase.read(folder).database, _renew_grype,
         ),
+        *(_feed_kind(feed) for feed in FEEDS.values()),
     )
 }  # fmt: skip
-"""The databases by name; the one for Java is only fetched where it is asked for, or where an image needs it."""
+"""The databases by name; the optional ones are only fetched where they are asked for, or where an image or a rule needs them."""
 
 
 def status(kind: Kind, settings: ScannerSettings, bounds: Bounds) -> Status:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -21,6 +19,7 @@ from gate.oci.tarball import TarReader
 from gate.registry import RegistrySettings
 from gate.scanners import Approval
 from gate.scanners.approval import Judgement, Release, Standing, judge, shipped
+from gate.scanners.download import Download, bounded, download, write
 from gate.scanners.program import Program, Requirement, check_version, located, number
 
 _GZIP = b"\x1f\x8b"
@@ -121,10 +120,11 @@ def _unpack(archive: Path, program: Path, deadline: Deadline) -> None:
     with archive.open("rb") as file, program.open("xb") as written:
         if file.read(2) != _GZIP:
             file.seek(0)
-            _write(_bounded(_chunks(file, deadline)), written)
+            write(bounded(_chunks(file, deadline), LIMITS.scanner_program), written)
         else:
             file.seek(0)
-            _take(_bounded(expanded(_chunks(file, deadline), _WHAT)), program.name.encode(), written)
+            plain = bounded(expanded(_chunks(file, deadline), _WHAT), LIMITS.scanner_program)
+            _take(plain, program.name.encode(), written)
         written.flush()
         os.fsync(written.fileno())
 
@@ -154,69 +154,16 @@ def _chunks(file: IO[bytes], deadline: Deadline) -> Iterator[bytes]:
         yield chunk
 
 
-def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield chunks as long as they are no more than a program can have."""
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > LIMITS.scanner_program:
-            raise Unavailable(f"what was fetched has more than {LIMITS.scanner_program:,} bytes")
-        yield chunk
-
-
-def _write(chunks: Iterator[bytes], written: BinaryIO) -> str:
-    """Write chunks and return the digest of what was written."""
-    hashed = hashlib.sha256()
-    for chunk in chunks:
-        hashed.update(chunk)
-        written.write(chunk)
-    return f"sha256:{hashed.hexdigest()}"
-
-
 def _fetched(origin: str, target: Path, settings: RegistrySettings, deadline: Deadline) -> str:
     """Bring what is at an address or in a file into a private file, and return its digest."""
     if "://" in origin:
-        return download(origin, target, settings, deadline)
+        wanted = Download(
+            origin, _WHAT, LIMITS.scanner_program, "look at the version, or name a mirror with --from"
+        )
+        return download(wanted, target, settings, deadline)
     try:
         source = open(origin, "rb")  # noqa: SIM115 -- the block below closes it
     except OSError as error:
         raise InvalidInput(f"--from {origin!r} cannot be read: {error.strerror}") from None
     with source, target.open("wb") as written:
-        return _write(_bounded(_chunks(source, deadline)), written)
-
-
-def download(address: str, target: Path, settings: RegistrySettings, deadline: Deadline) -> str:
-    """Write what an address answers to a file and return its digest; tried again where that may help.
-
-    Nothing is believed of the answer but its bytes, which the caller compares with a digest. Raises `Unavailable`.
-    """
-    from gate.registry.retries import persist
-    from gate.registry.transport import Transport
-
-    with contextlib.closing(Transport(settings, deadline)) as transport:
-        return persist(deadline, _attempt(transport, address, target))
-
-
-def _attempt(transport: object, address: str, target: Path) -> Callable[[], str]:
-    """Return what downloads once."""
-    from gate.registry.address import Url
-    from gate.registry.messages import Request
-    from gate.registry.retries import TRANSIENT, Transient
-    from gate.registry.transport import Transport
-
-    assert isinstance(transport, Transport)
-    url = Url.parse(address, "the address of the archive")
-    transport.check_scheme(url, _WHAT)
-
-    def once() -> str:
-        answer = transport.send(Request(url, seconds=max(transport.deadline.left, 1.0)))
-        with contextlib.closing(answer), target.open("wb") as written:
-            if answer.status != 200:
-                failure = Transient if answer.status in TRANSIENT else Unavailable
-                raise failure(
-                    f"{url.authority!r} answers {answer.status} for the archive",
-                    hint="look at the version, or name a mirror with --from",
-                )
-            return _write(_bounded(iter(lambda: answer.read(LIMITS.chunk), b"")), written)
-
-    return once
+        return write(bounded(_chunks(source, deadline), LIMITS.scanner_program), written)

@@ -28,13 +28,16 @@ PRIVATE = ".image-gate-renewal-"
 _REASONS = (
     ("rate limited", r"toomanyrequests|too many requests|\b429\b|rate limit|retry-after"),
     ("too old", r"too old|older than"),
-    ("empty", r"holds no advisories"),
+    ("empty", r"holds no advisories|holds no entries"),
     ("not found", r"\b404\b|not found|_UNKNOWN"),
     (
         "unreachable",
-        r"refused|no such host|dial tcp|i/o timeout|no route|unreachable|x509|tls: |TLS handshake",
+        r"refused|no such host|dial tcp|i/o timeout|no route|unreachable|x509|tls: |TLS handshake|certificate",
     ),
-    ("unreachable", r"did not end in time|\b50[0-9]\b|connection reset|context deadline|proxyconnect"),
+    (
+        "unreachable",
+        r"did not end in time|\b50[0-9]\b|connection reset|context deadline|proxyconnect|takes too long|breaks|cannot be reached",
+    ),
     ("corrupt", r"checksum|sha256|digest|gzip|unexpected EOF|malformed|cannot be read|has schema|invalid"),
     ("corrupt", r"there is no |has no vulnerability database|\btar\b"),
 )

@@ -13,6 +13,7 @@ from typing import IO
 
 from gate.deadline import Deadline
 from gate.errors import IntegrityError, InvalidInput, Unavailable
+from gate.evidence import Database
 from gate.limits import LIMITS
 from gate.oci.stream import expanded
 from gate.oci.tar_header import DIRECTORY, REGULAR
@@ -87,7 +88,7 @@ def import_(
         file.seek(0)
         kinds = _unpack(file, {name: private[kind.place(settings)] for name, kind in KINDS.items()}, deadline)
         for kind in kinds:
-            _check(kind, private[kind.place(settings)], kind.place(settings), older=older)
+            check_imported(kind, private[kind.place(settings)], kind.place(settings), older=older)
         for kind in kinds:
             place = kind.place(settings)
             switch(private[place] / kind.folder, place / kind.folder)
@@ -135,18 +136,22 @@ def _write(content: Iterable[tuple[bytes, int, int]], target: Path) -> None:
             written.write(memoryview(buffer)[start:end])
 
 
-def _check(kind: Kind, private: Path, place: Path, *, older: bool) -> None:
-    """Look into what was unpacked, and compare it with what is here."""
-    built = kind.look(private).built
+def check_imported(kind: Kind, private: Path, place: Path, *, older: bool) -> Database:
+    """Look into what was unpacked below `private`, compare it with what is at `place`, and return what it is.
+
+    Raises `Unavailable` for one that is no good or, unless `older` allows it, older than the one that is here.
+    """
+    found = kind.look(private)
     try:
         before = kind.look(place).built
     except Unavailable:
-        return
-    if built < before and not older:
+        return found
+    if found.built < before and not older:
         raise Unavailable(
-            f"the database {kind.name} in the file is of {built:%Y-%m-%d %H:%M}, older than the one that is here",
+            f"the database {kind.name} in the file is of {found.built:%Y-%m-%d %H:%M}, older than the one that is here",
             hint="say --older if it is to replace it all the same",
         )
+    return found
 
 
 def _digest(chunks: Iterator[bytes]) -> str:

@@ -88,14 +88,7 @@ def open_layout(location: Location, wanted: Platform | None) -> Iterator[Opened]
 
 def open_files(files: LayoutFiles, location: Location, wanted: Platform | None) -> Opened:
     """Open the image that `location` chooses from a layout's files."""
-    marker = _read(files, "oci-layout")
-    body = strict_json.named_fields(
-        strict_json.parse(marker, "oci-layout"), ("imageLayoutVersion",), "oci-layout"
-    )
-    if body.get("imageLayoutVersion") != "1.0.0":
-        raise MalformedImage(
-            f"oci-layout states the version {str(body.get('imageLayoutVersion'))[:100]!r}; 1.0.0 is the only one"
-        )
+    check_marker(_read(files, "oci-layout"))
     index_bytes = _read(files, "index.json")
     index = Index.from_bytes(index_bytes, OCI_INDEX)
     blobs = LayoutBlobs(files)
@@ -107,6 +100,17 @@ def open_files(files: LayoutFiles, location: Location, wanted: Platform | None) 
         opened = resolve(documents, chosen[0], wanted, names)
         return replace(opened, left_out={**attached, **opened.left_out})
     return resolve(Documents(_WithIndex(blobs, index_bytes)), _descriptor(index_bytes), wanted, names)
+
+
+def check_marker(data: bytes) -> None:
+    """Check the file by which a layout is known, and its version; raises `MalformedImage`."""
+    body = strict_json.named_fields(
+        strict_json.parse(data, "oci-layout"), ("imageLayoutVersion",), "oci-layout"
+    )
+    if body.get("imageLayoutVersion") != "1.0.0":
+        raise MalformedImage(
+            f"oci-layout states the version {str(body.get('imageLayoutVersion'))[:100]!r}; 1.0.0 is the only one"
+        )
 
 
 class _WithIndex:

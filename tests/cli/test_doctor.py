@@ -11,6 +11,7 @@ import pytest
 
 from gate.cli.exits import Exit, run
 from samples.databases.advisories import load
+from samples.databases.feeds import write_feeds
 from samples.databases.grype import write_grype_database
 from samples.databases.trivy import write_trivy_database
 from samples.images.catalogue import good
@@ -59,6 +60,19 @@ def test_a_machine_that_has_all_it_needs(machine: Path, capfd: pytest.CaptureFix
     assert said["trivy database"].startswith(f"ok: built {NOW - timedelta(days=1):%Y-%m-%d %H:%M} UTC, ")
     assert said["engine"].startswith("note: ")
     assert "plain names are looked for in their registries" in said["engine"]
+
+
+def test_feeds_that_the_policy_asks_for(machine: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (machine / "policy.yaml").write_text(POLICY.replace("{}", "{known-exploited: deny}"))
+    code, said = examined(capfd)
+    assert code is Exit.NO_VERDICT
+    assert said["kev database"].startswith("missing: there is no catalogue")
+    assert said["kev database"].endswith("-> image-gate db update kev")
+    assert "epss database" not in said
+    write_feeds(machine / "cache" / "feeds", load(), NOW - timedelta(days=1))
+    code, said = examined(capfd)
+    assert code is Exit.PASS
+    assert said["kev database"].startswith("ok: built ")
 
 
 def test_what_the_policy_needs_and_is_not_here_is_missing(

@@ -65,6 +65,8 @@ scanners:
   trivy-sources: [mirror.example.com/aquasec/trivy-db:2, other.example.com/trivy-db:2]
   trivy-java-sources: [mirror.example.com/aquasec/trivy-java-db@DIGEST]
   grype-sources: [https://mirror.example.com/grype/databases]
+  kev-sources: [https://mirror.example.com/kev.json]
+  epss-sources: [https://mirror.example.com/epss.csv.gz]
 """
     )
     text = text.replace("FOLDER", str(tmp_path)).replace("DIGEST", f"sha256:{'a' * 64}")
@@ -87,6 +89,10 @@ scanners:
         trivy_sources=("mirror.example.com/aquasec/trivy-db:2", "other.example.com/trivy-db:2"),
         trivy_java_sources=(f"mirror.example.com/aquasec/trivy-java-db@sha256:{'a' * 64}",),
         grype_sources=("https://mirror.example.com/grype/databases",),
+        feed_sources={
+            "kev": ("https://mirror.example.com/kev.json",),
+            "epss": ("https://mirror.example.com/epss.csv.gz",),
+        },
     )
     assert "secret" not in repr(found)
 

@@ -39,7 +39,8 @@ def test_what_is_not_stated_has_a_strict_default(load: Load) -> None:
     assert (found.action, found.on_unknown, found.severity) == (Action.DENY, Action.DENY, Severity.MEDIUM)
     assert found.options == MaxAgeOptions(days=90)
     assert policy.scanners_required == ("grype", "trivy")
-    assert policy.database_max_age == {"trivy": timedelta(days=5), "grype": timedelta(days=5)}
+    days = {name: age.days for name, age in policy.database_max_age.items()}
+    assert days == {"trivy": 5, "grype": 5, "kev": 21, "epss": 5}
 
 
 def test_what_is_stated_counts(load: Load) -> None:
@@ -52,7 +53,8 @@ def test_what_is_stated_counts(load: Load) -> None:
     assert found.options == MaxAgeOptions(days=7)
     assert setting(policy, "pinned-tag").on_unknown is Action.WARN
     assert policy.scanners_required == ("trivy",)
-    assert policy.database_max_age == {"trivy": timedelta(days=5), "grype": timedelta(days=9)}
+    days = {name: age.days for name, age in policy.database_max_age.items()}
+    assert days == {"trivy": 5, "grype": 9, "kev": 21, "epss": 5}
 
 
 def test_entries_replace_those_of_the_profile_key_by_key(load: Load) -> None:

@@ -38,7 +38,7 @@ def test_every_rule_is_listed_or_its_absence_explained(name: str) -> None:
 def test_every_profile_requires_both_scanners_and_explains_itself(name: str) -> None:
     policy = Policy.load(name)
     assert policy.scanners_required == ("grype", "trivy")
-    assert set(policy.database_max_age) == {"grype", "trivy"}
+    assert set(policy.database_max_age) == {"epss", "grype", "kev", "trivy"}
     assert not policy.scopes
     assert not policy.exceptions
     text = Path(PROFILE_FOLDER, f"{name}.yaml").read_text()

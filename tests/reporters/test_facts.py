@@ -73,3 +73,25 @@ def test_problems_of_a_scanner_are_told() -> None:
     scanners = {"trivy": {"version": "0.76.0", "problems": ["its database is 9 days old"]}}
     lines = facts_of_scanners(verdict(result("a"), evidence={"scanners": scanners}), verbose=False)
     assert lines == ["trivy 0.76.0", "  ! its database is 9 days old"]
+
+
+def test_feeds_have_an_age_a_source_or_a_reason() -> None:
+    built = (NOW - timedelta(days=3)).isoformat()
+    feeds = {
+        "epss": {"unavailable": "there\x1b is none"},
+        "kev": {
+            "built": built,
+            "source": "https://f.example.com/kev",
+            "digest": "sha256:1",
+            "bundle": "sha256:" + "a" * 64,
+            "warnings": ["not\nnow"],
+        },
+    }
+    lines = facts_of_scanners(verdict(result("a"), evidence={"feeds": feeds}), verbose=False)
+    assert lines == [
+        "epss feed · there\\x1b is none",
+        "kev feed · 3 days old, from bundle sha256:aaaaaaaaaaaa · https://f.example.com/kev",
+        "  ! not\\nnow",
+    ]
+    lines = facts_of_scanners(verdict(result("a"), evidence={"feeds": feeds}), verbose=True)
+    assert lines[1].endswith(f"{built} · sha256:1")

@@ -80,7 +80,10 @@ def test_what_is_likely_to_be_exploited(epss: float | None, action: Action | Non
     (found,) = decide(likely, epss=epss)
     assert found.action is action
     if action:
-        assert (found.by, found.told) == ("epss", "exploited with a probability of 0.40")
+        assert (found.by, found.told) == (
+            "epss",
+            "exploited with a probability of 0.40 (grype 0.400, trivy 0.100)",
+        )
 
 
 def test_one_without_a_prediction_is_not_taken_for_a_likely_one() -> None:

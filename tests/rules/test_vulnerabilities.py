@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gate.errors import InvalidInput, Unavailable
-from gate.evidence import Opinion, Vulnerabilities, Vulnerability
+from gate.evidence import Database, Feed, Opinion, Vulnerabilities, Vulnerability
 from gate.options import decode
 from gate.policy.document import parse
 from gate.rule import Action, Finding, Remark, Severity
@@ -14,12 +14,15 @@ from gate.rules._rating import Preferred, rate
 from gate.rules._vulnerability_options import Grace, VulnerabilitiesOptions
 from gate.rules.vulnerabilities import RULE, check
 from tests.kit.reports import subject
-from tests.kit.vulnerabilities import CONFIG, LAYERS, opinion, scan_runs, vulnerability
+from tests.kit.vulnerabilities import BUILT, CONFIG, LAYERS, opinion, scan_runs, vulnerability
+
+LISTS = dict.fromkeys(("kev", "epss"), Feed(Database("1", BUILT)))
+"""Feeds that list nothing of what is found here."""
 
 
 def run(*found: Vulnerability, **options: Any) -> list[Finding | Remark]:
     given = VulnerabilitiesOptions(**options)
-    return list(check(Vulnerabilities(found), scan_runs("grype", "trivy"), CONFIG, subject(), given))
+    return list(check(Vulnerabilities(found, LISTS), scan_runs("grype", "trivy"), CONFIG, subject(), given))
 
 
 def findings(*found: Vulnerability, **options: Any) -> list[Finding]:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from gate.scanners import ScannerSettings, ScanTarget
 from samples.databases.advisories import load
+from samples.databases.feeds import write_feeds
 from samples.databases.grype import write_grype_database
 from samples.databases.trivy import write_trivy_database
 from tests.kit.scans import run_files
@@ -28,10 +29,11 @@ def built() -> datetime:
 
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory: pytest.TempPathFactory, built: datetime) -> Path:
-    """A folder with `trivy/db`, `trivy/java-db` and `grype/6`; do not change it."""
+    """A folder with `trivy/db`, `trivy/java-db`, `grype/6` and `feeds`; do not change it."""
     folder = tmp_path_factory.mktemp("databases")
     write_trivy_database(folder / "trivy", load(), built)
     write_grype_database(folder / "grype", load(), built)
+    write_feeds(folder / "feeds", load(), built)
     return folder
 
 
@@ -42,6 +44,7 @@ def settings(tmp_path: Path, databases: Path) -> ScannerSettings:
         work_dir=tmp_path / "work",
         trivy_cache=databases / "trivy",
         grype_database=databases / "grype",
+        feeds=databases / "feeds",
         trivy="/nowhere/trivy",
         grype="/nowhere/grype",
         timeout=60,

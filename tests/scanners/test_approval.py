@@ -12,11 +12,22 @@ import pytest
 from msgspec.structs import replace
 
 from gate.errors import Unavailable
-from gate.scanners import Approval, ScannerSettings, ScanTarget, approval, grype, trivy
-from gate.scanners.approval import Standing, admitted, judge, parse_table, refusals, shipped, this_platform
+from gate.scanners import Approval, ScannerReport, ScannerSettings, ScanTarget, approval, grype, trivy
+from gate.scanners.approval import (
+    Copies,
+    Standing,
+    admitted,
+    judge,
+    parse_table,
+    refusals,
+    shipped,
+    this_platform,
+    without_refused,
+)
 from gate.scanners.program import Program, located
 from tests.kit.fake_scanner import Behaviour, fake_scanner, trivy_report
 from tests.kit.scans import run_files
+from tests.kit.vulnerabilities import scan_run
 
 MARK = trivy.REQUIREMENT.mark
 SEEN = "sha256:1f889576636db0623539cb339df7d06c40ebf39e7919489eafa1160e29808f19"
@@ -240,6 +251,60 @@ def test_a_scan_starts_the_copy_and_says_who_approved_it(
     assert (run.binary, run.binary_digest, run.approval) == (str(fake.path), digest, "policy")
     assert fake.starts[0]["argv"][0].startswith(str(settings.work_dir / "program-"))
     assert run_files(settings.work_dir) == []
+
+
+def test_one_copy_serves_the_whole_run(settings: ScannerSettings, tmp_path: Path) -> None:
+    path = write(tmp_path / "trivy", "0.76.0")
+    digest = located(trivy.REQUIREMENT, str(path)).digest
+    copies = Copies(lambda: settings.work_dir)
+    told = replace(settings, approval=Approval(listed=True, programs=(digest,)), copies=copies)
+    with admitted(trivy.REQUIREMENT, str(path), told) as first:
+        pass
+    with admitted(trivy.REQUIREMENT, str(path), replace(told, work_dir=tmp_path / "next")) as second:
+        assert second.start == first.start
+        assert Path(second.start).parent.parent == settings.work_dir
+    copies.close()
+    assert run_files(settings.work_dir) == []
+
+
+def test_a_copy_that_fails_is_made_anew(settings: ScannerSettings, tmp_path: Path) -> None:
+    path = write(tmp_path / "trivy", "0.76.0")
+    program = located(trivy.REQUIREMENT, str(path))
+    copies = Copies(lambda: settings.work_dir)
+    content = path.read_bytes()
+    path.write_bytes(b"another")
+    with pytest.raises(Unavailable, match="was replaced since it was hashed"):
+        copies.of(program)
+    path.write_bytes(content)
+    assert Path(copies.of(program)).read_bytes() == content
+    copies.close()
+
+
+REPORT = ScannerReport(scan_run("grype"), ())
+
+
+@pytest.mark.parametrize(
+    ("refused", "version", "counts"),
+    [
+        ((), "0.121.2", True),
+        (("grype 0.121.3", "trivy 0.121.2"), "0.121.2", True),
+        (("grype 0.121.2",), "0.121.2", False),
+        (("grype 0.121.2",), "v0.121.2+build", False),
+        (("sha256:" + "1" * 64,), "0.121.2", False),
+        (("grype 0.121.2",), "dev", True),
+    ],
+)
+def test_a_report_of_a_version_that_the_policy_refuses_does_not_count(
+    refused: tuple[str, ...], version: str, counts: bool
+) -> None:
+    run = replace(REPORT.run, version=version, binary_digest="sha256:" + "1" * 64)
+    missing = Unavailable("it is not installed")
+    reports: dict[str, ScannerReport | Unavailable] = {"grype": replace(REPORT, run=run), "trivy": missing}
+    found = without_refused(reports, Approval(refused=refused))
+    assert found["trivy"] is missing
+    assert isinstance(found["grype"], ScannerReport) is counts
+    if isinstance(found["grype"], Unavailable):
+        assert f"the policy refuses grype {version}" in found["grype"].message
 
 
 @pytest.mark.real

@@ -26,6 +26,8 @@ from samples.databases.grype import write_grype_database
 from samples.databases.trivy import write_trivy_database
 
 ALL = list(KINDS.values())
+LEFT = [*[".image-gate.lock"] * 3, "6", "db", "epss", "java-db", "kev"]
+ALL_NAMES = ("trivy", "trivy-java", "grype", "kev", "epss")
 
 
 @pytest.fixture
@@ -37,7 +39,17 @@ def exported(settings: ScannerSettings, tmp_path: Path) -> Path:
 @pytest.fixture
 def elsewhere(settings: ScannerSettings, tmp_path: Path) -> ScannerSettings:
     return replace(
-        settings, trivy_cache=tmp_path / "else" / "trivy", grype_database=tmp_path / "else" / "grype"
+        settings,
+        trivy_cache=tmp_path / "else" / "trivy",
+        grype_database=tmp_path / "else" / "grype",
+        feeds=tmp_path / "else" / "feeds",
+    )
+
+
+def owning(settings: ScannerSettings, folder: Path) -> ScannerSettings:
+    """Settings for databases that a test may change."""
+    return replace(
+        settings, trivy_cache=folder / "trivy", grype_database=folder / "grype", feeds=folder / "feeds"
     )
 
 
@@ -50,18 +62,17 @@ def digests(settings: ScannerSettings) -> dict[str, str]:
 
 def left(settings: ScannerSettings) -> list[str]:
     """What lies in the folders."""
-    return sorted(
-        path.name for place in (settings.trivy_cache, settings.grype_database) for path in place.glob("*")
-    )
+    places = {kind.place(settings) for kind in ALL}
+    return sorted(path.name for place in places for path in place.glob("*"))
 
 
 def test_what_went_out_comes_in(
     settings: ScannerSettings, elsewhere: ScannerSettings, exported: Path
 ) -> None:
-    assert import_(exported, elsewhere, Deadline(60)) == ("trivy", "trivy-java", "grype")
+    assert import_(exported, elsewhere, Deadline(60)) == ALL_NAMES
     assert digests(elsewhere) == digests(settings)
     assert "" not in digests(elsewhere).values()
-    assert left(elsewhere) == [".image-gate.lock", ".image-gate.lock", "6", "db", "java-db"]
+    assert left(elsewhere) == LEFT
     assert import_(exported, elsewhere, Deadline(60)), "the same again is no harm"
 
 
@@ -79,7 +90,7 @@ def test_the_file_is_the_same_each_time_and_has_a_digest(
 def test_it_may_be_compressed_since(elsewhere: ScannerSettings, exported: Path) -> None:
     path = exported.with_suffix(".tar.gz")
     path.write_bytes(gzip.compress(exported.read_bytes(), 1))
-    assert import_(path, elsewhere, Deadline(60)) == ("trivy", "trivy-java", "grype")
+    assert import_(path, elsewhere, Deadline(60)) == ALL_NAMES
 
 
 def test_a_database_that_is_not_here_cannot_go_out(elsewhere: ScannerSettings, tmp_path: Path) -> None:
@@ -132,7 +143,7 @@ BAD: dict[str, tuple[Callable[[tarfile.TarFile], None], str]] = {
 def test_a_file_that_is_no_good_changes_nothing(
     settings: ScannerSettings, own_databases: Path, tmp_path: Path, case: str
 ) -> None:
-    own = replace(settings, trivy_cache=own_databases / "trivy", grype_database=own_databases / "grype")
+    own = owning(settings, own_databases)
     before = digests(own)
     add, reason = BAD[case]
     with tarfile.open(tmp_path / "bad.tar", "w") as tar:
@@ -140,7 +151,7 @@ def test_a_file_that_is_no_good_changes_nothing(
     with pytest.raises(Unavailable, match=reason):
         import_(tmp_path / "bad.tar", own, Deadline(60), older=True)
     assert digests(own) == before
-    assert left(own) == [".image-gate.lock", ".image-gate.lock", "6", "db", "java-db"]
+    assert left(own) == LEFT
 
 
 def test_one_that_is_cut_off_or_has_a_file_twice(elsewhere: ScannerSettings, exported: Path) -> None:
@@ -166,7 +177,7 @@ def test_one_that_is_too_large(
 def test_an_empty_database_does_not_take_a_place(
     settings: ScannerSettings, own_databases: Path, tmp_path: Path
 ) -> None:
-    own = replace(settings, trivy_cache=own_databases / "trivy", grype_database=own_databases / "grype")
+    own = owning(settings, own_databases)
     write_bolt(tmp_path / "empty.db", {"vulnerability": {}})
     with tarfile.open(tmp_path / "bad.tar", "w") as tar:
         tar.add(tmp_path / "empty.db", "trivy/trivy.db")
