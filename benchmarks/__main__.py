@@ -17,6 +17,7 @@ from benchmarks.figures import BUILD, Figure, best, run
 from benchmarks.image import MIB, benchmark_image
 from benchmarks.pull import pulls
 from benchmarks.scans import checks, scanners
+from benchmarks.signatures import verifications
 from samples.images import catalogue, layout
 
 ROUNDS = 3
@@ -129,6 +130,14 @@ def scan_lines(image: Path, goals: list[tuple[str, float, float]]) -> list[str]:
     ]
 
 
+def signature_lines(goals: list[tuple[str, float, float]]) -> list[str]:
+    """Measure verifications; return the lines to print, and add what is to be reached to `goals`."""
+    found = verifications()
+    goals.append(("the slowest verification of a signature, ms", max(found.values()), 50))
+    lines = ["", f"{'verifying a signature':42}{'ms':>8}"]
+    return lines + [f"{name:42}{milliseconds:8.1f}" for name, milliseconds in found.items()]
+
+
 def main() -> None:
     """Measure and print."""
     image = benchmark_image(BUILD)
@@ -161,6 +170,7 @@ def main() -> None:
     ]
     lines += pull_lines(image, stored, goals)
     lines += scan_lines(image, goals)
+    lines += signature_lines(goals)
     lines.append("")
     lines += [
         f"{'ok ' if value <= goal else '!! '} {name:52}{value:8.2f}   at most {goal}"

@@ -7,8 +7,8 @@ One difference carries the design: a kind that is *empty* was looked at and ther
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import TypeVar
+from datetime import UTC, date, datetime
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ class Subject(Struct, frozen=True):
 
     `digest` is the manifest's digest; for an archive without manifests it is the configuration's. `names` are the image
     names that the source or the caller (`--as`) gives; empty for a file that carries none. `checked_at` has a zone.
+    `resolved` is what the reference stood for, where that is known: `digest`, or that of the index which lists it.
     """
 
     reference: str
@@ -37,6 +38,12 @@ class Subject(Struct, frozen=True):
     platform: Platform
     names: tuple[Reference, ...]
     checked_at: datetime
+    resolved: Digest | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of the check in UTC, by which everything that is dated is judged, wherever the gate runs."""
+        return self.checked_at.astimezone(UTC).date()
 
 
 class Secret(Struct, frozen=True):
@@ -168,7 +175,8 @@ class Opinion(Struct, frozen=True):
 class Vulnerability(Struct, frozen=True):
     """One vulnerability in one package, with every scanner's opinion of it.
 
-    `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty.
+    `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty. `purls` are those
+    of the package as scanners wrote them, with qualifiers.
     """
 
     id: str
@@ -180,6 +188,7 @@ class Vulnerability(Struct, frozen=True):
     opinions: tuple[Opinion, ...]
     layer: str = ""
     path: str = ""
+    purls: tuple[str, ...] = ()
 
     @property
     def found_by(self) -> tuple[str, ...]:
@@ -283,6 +292,36 @@ class BaseTags(Struct, frozen=True):
     """What the tags of an image's base name now, by name with tag; asked of those alone that the policy lists."""
 
     now: Mapping[Reference, BaseNow | Unavailable]
+
+
+class Identity(Struct, frozen=True):
+    """Whom a certificate names: a subject, and the issuer who says so; neither means anything without the other.
+
+    `claims` are what the issuer said beside it, by the readable names of Fulcio's extensions (`source-repository-uri`,
+    `build-trigger`, …).
+    """
+
+    subject: str
+    subject_kind: Literal["uri", "email", "other"]
+    issuer: str
+    claims: Mapping[str, str] = {}
+
+
+class Signer(Struct, frozen=True):
+    """Who signed, after verification: a key by its fingerprint (`sha256:…`, else empty), or an identity.
+
+    `root` names the trusted root that vouched, empty where only a key did. `log` and `log_index` are the entry in a
+    transparency log. `signed_at` is the earliest time at which a log or a timestamp authority saw the signature, None where
+    none did; `timestamped` says that an authority did (RFC 3161).
+    """
+
+    key: str = ""
+    identity: Identity | None = None
+    root: str = ""
+    log: str = ""
+    log_index: int | None = None
+    signed_at: datetime | None = None
+    timestamped: bool = False
 
 
 KINDS: frozenset[type] = frozenset(

@@ -81,6 +81,14 @@ class Finding(Struct, frozen=True):
     remediation: str = ""
     details: Mapping[str, object] = {}
 
+    @property
+    def purls(self) -> tuple[str, ...]:
+        """The package URLs of its package: its own, and those that `details` quotes as scanners wrote them, with qualifiers."""
+        written = self.details.get("purls")
+        listed = written if isinstance(written, list | tuple) else ()
+        own = (self.location.package,) if self.location.package else ()
+        return (*own, *(text for text in listed if isinstance(text, str)))
+
 
 class Remark(Struct, frozen=True):
     """Something worth knowing that breaks no rule, such as a shell that an upper layer removes."""
@@ -90,6 +98,7 @@ class Remark(Struct, frozen=True):
 
 
 Check = Callable[..., Iterator[Finding | Remark]]
+Settle = Callable[..., Iterator[Finding]]
 CheckName = Callable[[Reference, typing.Any], Iterator[Finding]]
 
 
@@ -99,8 +108,9 @@ class Rule(Struct, frozen=True):
     A check may raise `Unavailable` for what its evidence does not tell. `evidence` and `options` are read from the
     signature; a signature that is not such a declaration raises `InvalidInput` when the rule is built. `marks` says that
     it looks at the byte signatures of programs, which cost the layer pass a search through them; `without_scanners` that
-    what scanners say is welcome and not needed. `check_name` judges a name by itself, as a Dockerfile has it, where the
-    rule can.
+    what scanners say is welcome and not needed. `settle(findings, options)` yields all findings that count, once it is
+    known which do, and may let some of them only warn: so many of a kind are tolerated. `check_name` judges a name by
+    itself, as a Dockerfile has it, where the rule can.
     """
 
     id: str
@@ -111,6 +121,7 @@ class Rule(Struct, frozen=True):
     check: Check
     marks: bool = False
     without_scanners: bool = False
+    settle: Settle | None = None
     check_name: CheckName | None = None
     evidence: tuple[type, ...] = ()
     options: type[Options] = Options

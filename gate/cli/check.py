@@ -18,6 +18,7 @@ from gate.cli.progress import progress
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.reporters import formats, reporter
+from gate.sources import Location
 from gate.verdict import Report
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from gate.against import Earlier
     from gate.configuration import Configuration
     from gate.scanners import ScannerSettings
-    from gate.sources import Location
+    from gate.vex import Document
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -55,6 +56,7 @@ class Request(msgspec.Struct, frozen=True):
     cache_dir: Path | None
     no_cache: bool
     against: str | None
+    vex: tuple[str, ...]
     quiet: bool
     verbose: bool
 
@@ -117,8 +119,15 @@ class Request(msgspec.Struct, frozen=True):
 )
 @option(
     "against",
-    metavar="REPORT.json",
-    help="Say what is fixed, new, or changed beside the image since this earlier JSON report.",
+    metavar="REF|REPORT.json",
+    help="Say what is fixed, new, or changed since an earlier JSON report, or against another image, which is judged for that "
+    "alone. What ends in .json is a report, and so is a path to a file that begins with {; all else is a REF.",
+)
+@option(
+    "vex",
+    metavar="FILE",
+    multiple=True,
+    help="A further VEX document, where the policy lets runs bring some. Can be repeated; in the variable, separated by spaces.",
 )
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
@@ -146,12 +155,12 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
     options = output.render_options(
         verbose=request.verbose, quiet=request.quiet, dockerfile=request.dockerfile
     )
-    earlier = (
-        None if request.against is None else _earlier(request.against)
+    against = (
+        None if request.against is None else _against(request.against)
     )  # before an output takes its place
     output.prepare(outputs)
     with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
-        judge = _prepared(request, cache, earlier)
+        judge = _prepared(request, cache, against)
         with progress(quiet=request.quiet, verbose=request.verbose) as tell:
             report = judge(tell)
     output.write_files(report, outputs, options)
@@ -180,7 +189,7 @@ def _scanners(request: Request, configured: Configuration, folder: Path) -> Scan
 
 
 def _prepared(
-    request: Request, cache: Callable[[], Path], earlier: Earlier | None
+    request: Request, cache: Callable[[], Path], against: Earlier | Location | None
 ) -> Callable[[Callable[[str], object]], Report]:
     """Load the policy and return what runs the check; what is wrong with the request is found before any work."""
     from gate import pipeline
@@ -192,16 +201,18 @@ def _prepared(
         verify_digest(policy, request.policy_digest)
     configured = sources.configuration(request.sources)
     locations = _locations(request)
+    opened = [*locations, *([against] if isinstance(against, Location) else [])]
     settings = pipeline.RunSettings(
         scanners=_scanners(request, configured, cache()) if policy.asks_scanners else None,
         platform=request.platform,
         name=request.name or "",
         timeout=request.timeout,
-        sources=sources.settings(request.sources, locations, configured),
+        sources=sources.settings(request.sources, opened, configured),
         cache_dir=cache,
         kept=not request.no_cache,
-        against=earlier,
+        against=against,
         as_of=request.as_of,
+        vex=_documents(request.vex),
     )
 
     def judge(tell: Callable[[str], object]) -> Report:
@@ -210,12 +221,38 @@ def _prepared(
     return judge
 
 
-def _earlier(path: str) -> Earlier:
-    """Read the report that the new one is compared with."""
+def _against(text: str) -> Earlier | Location:
+    """Return the report that is named, or where the image is; a layout or an archive never begins as JSON does."""
+    from gate.sources.locate import locate
+
+    location = None if text.endswith(".json") else locate(text)
+    if location is not None and not (location.source == "archive" and _begins_as_json(location.path)):
+        return location
     from gate.against import Earlier
     from gate.reporters._reading import read_report
 
-    return Earlier(path, read_report(path))
+    return Earlier(text, read_report(text))
+
+
+def _begins_as_json(path: str) -> bool:
+    """Whether the first thing in a file is an object of JSON."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(LIMITS.chunk).lstrip().startswith(b"{")
+    except OSError:
+        return False
+
+
+def _documents(paths: tuple[str, ...]) -> tuple[Document, ...]:
+    """Read the VEX documents that the run brings."""
+    if not paths:
+        return ()
+    from gate.policy.named import VEX, read_file
+    from gate.vex.read import read_vex
+
+    return tuple(read_vex(read_file(path, path, VEX), path, "command line") for path in dict.fromkeys(paths))
 
 
 def _locations(request: Request) -> tuple[Location, ...]:

@@ -88,10 +88,17 @@ class _Excepted(msgspec.Struct, frozen=True):
     until: date
 
 
+class _Vexed(msgspec.Struct, frozen=True):
+    finding: _Finding
+    status: str
+    document: str
+
+
 class _Result(msgspec.Struct, frozen=True):
     rule: str
     findings: list[_Finding] = []
     excepted: list[_Excepted] = []
+    vex: list[_Vexed] = []
 
 
 class _Subject(msgspec.Struct, frozen=True):
@@ -156,6 +163,9 @@ def _decision(found: Found, results: Sequence[_Result]) -> str:
         for excepted in result.excepted:
             if excepted.finding.is_of(found):
                 return f"{_rated(excepted.finding)}; excepted until {excepted.until}"
+        for vexed in result.vex:
+            if vexed.finding.is_of(found):
+                return f"{_rated(vexed.finding)}; {vexed.status} as {vexed.document} has it (VEX)"
         for finding in result.findings:
             if finding.is_of(found):
                 does = "breaks" if finding.action == "deny" else "warns under"
