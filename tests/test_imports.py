@@ -21,7 +21,7 @@ ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
     for row in (
         "errors, then deadline identifiers limits options parallel plugins printable",
         "oci, then packages",
-        "evidence, then rule, then vex, then verdict",
+        "evidence, then rule, then vex, then verdict, then remedies",
         "rules reporters",
         "policy, then evaluate",
         "cache registry, then sources, then scanners signatures",
