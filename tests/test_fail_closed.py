@@ -221,6 +221,7 @@ def test_the_run_passes_while_nothing_is_broken(judge: Judge) -> None:
     assert [str(found.name) for found in report.verdicts[0].bases] == [str(BASE)]
 
 
+@pytest.mark.slow
 def test_every_function_broken_once(judge: Judge, functions: list[FunctionType]) -> None:
     assert len(functions) > 250
     passed = []
@@ -233,6 +234,7 @@ def test_every_function_broken_once(judge: Judge, functions: list[FunctionType])
     assert judge().status is Status.PASS
 
 
+@pytest.mark.slow
 def test_every_stage_broken_in_many_ways(judge: Judge, functions: list[FunctionType]) -> None:
     stages = [function for function in functions if function.__qualname__ in STAGES]
     assert {function.__qualname__ for function in stages} == set(STAGES)

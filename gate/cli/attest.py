@@ -91,7 +91,7 @@ def COMMAND(  # noqa: N802 -- a constant: the command
         for statement in statements:
             if statement.predicate_type == SUMMARY:
                 complain(f"signed the verdict of {statement.subject} ({statement.platform})")
-    return check.EXITS[report.status]
+    return output.EXITS[report.status]
 
 
 def _check_verifier(verifier: str) -> None:
@@ -104,6 +104,9 @@ def _check_verifier(verifier: str) -> None:
 
 def _judged(request: check.Request, *, to_registry: bool) -> tuple[check.Prepared, Report]:
     """Judge the image as `check` does, and report."""
+    options = output.render_options(
+        verbose=request.verbose, quiet=request.quiet, dockerfile=request.dockerfile
+    )
     with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
         run = check.prepared(request, cache)
         (location,) = run.locations
@@ -114,7 +117,6 @@ def _judged(request: check.Request, *, to_registry: bool) -> tuple[check.Prepare
             )
         with progress(quiet=request.quiet, verbose=request.verbose) as tell:
             report = run.judge(tell)
-    options = output.render_options(verbose=request.verbose, quiet=request.quiet)
     output.write_stdout(reporter(request.format).render(report, options))
     return run, report
 
