@@ -297,7 +297,7 @@ def sigstore_program(name: str) -> Path:
     made_from = b"".join((folder / part).read_bytes() for part in ("go.mod", "go.sum")) + package.encode()
     target = CACHE / name / hashlib.sha256(made_from + repr(GO_BUILD).encode()).hexdigest()[:16] / name
     if not target.exists():
-        say(f"building {name} of Sigstore; 1 to 5 minutes, once")
+        say(f"building {name} of Sigstore; some minutes, once")
     return go_build(target, package, *GO_BUILD, folder=folder)
 
 
