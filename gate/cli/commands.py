@@ -13,6 +13,7 @@ from gate.cli.exits import MEANINGS
 COMPLETE_VARIABLE = "_IMAGE_GATE_COMPLETE"
 
 MODULES: Mapping[str, str] = {
+    "init": "gate.cli.init",
     "check": "gate.cli.check",
     "inspect": "gate.cli.inspect",
     "explain": "gate.cli.explain",
