@@ -104,7 +104,7 @@ def renewed() -> Lock:
     """Ask Debian's signed lists for the newest versions, with a configuration of apt that is not the system's."""
     taken = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)  # apt fetches as a user of its own
+        os.chmod(folder, 0o755)  # noqa: S103 -- apt fetches as a user of its own
         apt = _apt(Path(folder))
         _run([*apt, "-qq", "update"], folder)
         uris = _run([*apt, "-qq", "download", "--print-uris", *PACKAGES], folder)

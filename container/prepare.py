@@ -76,7 +76,7 @@ def context(folder: Path, made: Path, scanners: Sequence[str]) -> None:
     programs = root / "usr/local/bin"
     programs.mkdir(parents=True)
     (programs / "image-gate").write_text(PROGRAM, encoding="ascii")
-    digests = dict(_scanner(one, programs) for one in scanners)
+    digests = dict(take_scanner(one, programs) for one in scanners)
     for program in programs.iterdir():
         program.chmod(0o755)
     locks = {path.name: _digest(path) for path in (LOCK, REQUIREMENTS)}
@@ -88,8 +88,8 @@ def context(folder: Path, made: Path, scanners: Sequence[str]) -> None:
     (folder / "home/nonroot/.cache").mkdir(parents=True)
 
 
-def _scanner(given: str, programs: Path) -> tuple[str, str]:
-    """Copy a scanner of which the bytes are known; returns its name and digest."""
+def take_scanner(given: str, programs: Path) -> tuple[str, str]:
+    """Copy a scanner whose bytes are known, and return its name and digest; raises `SystemExit` for any other."""
     name, _, rest = given.partition("=")
     path, _, stated = rest.partition("@")
     if name not in ("trivy", "grype") or not Path(path).is_file():
@@ -99,7 +99,7 @@ def _scanner(given: str, programs: Path) -> tuple[str, str]:
     if stated and stated != digest:
         raise SystemExit(f"{path} has the digest {digest}, and not {stated}")
     if not stated:
-        command = [sys.executable, "-m", "gate", "scanners", "verify", path]
+        command = [sys.executable, "-m", "gate", "scanners", "verify", str(programs / name)]
         if subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode:
             raise SystemExit(
                 f"{path} is not known to be a release of {name}\n  → state its digest: {name}={path}@sha256:…"
@@ -153,7 +153,7 @@ def _compile(root: Path) -> None:
     ]
     folders = [str(root / f"usr/lib/python{PYTHON}"), str(root / MODULES)]
     environment = {"PYTHONHOME": str(root / "usr"), "PATH": os.defpath}
-    # A hash that is never checked in the place of times, which another build would not have.
+    # Nobody can write beside them in the image, so no start need look whether a source has changed.
     _run([*python, "--invalidation-mode", "unchecked-hash", *folders], environment)
 
 
@@ -170,6 +170,7 @@ def _digest(path: Path) -> str:
 
 
 if __name__ == "__main__":
+    os.umask(0o022)  # the user of the image is another one
     match sys.argv[1:]:
         case ["lock"]:
             LOCK.write_text(renewed().text(), encoding="utf-8")
