@@ -63,8 +63,8 @@ scanner-release: $(VENV)/.dev ## add a release to the table of known scanners: S
 container: $(VENV)/.dev ## build the official image: TRIVY=PROGRAM GRYPE=PROGRAM (each @sha256:… if unknown) SOURCE=URL
 	rm -rf build/container
 	$(PY) -m container.prepare base build/container/base
-	$(PY) -m container.prepare context build/container/context build/container/base trivy=$(TRIVY) grype=$(GRYPE)
-	DOCKER_BUILDKIT=0 docker build --network none --tag image-gate --build-arg SOURCE=$(SOURCE) \
+	$(PY) -m container.prepare context build/container/context build/container/base 'trivy=$(TRIVY)' 'grype=$(GRYPE)'
+	DOCKER_BUILDKIT=0 docker build --network none --tag image-gate --build-arg 'SOURCE=$(SOURCE)' \
 		--build-arg VERSION=$$($(PY) -c 'import gate; print(gate.__version__)') \
 		--file build/container/context/Containerfile build/container/context
 

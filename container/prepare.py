@@ -73,12 +73,12 @@ def context(folder: Path, made: Path, scanners: Sequence[str]) -> None:
         (wheel,) = Path(wheels).glob("*.whl")
         _install(root / MODULES, str(wheel))
     shutil.rmtree(root / MODULES / "bin", ignore_errors=True)  # they name the Python that installed them
+    (root / MODULES / ".lock").unlink(missing_ok=True)  # uv's
     programs = root / "usr/local/bin"
     programs.mkdir(parents=True)
     (programs / "image-gate").write_text(PROGRAM, encoding="ascii")
+    (programs / "image-gate").chmod(0o755)
     digests = dict(take_scanner(one, programs) for one in scanners)
-    for program in programs.iterdir():
-        program.chmod(0o755)
     locks = {path.name: _digest(path) for path in (LOCK, REQUIREMENTS)}
     contents = root / CONTENTS
     contents.parent.mkdir(parents=True)
@@ -95,6 +95,7 @@ def take_scanner(given: str, programs: Path) -> tuple[str, str]:
     if name not in ("trivy", "grype") or not Path(path).is_file():
         raise SystemExit(f"{given!r} is not trivy=PROGRAM or grype=PROGRAM")
     shutil.copyfile(path, programs / name)
+    (programs / name).chmod(0o755)
     digest = _digest(programs / name)
     if stated and stated != digest:
         raise SystemExit(f"{path} has the digest {digest}, and not {stated}")
@@ -175,8 +176,8 @@ if __name__ == "__main__":
         case ["lock"]:
             LOCK.write_text(renewed().text(), encoding="utf-8")
         case ["base", target]:
-            base(Path(target))
+            base(Path(target).resolve())
         case ["context", target, made, *scanners]:
-            context(Path(target), Path(made), scanners)
+            context(Path(target).resolve(), Path(made).resolve(), scanners)
         case _:
             sys.exit(__doc__)

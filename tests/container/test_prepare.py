@@ -38,3 +38,9 @@ def test_a_stated_digest_is_enough(program: Path) -> None:
 def test_anything_else_is_refused(program: Path, given: str, message: str) -> None:
     with pytest.raises(SystemExit, match=message):
         take_scanner(given.replace("PROGRAM", str(program)), program.parent / "programs")
+
+
+@pytest.mark.real
+def test_a_known_release_needs_no_digest(trivy_binary: Path, tmp_path: Path) -> None:
+    name, digest = take_scanner(f"trivy={trivy_binary}", tmp_path)
+    assert (name, digest) == ("trivy", f"sha256:{hashlib.sha256(trivy_binary.read_bytes()).hexdigest()}")
