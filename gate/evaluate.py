@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gate.vex.matching import Claims
 
 _Packages = frozenset[tuple[str, str, str]]
+_EXAMPLES = 5
+"""Findings that the reason of an unknown names; all of them are in the result."""
 
 
 class _Said(Struct):
@@ -118,12 +120,12 @@ def _result(setting: RuleSetting, said: _Said) -> RuleResult:
 
     1. Contradicted or malformed content, and bugs, are unknown under every action, whatever else was found.
     2. A finding that denies is a failure, also if the check could not finish.
-    3. A check that could not finish is unknown, with the policy's action for that.
+    3. A check that could not finish, or that found what it could not tell, is unknown, with the policy's action for that.
     4. Findings that only warn are a failure that warns.
     5. Nothing found is a pass.
     """
-    action = _strongest(setting, said.findings)
-    error = said.error
+    action = _strongest(setting, [one for one in said.findings if not _is_open(one)])
+    error = said.error or _open([one for one in said.findings if _is_open(one)])
     if error is not None and error.blocks:  # 1
         outcome, action = Outcome.UNKNOWN, setting.action
     elif action is Action.DENY:  # 2
@@ -146,7 +148,24 @@ def _result(setting: RuleSetting, said: _Said) -> RuleResult:
         reason="" if error is None else error.message,
         hint="" if error is None else error.hint,
         blocking=error is not None and error.blocks,
+        title=setting.rule.title,
+        rationale=setting.rule.rationale,
+        remediation=setting.rule.remediation,
     )
+
+
+def _is_open(finding: Finding) -> bool:
+    """Whether a finding says that something could not be told, and does not only warn of it."""
+    return finding.unknown and finding.action is not Action.WARN
+
+
+def _open(unknown: list[Finding]) -> Unavailable | None:
+    """Return what findings come to that say what could not be told; None where there are none."""
+    if not unknown:
+        return None
+    named = [": ".join(filter(None, (one.location.path, one.message))) for one in unknown[:_EXAMPLES]]
+    more = len(unknown) - len(named)
+    return Unavailable("; ".join(named) + (f"; and {more} more" if more else ""), hint=unknown[0].remediation)
 
 
 def _strongest(setting: RuleSetting, findings: list[Finding]) -> Action | None:

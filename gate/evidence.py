@@ -324,16 +324,97 @@ class Signer(Struct, frozen=True):
     timestamped: bool = False
 
 
+PUBLIC_GOOD = "public-good"
+"""What policies call the root of the public Sigstore instance, which the `sigstore` package brings."""
+
+
+class TrustRequest(Struct, frozen=True):
+    """What a rule wants signatures to be verified with.
+
+    `keys` and `roots` are the names of files as the policy writes them, `PUBLIC_GOOD` the root that is shipped. The roots
+    are for certificates; `roots_for_keys` says that what keys signed must be in their logs as well. `without` are demands
+    that the policy gives up.
+    """
+
+    keys: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    roots_for_keys: bool = False
+    without: tuple[Literal["log", "sct", "timestamp"], ...] = ()
+
+
+class Signature(Struct, frozen=True):
+    """A signature that holds and is about the image.
+
+    `manifest` is the digest of the manifest that it lies in, or the file's name; `place` says in words where that is.
+    `about` is the digest that was signed, the index's by which the image was reached if `of_index`, else its manifest's.
+    `claims` are what was signed beside it (annotations of cosign).
+    """
+
+    signer: Signer
+    manifest: str
+    place: str
+    about: Digest
+    of_index: bool = False
+    claims: Mapping[str, str] = {}
+
+
+class Attestation(Signature, frozen=True):
+    """A signed statement about the image: what kind it is and what it says, both from the payload whose signature holds."""
+
+    predicate_type: str = ""
+    predicate: Mapping[str, object] = {}
+
+
+class RefusedSignature(Struct, frozen=True):
+    """What was found where signatures are, and why it is none that counts.
+
+    `attested` says that it holds and is about the image, but is an attestation and no signature.
+    """
+
+    manifest: str
+    place: str
+    reason: str
+    attested: bool = False
+
+
+class Signatures(Struct, frozen=True):
+    """The signatures of an image, by what they were verified with. An attestation is none.
+
+    `digests` are what was asked about: the image's manifest, then the index by which it was reached, if there was one.
+    `missing` says which places gave no answer; there may be further signatures there. `keys` are the fingerprints of the
+    keys in each file that was trusted.
+    """
+
+    digests: tuple[Digest, ...]
+    accepted: Mapping[TrustRequest, tuple[Signature, ...]] = {}
+    refused: Mapping[TrustRequest, tuple[RefusedSignature, ...]] = {}
+    missing: tuple[Unavailable, ...] = ()
+    keys: Mapping[str, frozenset[str]] = {}
+
+
+class Attestations(Struct, frozen=True):
+    """The attestations of an image; as `Signatures`."""
+
+    digests: tuple[Digest, ...]
+    accepted: Mapping[TrustRequest, tuple[Attestation, ...]] = {}
+    refused: Mapping[TrustRequest, tuple[RefusedSignature, ...]] = {}
+    missing: tuple[Unavailable, ...] = ()
+    keys: Mapping[str, frozenset[str]] = {}
+
+
 KINDS: frozenset[type] = frozenset(
     {
         Subject, Origin, ImageConfig, Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities,
-        TagDigest, Bases, BaseTags,
+        TagDigest, Bases, BaseTags, Signatures, Attestations,
     }
 )  # fmt: skip
 """All kinds of evidence there are."""
 
 LOOKED_UP: frozenset[type] = frozenset({TagDigest, Bases, BaseTags})
 """The kinds that registries are asked for beside the image itself."""
+
+SIGNED: frozenset[type] = frozenset({Signatures, Attestations})
+"""The kinds that are collected where an image's signatures are."""
 
 
 class Evidence(Struct, frozen=True):

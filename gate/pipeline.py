@@ -21,7 +21,7 @@ from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import ImageGateError, InvalidInput, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import LOOKED_UP, Evidence, ScanRuns, Subject, Vulnerabilities
+from gate.evidence import LOOKED_UP, SIGNED, Evidence, ScanRuns, Subject, Vulnerabilities
 from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
@@ -42,9 +42,11 @@ if TYPE_CHECKING:
 
     from gate.against import Earlier
     from gate.lookups import Lookups
+    from gate.oci.image import Opened
     from gate.scanners import Approval, Scanner, ScannerSettings
     from gate.scanners.approval import Copies
     from gate.vex import Document
+    from gate.vouching import Vouching
 
 
 _PLATFORM = r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){1,2}"
@@ -63,7 +65,8 @@ class RunSettings(Struct, frozen=True):
     `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept. `kept` says
     whether it outlives the run. `against` is what the report is compared with: an earlier one, or an image that is judged
     for that alone. `as_of` has rules and exceptions judge as of that day: such a report never is a pass. `vex` are
-    documents that count beside those of a policy that lets runs bring some, and are refused by any other.
+    documents that count beside those of a policy that lets runs bring some, and are refused by any other. `bundles` are
+    files of signatures, beside those that registries hold.
     """
 
     scanners: ScannerSettings | None = None
@@ -76,6 +79,7 @@ class RunSettings(Struct, frozen=True):
     kept: bool = True
     against: Earlier | Location | None = None
     as_of: date | None = None
+    bundles: tuple[str, ...] = ()
     vex: tuple[Document, ...] = ()
 
 
@@ -125,6 +129,7 @@ class _Run:
         self._clock = time.monotonic()
         self._lookups: Lookups | None = None
         self._programs: Copies | None = None
+        self._vouching = self._vouching_for(policy)
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
         self._left_out: dict[str, Mapping[str, str]] = {}
@@ -166,7 +171,7 @@ class _Run:
         )
         policy = self._policy.for_subject(subject.names)
         self._settings.progress(f"{place}checking {location.text} ({image.platform})")
-        evidence = self._collect(policy, image, subject, origin)
+        evidence = self._collect(policy, image, subject, opened)
         if (
             self._settings.as_of is not None
         ):  # what was collected, and how old the databases are, is of today all the same
@@ -187,8 +192,9 @@ class _Run:
         day = self._settings.as_of
         return self._started if day is None else datetime.combine(day, self._started.timetz())
 
-    def _collect(self, policy: Policy, image: Image, subject: Subject, origin: Origin) -> Evidence:
+    def _collect(self, policy: Policy, image: Image, subject: Subject, opened: Opened) -> Evidence:
         """Collect what the selected rules need, and nothing else."""
+        origin = opened.origin or Origin(subject.source)
         rules = [setting.rule for setting in policy.settings]
         kinds = frozenset(kind for rule in rules for kind in rule.evidence)
         scanned = bool(kinds & {ScanRuns, Vulnerabilities} and policy.scanners_required)
@@ -203,6 +209,8 @@ class _Run:
             database_max_age=policy.database_max_age,
         )
         found = self._looked_up(kinds, image, origin, policy) if kinds & LOOKED_UP else {}
+        if kinds & SIGNED and self._vouching is not None:
+            found = {**found, **self._vouching.collect(policy, image, opened)}
         scanners = self._settings.scanners
         if scanned and scanners is not None:
             scanners = structs.replace(scanners, approval=approval_of(policy), copies=self._copies(scanners))
@@ -234,6 +242,22 @@ class _Run:
 
         self._lookups = self._lookups or Lookups(self._access)
         return self._lookups.collect(kinds, image, origin, listed_bases(policy))
+
+    def _vouching_for(self, policy: Policy) -> Vouching | None:
+        """Prepare the search for signatures, where a rule asks for any: what is wrong with keys or files is found before any work."""
+        variants = (policy, *(policy.scoped([scope]) for scope in policy.scopes))
+        rules = [setting.rule for variant in variants for setting in variant.settings]
+        if not any(SIGNED & {*rule.evidence} for rule in rules):
+            if self._settings.bundles:
+                raise InvalidInput(
+                    "--bundle brings signatures, and the policy selects no rule that asks for any",
+                    hint="add the rule signed to the policy, or leave --bundle out",
+                )
+            return None
+        from gate.vouching import Vouching, check_trust
+
+        check_trust(policy)
+        return Vouching(self._access, self._settings.bundles, self._names[0] if self._names else None)
 
     def _names_of(self, location: Location, image: Image, origin: Origin) -> tuple[Reference, ...]:
         """Return what an image is called: in a registry as it was asked for, elsewhere as the caller says.

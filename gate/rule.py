@@ -69,7 +69,9 @@ class Finding(Struct, frozen=True):
     """One deviation from a rule.
 
     `id` names it where it has a name of its own (a CVE). `severity` and `action` are the rule's unless stated;
-    `action_in_base` replaces `action` where the finding proves to come from the recognised base. `details` holds what a machine may want: JSON values only. `remediation` says what to do about this one.
+    `action_in_base` replaces `action` where the finding proves to come from the recognised base. `unknown` says that something
+    could not be established rather than that it is wrong: unless its action is to warn, such a finding makes the rule unknown.
+    `details` holds what a machine may want: JSON values only. `remediation` says what to do about this one.
     """
 
     message: str
@@ -78,6 +80,7 @@ class Finding(Struct, frozen=True):
     severity: Severity | None = None
     action: Action | None = None
     action_in_base: Action | None = None
+    unknown: bool = False
     remediation: str = ""
     details: Mapping[str, object] = {}
 

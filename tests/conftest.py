@@ -27,6 +27,7 @@ settings.register_profile(
     "image-gate", deadline=None
 )  # how long an example takes says more of the machine than of the code
 settings.load_profile("image-gate")
+settings.register_profile("fast", max_examples=20, deadline=None)
 settings.register_profile("mutation", max_examples=25, derandomize=True, database=None, deadline=None)
 
 
@@ -75,6 +76,12 @@ def trivy_binary(tools: Tools) -> Path:
 def grype_binary(tools: Tools) -> Path:
     """The unmodified Grype, built from its published sources."""
     return tools.path("grype")
+
+
+@pytest.fixture(scope="session")
+def chromium_binary(tools: Tools) -> Path:
+    """A browser."""
+    return tools.path("chromium")
 
 
 @pytest.fixture(scope="session")

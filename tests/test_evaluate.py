@@ -151,6 +151,35 @@ def test_a_result_says_why_it_is_unknown() -> None:
     assert (result.reason, result.hint) == ("", "")
 
 
+def test_a_finding_of_what_could_not_be_told_is_unknown_and_can_be_excepted() -> None:
+    open_ = Finding(
+        "nobody saw it", Location(path="/app/a"), id="U-1", unknown=True, remediation="rebuild it"
+    )
+    (result,) = judge(setting(rule(says(open_)))).results
+    assert (result.outcome, result.closes, result.findings) == (Outcome.UNKNOWN, True, (open_,))
+    assert (result.reason, result.hint) == ("/app/a: nobody saw it", "rebuild it")
+    (result,) = judge(setting(rule(says(open_)), on_unknown=WARN)).results
+    assert (result.outcome, result.warns) == (Outcome.UNKNOWN, True)
+    (result,) = judge(setting(rule(says(replace(open_, action=WARN))))).results
+    assert (result.outcome, result.warns) == (Outcome.FAIL, True)
+    (result,) = judge(setting(rule(says(open_))), exceptions=(excepting("U-1"),)).results
+    assert (result.outcome, result.excepted) == (Outcome.PASS, (Excepted(open_, "SEC-1", TODAY),))
+
+
+def test_what_could_not_be_told_excuses_no_failure_and_no_error() -> None:
+    open_ = Finding("nobody saw it", unknown=True)
+    assert judge(setting(rule(says(open_, Finding("wrong"))))).results[0].outcome is Outcome.FAIL
+    (result,) = judge(setting(rule(says(open_, then=ERRORS["integrity"])))).results
+    assert (result.reason, result.blocking) == ("wrong digest", True)
+
+
+def test_of_much_that_could_not_be_told_the_reason_names_some() -> None:
+    many = [Finding(f"it {number}", unknown=True) for number in range(7)]
+    (result,) = judge(setting(rule(says(*many)))).results
+    assert result.reason == "it 0; it 1; it 2; it 3; it 4; and 2 more"
+    assert len(result.findings) == 7
+
+
 def test_the_action_of_a_result_is_what_it_does() -> None:
     """A finding may ask for less than the rule, never for more."""
     cases = [

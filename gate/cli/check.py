@@ -19,7 +19,7 @@ from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.reporters import formats, reporter
 from gate.sources import Location
-from gate.verdict import Report, Status
+from gate.verdict import Report
 
 if TYPE_CHECKING:
     from datetime import date
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from gate.configuration import Configuration
     from gate.scanners import ScannerSettings
     from gate.vex import Document
-
-EXITS = {Status.PASS: Exit.PASS, Status.FAIL: Exit.FAIL, Status.UNKNOWN: Exit.NO_VERDICT}
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -46,6 +44,7 @@ class Request(msgspec.Struct, frozen=True):
     as_of: date | None
     format: str
     output: tuple[str, ...]
+    dockerfile: str | None
     trivy: str | None
     grype: str | None
     trivy_cache: Path | None
@@ -57,6 +56,7 @@ class Request(msgspec.Struct, frozen=True):
     cache_dir: Path | None
     no_cache: bool
     against: str | None
+    bundle: tuple[str, ...]
     vex: tuple[str, ...]
     quiet: bool
     verbose: bool
@@ -79,7 +79,10 @@ class Request(msgspec.Struct, frozen=True):
     help="Judge every platform of an index, or this one alone.",
 )
 @option(
-    "as", field="name", metavar="NAME", help="The image name that a file will have, for rules about names."
+    "as",
+    field="name",
+    metavar="NAME",
+    help="The image name that a file will have, for rules about names; its registry is asked where rules want signatures.",
 )
 @option(
     "as-of",
@@ -93,6 +96,11 @@ class Request(msgspec.Struct, frozen=True):
     metavar="FORMAT=PATH",
     multiple=True,
     help="Write a report to a file as well. Can be repeated; in the variable, separated by spaces.",
+)
+@option(
+    "dockerfile",
+    metavar="PATH",
+    help="Where code hosts show problems: the lines that matter of the Dockerfile of the image.",
 )
 @option("trivy", metavar="PATH", help="The Trivy program, instead of the one on PATH.")
 @option("grype", metavar="PATH", help="The Grype program, instead of the one on PATH.")
@@ -125,6 +133,12 @@ class Request(msgspec.Struct, frozen=True):
     multiple=True,
     help="A further VEX document, where the policy lets runs bring some. Can be repeated; in the variable, separated by spaces.",
 )
+@option(
+    "bundle",
+    metavar="FILE",
+    multiple=True,
+    help="Signatures and attestations in a file (.json, .jsonl), beside those in registries. Can be repeated.",
+)
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
 def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
@@ -147,21 +161,35 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
     option can be set by a variable, such as IMAGE_GATE_TRIVY_CACHE; the command line wins.
     """  # noqa: D301 -- click wants the backspace
     request = Request(sources=sources.SourceOptions.taken_from(chosen), **chosen)
-    if request.quiet and request.verbose:
-        raise InvalidInput("--quiet and --verbose contradict each other", hint="choose one")
     outputs = [output.Output.parse(text) for text in request.output]
-    options = output.render_options(verbose=request.verbose, quiet=request.quiet)
+    options = output.render_options(
+        verbose=request.verbose, quiet=request.quiet, dockerfile=request.dockerfile
+    )
     against = (
         None if request.against is None else _against(request.against)
     )  # before an output takes its place
     output.prepare(outputs)
+    report = _judged(request, against)
+    output.write_files(report, outputs, options)
+    output.write_stdout(reporter(request.format).render(report, options))
+    return output.EXITS[report.status]
+
+
+def judged(reference: str) -> Report:
+    """Judge one image as `check REF` does, with every option as its variable sets it, and write no report."""
+    context = (
+        click.get_current_context()
+    )  # of the command that asks, whose settings hold for this one as well
+    chosen = COMMAND.make_context("check", ["--", reference], parent=context).params
+    return _judged(Request(sources=sources.SourceOptions.taken_from(chosen), **chosen))
+
+
+def _judged(request: Request, against: Earlier | Location | None = None) -> Report:
+    """Judge what was asked for."""
     with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
         judge = _prepared(request, cache, against)
         with progress(quiet=request.quiet, verbose=request.verbose) as tell:
-            report = judge(tell)
-    output.write_files(report, outputs, verbose=request.verbose)
-    output.write_stdout(reporter(request.format).render(report, options))
-    return EXITS[report.status]
+            return judge(tell)
 
 
 def _scanners(request: Request, configured: Configuration, folder: Path) -> ScannerSettings:
@@ -208,6 +236,7 @@ def _prepared(
         kept=not request.no_cache,
         against=against,
         as_of=request.as_of,
+        bundles=request.bundle,
         vex=_documents(request.vex),
     )
 

@@ -15,6 +15,8 @@ COMPLETE_VARIABLE = "_IMAGE_GATE_COMPLETE"
 MODULES: Mapping[str, str] = {
     "init": "gate.cli.init",
     "check": "gate.cli.check",
+    "report": "gate.cli.report",
+    "verdict": "gate.cli.verdict",
     "inspect": "gate.cli.inspect",
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
@@ -27,6 +29,8 @@ MODULES: Mapping[str, str] = {
     "db": "gate.cli.db",
     "bundle": "gate.cli.bundle",
     "base": "gate.cli.base",
+    "signatures": "gate.cli.signatures",
+    "trust": "gate.cli.trust",
     "doctor": "gate.cli.doctor",
     "completion": "gate.cli.completion",
 }

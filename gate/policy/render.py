@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gate.options import encode
@@ -58,6 +58,18 @@ def template(profile: str, *, registry: str = "", bases: Sequence[str] = ()) -> 
     text = _TEMPLATE.replace("PROFILE", profile)
     text = text.replace("REGISTRY", registry or "registry.example.com")
     return text.replace("BASES", ", ".join(bases) or "registry.example.com/base/java:21")
+
+
+def suggestion(rules: Mapping[str, Mapping[str, Any]], roots: Sequence[str]) -> str:
+    """Return the text of a policy of rules about signatures; `roots` are the files that vouch for identities, if any."""
+    entries = {}
+    for rule, entry in rules.items():
+        vouched = bool(roots) and any("key" not in signer for signer in entry["signers"])
+        entries[rule] = {**entry, **({"trusted-roots": list(roots)} if vouched else {})}
+    return (
+        "# What the signatures that are there now satisfy. Read who is listed before you use it: of several signers one\n"
+        f"# suffices, unless `threshold` says how many.\n{_dump({'schema': 1, 'rules': entries})}"
+    )
 
 
 def _setting(setting: RuleSetting) -> dict[str, Any]:

@@ -41,11 +41,11 @@ class Answer:
         self, url: Url, response: Any, watch: Watch, fail: Callable[[Exception], Unavailable]
     ) -> None:
         self.url = url
-        self.status: int = response.status_code
+        self.status: int = response.status
         self.headers: Mapping[str, str] = {
-            name.lower(): value for name, value in response.raw.headers.itermerged()
+            name.lower(): value for name, value in response.headers.itermerged()
         }
-        self._raw = response.raw
+        self._raw = response
         self._watch = watch
         self._fail = fail
 

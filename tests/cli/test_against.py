@@ -13,6 +13,12 @@ RULES = "schema: 1\nrules: {no-shell: {}, no-setuid: {}, non-root: {}}\n"
 
 
 @pytest.fixture
+def program(inside: Program) -> Program:
+    """The program without a process of its own; tests/cli/test_check.py runs it as users do."""
+    return inside
+
+
+@pytest.fixture
 def rules(place: Path) -> Path:
     (place / "rules.yaml").write_text(RULES)
     return place

@@ -24,6 +24,12 @@ BASELINE = f"baseline: {{file: baseline.json, until: {TODAY}}}\n"
 
 
 @pytest.fixture
+def program(inside: Program) -> Program:
+    """The program without a process of its own; tests/cli/test_check.py runs it as users do."""
+    return inside
+
+
+@pytest.fixture
 def images(place: Path) -> Path:
     """The images `bad`, `more` (with one program more that is a finding), and the policies `rules` and `known`."""
     now = datetime.now(UTC).replace(microsecond=0)

@@ -11,7 +11,7 @@ import pytest
 from docs.cli_reference import ROOT
 from gate.cli.commands import IMAGE_GATE
 
-DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs/architecture.md")
+DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs/architecture.md", "docs/signing-policies.md")
 
 
 TEXT = "".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
