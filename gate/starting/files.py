@@ -21,6 +21,11 @@ PIPELINES = {
 BESIDE = ".gitlab/image-gate.yml"
 """Where GitLab's part goes in a repository that has a pipeline; it has to be included there."""
 
+_TO_DO = {
+    "github": "put the repository that you take image-gate from, and the full hash of a commit, in the place of OWNER and COMMIT",
+    "gitlab": "put the project and the version of the component in the place of OWNER and VERSION, and name the image of its jobs",
+}
+
 EXAMPLE_IMAGE = "registry.example.com/NAME"
 
 
@@ -45,7 +50,7 @@ def pipeline(root: Path, found: Repository) -> FirstFile:
     text = (TEMPLATES / f"{found.ci}.yml").read_text(encoding="utf-8")
     image = found.image or EXAMPLE_IMAGE
     text = text.replace("IMAGE_NAME", image).replace("DOCKERFILE", found.dockerfile or "Dockerfile")
-    to_do = ["put the project and the release that you use in the place of OWNER and RELEASE"]
+    to_do = [_TO_DO[found.ci]]
     if found.ci == "github" and not found.image:
         to_do.append(f"put the name of your image in the place of {EXAMPLE_IMAGE}")
     path = PIPELINES[found.ci]

@@ -30,7 +30,7 @@ def test_it_writes_policy_and_pipeline_once(here: Path, capfd: pytest.CaptureFix
         "image      ghcr.io/acme/api\n"
         "wrote .image-gate.yaml\n"
         "wrote .github/workflows/image-gate.yml\n"
-        "  → put the project and the release that you use in the place of OWNER and RELEASE\n"
+        "  → put the repository that you take image-gate from, and the full hash of a commit, in the place of OWNER and COMMIT\n"
     )
     assert run(["policy", "validate"]) is Exit.PASS
     before = {name: (here / name).read_bytes() for name in files(here)}

@@ -25,7 +25,8 @@ SCHEMAS = {
     "circleci.yml": ("vendor.circle-ci", "docker"),
 }
 """A sample, its schema, and a word of it that the schema knows and would miss."""
-GATE = 'image-gate check "$IMAGE" --output json=image-gate.json'
+GATE = 'image-gate check "$IMAGE" --output json=image-gate.json --output junit=image-gate.xml --output html=image-gate.html'
+FORMS = ("html", "json", "xml")
 WITH_SHELL = ["Jenkinsfile", *SCHEMAS]
 
 
@@ -75,7 +76,7 @@ def test_the_line_lets_only_the_good_image_through(here: Path, images: Mapping[s
     for name, code in (("good", 0), ("bad", 1)):
         done = ran(["sh", "-ec", GATE], here, IMAGE=images[name])
         assert done.returncode == code, done.stderr
-        assert (here / "image-gate.json").exists()
+        assert {path.name for path in here.glob("image-gate.*")} == {f"image-gate.{form}" for form in FORMS}
     assert ran(["sh", "-ec", GATE], here, IMAGE="x; touch pwned; $(touch pwned)").returncode == 2
     assert not (here / "pwned").exists()
 

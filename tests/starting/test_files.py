@@ -21,12 +21,13 @@ def test_the_workflow_is_one(tmp_path: Path) -> None:
     assert workflow.path == ".github/workflows/image-gate.yml"
     (tmp_path / "workflow.yml").write_text(workflow.text)
     assert faults(tmp_path / "workflow.yml", "vendor.github-workflows") == ""
-    job = YAML(typ="safe").load(workflow.text)["jobs"]["image-gate"]
+    job = YAML(typ="safe").load(workflow.text)["jobs"]["gate"]
     assert job["steps"][1]["run"] == 'docker build --file api/Dockerfile --tag "$IMAGE" .'
     assert job["steps"][2]["with"] == {
-        "image": "docker-daemon:" + job["env"]["IMAGE"],
+        "image": "docker-daemon:${{ env.IMAGE }}",
         "dockerfile": "api/Dockerfile",
     }
+    assert job["env"] == {"IMAGE": "ghcr.io/acme/api:${{ github.sha }}"}
     assert len(workflow.to_do) == 1
 
 
