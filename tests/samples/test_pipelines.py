@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -26,6 +27,8 @@ SCHEMAS = {
 }
 """A sample, its schema, and a word of it that the schema knows and would miss."""
 GATE = 'image-gate check "$IMAGE" --output json=image-gate.json --output junit=image-gate.xml --output html=image-gate.html'
+INSTALL_TRIVY = "image-gate scanners install trivy --to .gate/bin"
+INSTALL_GRYPE = 'image-gate scanners install grype --from "$GRYPE" --to .gate/bin'
 FORMS = ("html", "json", "xml")
 WITH_SHELL = ["Jenkinsfile", *SCHEMAS]
 
@@ -68,8 +71,9 @@ def test_it_is_valid(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_SHELL)
-def test_it_comes_to_the_line_that_is_tested(name: str) -> None:
-    assert (PIPELINES / name).read_text().count(GATE) == 1
+def test_it_comes_to_the_lines_that_are_tested(name: str) -> None:
+    text = (PIPELINES / name).read_text()
+    assert [text.count(line) for line in (INSTALL_TRIVY, INSTALL_GRYPE, GATE)] == [1, 1, 1]
 
 
 def test_the_line_lets_only_the_good_image_through(here: Path, images: Mapping[str, str]) -> None:
@@ -123,3 +127,16 @@ def test_tekton_calls_check_as_it_is(here: Path, images: Mapping[str, str]) -> N
         command = [part.replace(written, value) for part in command]
     assert ran(command, here).returncode == 0
     assert (here / "image-gate.json").exists()
+
+
+@pytest.mark.real
+def test_grype_is_installed_if_the_policy_knows_it(here: Path, grype_binary: Path) -> None:
+    refused = ran(["sh", "-ec", INSTALL_GRYPE], here, GRYPE=str(grype_binary))
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    assert not (here / ".gate/bin/grype").exists()
+    digest = hashlib.sha256(grype_binary.read_bytes()).hexdigest()
+    with (here / ".image-gate.yaml").open("a") as policy:
+        policy.write(f"scanners: {{programs: ['sha256:{digest}']}}\n")
+    done = ran(["sh", "-ec", INSTALL_GRYPE], here, GRYPE=str(grype_binary))
+    assert done.returncode == 0, done.stderr
+    assert (here / ".gate/bin/grype").read_bytes() == grype_binary.read_bytes()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from gate.options import encode
 from gate.policy.policy import Policy
 from gate.starting.files import BESIDE, first_files
-from gate.starting.repository import Repository
+from gate.starting.repository import Repository, look
 from tests.kit.schemas import faults
 
 FOUND = Repository("api/Dockerfile", ("docker.io/library/debian:12",), "github", "ghcr.io/acme/api")
@@ -69,3 +71,34 @@ def test_what_was_not_found_is_said(tmp_path: Path) -> None:
     assert "--file Dockerfile" in workflow.text
     assert "registry.example.com/NAME" in workflow.text
     assert "registry.example.com/NAME" in workflow.to_do[-1]
+
+
+TEXTS = st.text(st.sampled_from("FROMARG ghcr.io/abc-_:@\"'`$({})[],#\n\t\\\x1bä"), max_size=60)
+
+
+@given(dockerfile=TEXTS, pushes=TEXTS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+def test_nothing_in_a_repository_can_change_the_form_of_a_file(
+    tmp_path: Path, dockerfile: str, pushes: str
+) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {dockerfile}")
+    (tmp_path / "Jenkinsfile").write_text(f"sh 'docker push ghcr.io/{pushes}'")
+    found = look(tmp_path)
+    hostile = Repository(found.dockerfile, found.bases, "github", found.image)
+    plain = Repository("Dockerfile", ("docker.io/a:1",), "github", "ghcr.io/a/b")
+    for written, expected in zip(
+        first_files(tmp_path, hostile, "audit"), first_files(tmp_path, plain, "audit"), strict=True
+    ):
+        assert _form(written.text) == _form(expected.text)
+        assert "\x1b" not in written.text
+
+
+def _form(text: str) -> object:
+    """What a YAML file says, with every value left out that a repository may choose."""
+
+    def keys(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: keys(one) for key, one in value.items()}
+        return [keys(one) for one in value] if isinstance(value, list) else type(value)
+
+    return keys(YAML(typ="safe").load(text.replace("\n  # ", "\n  ")))
