@@ -118,7 +118,7 @@ class _Run:
         self._policy = policy
         self._settings = settings
         self._vex = (*policy.vex, *settings.vex)
-        self._wanted = None if settings.platform == "all" else _platform(settings.platform)
+        self._wanted = None if settings.platform == "all" else platform_of(settings.platform)
         self._names = (Reference.parse(settings.name),) if settings.name else ()
         self._stack = stack
         folder = settings.cache_dir or (settings.scanners.work_dir if settings.scanners else None)
@@ -326,7 +326,7 @@ def approval_of(policy: Policy) -> Approval:
     return Approval(told.approved == "listed", told.programs, told.refused)
 
 
-def _platform(text: str) -> Platform:
+def platform_of(text: str) -> Platform:
     """Parse `OS/ARCHITECTURE[/VARIANT]`."""
     if not re.fullmatch(_PLATFORM, text):
         raise InvalidInput(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from gate.against import Earlier
     from gate.configuration import Configuration
+    from gate.pipeline import RunSettings
+    from gate.policy.policy import Policy
     from gate.scanners import ScannerSettings
     from gate.vex import Document
 
@@ -187,9 +189,9 @@ def judged(reference: str) -> Report:
 def _judged(request: Request, against: Earlier | Location | None = None) -> Report:
     """Judge what was asked for."""
     with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
-        judge = _prepared(request, cache, against)
+        run = prepared(request, cache, against)
         with progress(quiet=request.quiet, verbose=request.verbose) as tell:
-            return judge(tell)
+            return run.judge(tell)
 
 
 def _scanners(request: Request, configured: Configuration, folder: Path) -> ScannerSettings:
@@ -212,10 +214,26 @@ def _scanners(request: Request, configured: Configuration, folder: Path) -> Scan
     )
 
 
-def _prepared(
-    request: Request, cache: Callable[[], Path], against: Earlier | Location | None
-) -> Callable[[Callable[[str], object]], Report]:
-    """Load the policy and return what runs the check; what is wrong with the request is found before any work."""
+class Prepared(msgspec.Struct, frozen=True):
+    """A run that can begin: what is judged, under which policy, and how."""
+
+    locations: tuple[Location, ...]
+    policy: Policy
+    settings: RunSettings
+
+    def judge(self, tell: Callable[[str], object]) -> Report:
+        """Run it, and tell of its progress."""
+        from gate import pipeline
+
+        return pipeline.check(
+            self.locations, self.policy, msgspec.structs.replace(self.settings, progress=tell)
+        )
+
+
+def prepared(
+    request: Request, cache: Callable[[], Path], against: Earlier | Location | None = None
+) -> Prepared:
+    """Load the policy and prepare the check; what is wrong with the request is found before any work."""
     from gate import pipeline
     from gate.policy.load import verify_digest
     from gate.policy.policy import Policy
@@ -239,11 +257,7 @@ def _prepared(
         bundles=request.bundle,
         vex=_documents(request.vex),
     )
-
-    def judge(tell: Callable[[str], object]) -> Report:
-        return pipeline.check(locations, policy, msgspec.structs.replace(settings, progress=tell))
-
-    return judge
+    return Prepared(locations, policy, settings)
 
 
 def _against(text: str) -> Earlier | Location:

@@ -18,6 +18,8 @@ MODULES: Mapping[str, str] = {
     "report": "gate.cli.report",
     "verdict": "gate.cli.verdict",
     "inspect": "gate.cli.inspect",
+    "attest": "gate.cli.attest",
+    "admit": "gate.cli.admit",
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
     "dockerfile": "gate.cli.dockerfile",

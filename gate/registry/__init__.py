@@ -1,6 +1,7 @@
 """Reading from registries by the OCI distribution specification 1.1, over `urllib3`: small and strict.
 
-`RegistryClient` (client.py) is what the rest of the program uses; this file holds what the caller says about registries.
+`RegistryClient` (client.py) is what the rest of the program uses, and `RegistryWriter` (push.py) what attests; this file
+holds what the caller says about registries.
 """
 
 from __future__ import annotations

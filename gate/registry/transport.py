@@ -115,7 +115,8 @@ class Transport:
         }
         if authorization:
             headers["Authorization"] = authorization
-        method, body = "GET", None
+        method = request.method or "GET"
+        body: str | bytes | None = request.body or None
         if request.form is not None:
             method, body = "POST", urlencode(request.form)
             headers["Content-Type"] = "application/x-www-form-urlencoded"

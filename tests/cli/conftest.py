@@ -29,7 +29,7 @@ rules: {no-shell: {}, non-root: {}, max-age: {days: 90}, required-labels: {actio
 
 def clean_environment(**variables: str) -> dict[str, str]:
     """The environment without anything that changes what the program does, and with `variables`."""
-    dropped = ("IMAGE_GATE_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "CI", "GITHUB_", "_IMAGE_GATE")
+    dropped = ("IMAGE_GATE_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "CI", "GITHUB_", "GITLAB_", "_IMAGE_GATE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return {**kept, **variables}
 

@@ -104,7 +104,9 @@ def test_short_and_huge_rsa_keys_are_refused() -> None:
         keys.accepted(huge, "the key")
 
 
-@pytest.mark.parametrize("data", [b"", b"garbage", spki(PAIRS["p256"])[:-1]])
+@pytest.mark.parametrize(
+    "data", [b"", b"garbage", spki(PAIRS["p256"])[:-1]], ids=["empty", "garbage", "cut short"]
+)
 def test_bytes_that_are_no_key_are_refused(data: bytes) -> None:
     with pytest.raises(Refused, match="the key is not a public key that can be read"):
         keys.load(data, "the key")
