@@ -13,7 +13,6 @@ from gate.cli.exits import MEANINGS
 COMPLETE_VARIABLE = "_IMAGE_GATE_COMPLETE"
 
 MODULES: Mapping[str, str] = {
-    "init": "gate.cli.init",
     "check": "gate.cli.check",
     "report": "gate.cli.report",
     "verdict": "gate.cli.verdict",
@@ -23,6 +22,7 @@ MODULES: Mapping[str, str] = {
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
     "dockerfile": "gate.cli.dockerfile",
+    "init": "gate.cli.init",
     "policy": "gate.cli.policy",
     "except": "gate.cli.except_",
     "baseline": "gate.cli.baseline",
