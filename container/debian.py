@@ -41,16 +41,9 @@ PACKAGES = (
 """Listed one by one: the dependencies of these packages would bring a shell, dpkg, and perl."""
 
 UNWANTED = (
-    *(
-        "usr/sbin",
-        "usr/share/bug",
-        "usr/share/lintian",
-        "usr/share/man",
-        "usr/share/info",
-        "usr/share/locale",
-    ),
-    *("usr/share/apport", "usr/share/binfmts", "usr/share/base-files", "etc/update-motd.d", "etc/skel"),
-    *("etc/profile.d", "usr/share/gcc", "usr/share/gdb", "etc/init.d", "etc/default"),
+    *("etc/default", "etc/init.d", "etc/profile.d", "etc/skel", "etc/update-motd.d", "usr/sbin"),
+    *("usr/share/apport", "usr/share/base-files", "usr/share/binfmts", "usr/share/bug", "usr/share/gcc"),
+    *("usr/share/gdb", "usr/share/info", "usr/share/lintian", "usr/share/locale", "usr/share/man"),
 )
 """What is for people and for package scripts."""
 

@@ -111,51 +111,24 @@ def take_scanner(given: str, programs: Path) -> tuple[str, str]:
 def _install(folder: Path, *arguments: str) -> None:
     """Install wheels for the Python of the image; none of their code runs."""
     if shutil.which("uv"):
-        command = [
-            "uv",
-            "pip",
-            "install",
-            "--quiet",
-            "--python-version",
-            PYTHON,
-            "--python-platform",
-            PLATFORM,
-        ]
+        pip, platforms = ["uv", "pip"], ["--python-platform", PLATFORM]
     else:
         tags = ("manylinux_2_28_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64")
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-compile",
-            "--python-version",
-            PYTHON,
-        ]
-        command += [word for tag in tags for word in ("--platform", tag)]
-    _run([*command, "--no-deps", "--only-binary", ":all:", "--target", str(folder), *arguments])
+        pip = [sys.executable, "-m", "pip"]
+        platforms = ["--no-compile", *(word for tag in tags for word in ("--platform", tag))]
+    only = ["--no-deps", "--only-binary", ":all:", "--python-version", PYTHON, *platforms]
+    _run([*pip, "install", "--quiet", *only, "--target", str(folder), *arguments])
 
 
 def _compile(root: Path) -> None:
     """Compile all modules with the image's own Python, which its own loader starts without any container."""
-    libraries = root / "usr/lib/x86_64-linux-gnu"
-    python = [str(root / "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", str(libraries)]
-    python += [
-        str(root / f"usr/bin/python{PYTHON}"),
-        "-S",
-        "-m",
-        "compileall",
-        "-q",
-        "-s",
-        str(root),
-        "-p",
-        "/",
-    ]
-    folders = [str(root / f"usr/lib/python{PYTHON}"), str(root / MODULES)]
-    environment = {"PYTHONHOME": str(root / "usr"), "PATH": os.defpath}
+    loader = [f"{root}/usr/lib64/ld-linux-x86-64.so.2", "--library-path", f"{root}/usr/lib/x86_64-linux-gnu"]
+    python = f"{root}/usr/bin/python{PYTHON}"
+    compileall = [python, "-S", "-m", "compileall", "-q", "-s", str(root), "-p", "/"]
     # Nobody can write beside them in the image, so no start need look whether a source has changed.
-    _run([*python, "--invalidation-mode", "unchecked-hash", *folders], environment)
+    compileall += ["--invalidation-mode", "unchecked-hash"]
+    folders = [f"{root}/usr/lib/python{PYTHON}", f"{root}/{MODULES}"]
+    _run([*loader, *compileall, *folders], {"PYTHONHOME": f"{root}/usr", "PATH": os.defpath})
 
 
 def _run(command: Sequence[str], environment: dict[str, str] | None = None) -> None:

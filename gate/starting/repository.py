@@ -101,8 +101,7 @@ def _pushed(root: Path) -> str:
     """Return the first image of a registry that a CI file names."""
     for sign in (sign for signs in SIGNS.values() for sign in signs):
         place = root / sign
-        files = sorted(place.glob("*.y*ml")) if place.is_dir() else [place] if place.is_file() else []
-        for file in files:
+        for file in filter(Path.is_file, sorted(place.glob("*.y*ml")) if place.is_dir() else [place]):
             if found := _IMAGE.search(_read(file).decode("utf-8", "replace")):
                 return found[0]
     return ""

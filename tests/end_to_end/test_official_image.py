@@ -134,6 +134,8 @@ def test_it_judges_images_as_it_is_meant_to_run(built: str, docker: Docker, tmp_
         (verdict,) = json.loads(done.stdout)["verdicts"]
         outcomes = {result["rule"]: result["outcome"] for result in verdict["results"]}
         assert outcomes["vulnerabilities"] == expected, "the scanners in the image saw it"
+    pipeline = docker(*confined, built, "init", "/work", "--ci", "gitlab", "--dry-run")
+    assert "component:" in pipeline.stdout, "what is no module is in the wheel as well"
     assert docker(*confined, built, "--version").stdout == f"image-gate {__version__}\n"
 
 

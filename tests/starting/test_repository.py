@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -98,3 +99,10 @@ def test_a_name_that_a_shell_or_runner_could_read_is_left_out(tmp_path: Path, na
 def test_a_base_that_is_no_name_is_left_out(tmp_path: Path, content: str) -> None:
     put(tmp_path, "Dockerfile", content)
     assert look(tmp_path) == Repository("Dockerfile")
+
+
+def test_what_would_wait_for_a_writer_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    for name in ("Dockerfile", "Jenkinsfile", ".github/workflows/a.yml"):
+        os.mkfifo(tmp_path / name)
+    assert look(tmp_path) == Repository(ci="github")
