@@ -22,6 +22,7 @@ MODULES: Mapping[str, str] = {
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
     "dockerfile": "gate.cli.dockerfile",
+    "init": "gate.cli.init",
     "policy": "gate.cli.policy",
     "except": "gate.cli.except_",
     "baseline": "gate.cli.baseline",

@@ -291,6 +291,27 @@ def own_module(name: str) -> Path:
     return go_build(CACHE / name / key / name, ".", "-trimpath", folder=folder)
 
 
+def container_base() -> Path:
+    """Fetch what the official image is made of; what was made from older locks does not stay."""
+    project = HERE.parent.parent
+    names = (
+        "container/debian.py",
+        "container/prepare.py",
+        "container/packages.lock",
+        "requirements/runtime.txt",
+    )
+    key = hashlib.sha256(b"".join((project / name).read_bytes() for name in names)).hexdigest()[:16]
+    target = CACHE / "container-base" / key
+    if not target.exists():
+        say("fetching the packages and wheels of the official image; 50 MB")
+        with made(target) as folder:
+            run(sys.executable, "-m", "container.prepare", "base", folder, folder=project)
+        for old in target.parent.iterdir():
+            if old != target:
+                shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
 def sigstore_program(name: str) -> Path:
     """Build a program of Sigstore from the sources that its folder's go.sum names."""
     folder, package = HERE / name, SIGSTORE_PROGRAMS[name]
@@ -363,6 +384,7 @@ PROVIDERS: dict[str, Callable[[], Path]] = {
     "containerd_apply": lambda: own_program("containerd_apply"),
     "referrers_registry": lambda: own_module("referrers_registry"),
     "debian_root": debian_root,
+    "container_base": container_base,
     "grype": grype,
     "trillian": lambda: own_module("trillian"),
     "tesseract": lambda: own_module("tesseract"),
