@@ -109,6 +109,9 @@ def _result(setting: RuleSetting, said: _Said) -> RuleResult:
         reason="" if error is None else error.message,
         hint="" if error is None else error.hint,
         blocking=error is not None and error.blocks,
+        title=setting.rule.title,
+        rationale=setting.rule.rationale,
+        remediation=setting.rule.remediation,
     )
 
 

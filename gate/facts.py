@@ -46,6 +46,8 @@ def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, obje
     joined = evidence.values.get(Vulnerabilities)
     if isinstance(joined, Vulnerabilities) and isinstance(runs, ScanRuns):
         facts["vulnerabilities"] = _vulnerabilities(joined, runs)
+        if isinstance(inventory, Inventory):
+            facts["source_packages"] = _sources(joined, inventory)
     if isinstance(joined, Vulnerabilities) and joined.feeds:
         facts["feeds"] = {name: _feed(feed) for name, feed in sorted(joined.feeds.items())}
     missing = {
@@ -53,6 +55,8 @@ def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, obje
         for kind, value in evidence.values.items()
         if isinstance(value, Unavailable)
     }
+    if isinstance(inventory, Inventory) or isinstance(runs, ScanRuns):
+        facts["components"] = _components(inventory, runs)
     if missing:
         facts["unavailable"] = dict(sorted(missing.items()))
     return facts
@@ -130,6 +134,34 @@ def _vulnerabilities(joined: Vulnerabilities, runs: ScanRuns) -> Mapping[str, An
         "alone": {name: alone.count(name) for name in sorted(ran)},
         "found": [_found(found, not_by) for found, not_by in zip(joined.found, missing, strict=True)],
     }
+
+
+def _components(inventory: object, runs: object) -> list[dict[str, str]]:
+    """Return every package that its database lists or a scanner saw, each once, with the package URL that a scanner gives."""
+    found: dict[tuple[str, str, str], str] = {}
+    if isinstance(inventory, Inventory):
+        found = {(one.type, one.name, one.version): "" for one in inventory.packages}
+    for run in runs.runs.values() if isinstance(runs, ScanRuns) else ():
+        for package in run.packages if isinstance(run, ScanRun) else ():
+            key = package.type, package.name, package.version
+            found[key] = found.get(key) or package.purl
+    names = ("type", "name", "version", "purl")
+    return [
+        {name: value for name, value in zip(names, (*key, found[key]), strict=True) if value}
+        for key in sorted(found)
+    ]
+
+
+def _sources(joined: Vulnerabilities, inventory: Inventory) -> dict[str, dict[str, str]]:
+    """Return the source of each vulnerable package that is built from one with another name, by type and name."""
+    vulnerable = {(found.package_type, found.package_name) for found in joined.found}
+    sources: dict[str, dict[str, str]] = {}
+    for database in inventory.databases:
+        for package in database.packages:
+            named = package.source_name not in ("", package.name)
+            if named and (package.type, package.name) in vulnerable:
+                sources.setdefault(package.type, {})[package.name] = package.source_name
+    return {kind: dict(sorted(names.items())) for kind, names in sorted(sources.items())}
 
 
 def _found(found: Vulnerability, not_by: Mapping[str, str]) -> Mapping[str, Any]:

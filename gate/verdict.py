@@ -41,7 +41,8 @@ class RuleResult(Struct, frozen=True):
     """What one selected rule says of one image.
 
     `action` is what the outcome does. `blocking` marks an unknown that no policy may excuse: contradicted or malformed
-    content, or a bug. `reason` says why an unknown is one; `hint` what to do.
+    content, or a bug. `reason` says why an unknown is one; `hint` what to do. `title`, `rationale` and `remediation` are
+    the rule's own, so that a report explains itself wherever it is read.
     """
 
     rule: str
@@ -54,6 +55,9 @@ class RuleResult(Struct, frozen=True):
     reason: str = ""
     hint: str = ""
     blocking: bool = False
+    title: str = ""
+    rationale: str = ""
+    remediation: str = ""
 
     @property
     def closes(self) -> bool:

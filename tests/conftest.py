@@ -74,6 +74,12 @@ def grype_binary(tools: Tools) -> Path:
 
 
 @pytest.fixture(scope="session")
+def chromium_binary(tools: Tools) -> Path:
+    """A browser."""
+    return tools.path("chromium")
+
+
+@pytest.fixture(scope="session")
 def skopeo_binary(tools: Tools) -> Path:
     """skopeo, another implementation of every image format."""
     return tools.path("skopeo")

@@ -21,7 +21,7 @@ ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
     for row in (
         "errors, then deadline limits options plugins printable",
         "oci, then packages",
-        "evidence, then rule, then verdict",
+        "evidence, then rule, then verdict, then remedies",
         "rules reporters",
         "policy, then evaluate",
         "cache registry, then sources, then scanners signatures",

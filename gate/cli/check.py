@@ -18,7 +18,7 @@ from gate.cli.progress import progress
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.reporters import formats, reporter
-from gate.verdict import Report, Status
+from gate.verdict import Report
 
 if TYPE_CHECKING:
     from datetime import date
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from gate.configuration import Configuration
     from gate.scanners import ScannerSettings
     from gate.sources import Location
-
-EXITS = {Status.PASS: Exit.PASS, Status.FAIL: Exit.FAIL, Status.UNKNOWN: Exit.NO_VERDICT}
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -45,6 +43,7 @@ class Request(msgspec.Struct, frozen=True):
     as_of: date | None
     format: str
     output: tuple[str, ...]
+    dockerfile: str | None
     trivy: str | None
     grype: str | None
     trivy_cache: Path | None
@@ -92,6 +91,11 @@ class Request(msgspec.Struct, frozen=True):
     multiple=True,
     help="Write a report to a file as well. Can be repeated; in the variable, separated by spaces.",
 )
+@option(
+    "dockerfile",
+    metavar="PATH",
+    help="Where code hosts show problems: the lines that matter of the Dockerfile of the image.",
+)
 @option("trivy", metavar="PATH", help="The Trivy program, instead of the one on PATH.")
 @option("grype", metavar="PATH", help="The Grype program, instead of the one on PATH.")
 @option("trivy-cache", type=FOLDER, help="Trivy's databases: the folder that holds db/ and java-db/.")
@@ -138,10 +142,10 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
     option can be set by a variable, such as IMAGE_GATE_TRIVY_CACHE; the command line wins.
     """  # noqa: D301 -- click wants the backspace
     request = Request(sources=sources.SourceOptions.taken_from(chosen), **chosen)
-    if request.quiet and request.verbose:
-        raise InvalidInput("--quiet and --verbose contradict each other", hint="choose one")
     outputs = [output.Output.parse(text) for text in request.output]
-    options = output.render_options(verbose=request.verbose, quiet=request.quiet)
+    options = output.render_options(
+        verbose=request.verbose, quiet=request.quiet, dockerfile=request.dockerfile
+    )
     earlier = (
         None if request.against is None else _earlier(request.against)
     )  # before an output takes its place
@@ -150,9 +154,9 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
         judge = _prepared(request, cache, earlier)
         with progress(quiet=request.quiet, verbose=request.verbose) as tell:
             report = judge(tell)
-    output.write_files(report, outputs, verbose=request.verbose)
+    output.write_files(report, outputs, options)
     output.write_stdout(reporter(request.format).render(report, options))
-    return EXITS[report.status]
+    return output.EXITS[report.status]
 
 
 def _scanners(request: Request, configured: Configuration, folder: Path) -> ScannerSettings:

@@ -14,6 +14,8 @@ COMPLETE_VARIABLE = "_IMAGE_GATE_COMPLETE"
 
 MODULES: Mapping[str, str] = {
     "check": "gate.cli.check",
+    "report": "gate.cli.report",
+    "verdict": "gate.cli.verdict",
     "inspect": "gate.cli.inspect",
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",

@@ -8,13 +8,20 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from gate.cli.exits import Exit
 from gate.errors import InvalidInput, Unavailable
+from gate.limits import LIMITS
 from gate.reporters import RenderOptions, formats, reporter
-from gate.verdict import Report
+from gate.verdict import Report, Status
 
+if TYPE_CHECKING:
+    from gate.reporters._dockerfile import Dockerfile
+
+EXITS = {Status.PASS: Exit.PASS, Status.FAIL: Exit.FAIL, Status.UNKNOWN: Exit.NO_VERDICT}
 WIDTH = 120
 """Columns where there is no terminal: build logs fold nothing, and wider tables are hard to read."""
 
@@ -62,10 +69,10 @@ def prepare(outputs: Sequence[Output]) -> None:
                 raise InvalidInput(f"--output {place} cannot be replaced: {error.strerror}") from None
 
 
-def write_files(report: Report, outputs: Iterable[Output], *, verbose: bool) -> None:
+def write_files(report: Report, outputs: Iterable[Output], options: RenderOptions) -> None:
     """Write every file, in full and without colours; raises the first `Unavailable` after all were tried."""
     failed: Unavailable | None = None
-    options = RenderOptions(WIDTH, verbose=verbose)
+    options = msgspec.structs.replace(options, width=WIDTH, color=False, quiet=False)
     for output in outputs:
         try:
             _write(
@@ -102,10 +109,45 @@ def write_stdout(text: str) -> None:
         raise Unavailable(f"the report could not be written to standard output: {error.strerror}") from None
 
 
-def render_options(*, verbose: bool, quiet: bool) -> RenderOptions:
-    """Return how standard output wants its text: the terminal's width and colours, unless the environment says otherwise."""
+def render_options(*, verbose: bool, quiet: bool, dockerfile: str | None = None) -> RenderOptions:
+    """Return how standard output wants its text: the terminal's width and colours, unless the environment says otherwise.
+
+    `dockerfile` is the path of the one that problems are shown at; raises `InvalidInput` where it cannot be read, or where
+    more and less is asked for at once.
+    """
+    if quiet and verbose:
+        raise InvalidInput("--quiet and --verbose contradict each other", hint="choose one")
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    return RenderOptions(_width(terminal), _color(terminal), verbose, quiet)
+    return RenderOptions(
+        _width(terminal),
+        _color(terminal),
+        verbose,
+        quiet,
+        None if dockerfile is None else _dockerfile(dockerfile),
+    )
+
+
+def _dockerfile(path: str) -> Dockerfile:
+    """Read a Dockerfile to point at; its path is told from the working directory, which CI systems set to the checkout."""
+    from gate.dockerfile.lines import instructions
+    from gate.reporters._dockerfile import Dockerfile
+
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LIMITS.document + 1)
+        found = tuple((one.line, one.keyword) for one in instructions(content))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(f"--dockerfile {path!r} cannot be read: {reason}") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"--dockerfile {path!r}: {error.message}", hint=error.hint) from None
+    told = os.path.relpath(path).replace(os.sep, "/")
+    if told.startswith("../"):
+        raise InvalidInput(
+            f"--dockerfile {path!r} lies outside the working directory",
+            hint="code hosts show problems only at files of the checkout; run from its root",
+        )
+    return Dockerfile(told, found)
 
 
 def _width(terminal: bool) -> int:

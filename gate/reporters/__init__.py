@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,17 +17,22 @@ from gate.errors import InvalidInput
 from gate.plugins import module_names
 from gate.verdict import Report
 
+if TYPE_CHECKING:
+    from gate.reporters._dockerfile import Dockerfile
+
 
 class RenderOptions(msgspec.Struct, frozen=True):
     """How people want a report: `width` in columns; `color` allows ANSI colours; `quiet` wins over `verbose`.
 
-    They change what is told, never what is decided; a format for machines ignores them.
+    `dockerfile` is where code hosts are to show problems. They change what is told, never what is decided; a format for
+    machines ignores the others.
     """
 
     width: int = 120
     color: bool = False
     verbose: bool = False
     quiet: bool = False
+    dockerfile: Dockerfile | None = None
 
 
 class Reporter(msgspec.Struct, frozen=True):

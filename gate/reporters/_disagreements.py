@@ -18,7 +18,11 @@ def agreement(verdict: Verdict) -> str:
     return " · ".join(
         [
             *parts,
-            *(f"{shown(str(number))} {shown(str(name))} alone" for name, number in alone.items() if number),
+            *(
+                f"{shown(str(number))} {shown(str(name))} alone"
+                for name, number in sorted(alone.items())
+                if number
+            ),
         ]
     )
 

@@ -5,7 +5,7 @@ The schema only ever grows: a field is never renamed, removed or given another m
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -83,6 +83,9 @@ class ResultDocument(msgspec.Struct, frozen=True):
     findings: list[FindingDocument]
     excepted: list[ExceptedDocument]
     remarks: list[RemarkDocument]
+    title: Annotated[str, describe("What the rule requires, in one sentence.")] = ""
+    rationale: Annotated[str, describe("Why it does.")] = ""
+    remediation: Annotated[str, describe("How what it finds is fixed.")] = ""
 
 
 class NotRunDocument(msgspec.Struct, frozen=True):
@@ -118,6 +121,9 @@ class SubjectDocument(msgspec.Struct, frozen=True):
     config_digest: Annotated[str | None, describe("Digest of the image configuration (the image id).")]
     platform: Annotated[str | None, describe("OS/ARCHITECTURE[/VARIANT].")]
     names: Annotated[list[str], describe("The image names that the source or --as gives.")]
+    checked_at: Annotated[
+        datetime | None, describe("The moment that rules were asked about; null where none was.")
+    ] = None
 
 
 class FindingsDocument(msgspec.Struct, frozen=True):
@@ -212,6 +218,7 @@ def _verdict(verdict: Verdict, platforms: PlatformsDocument) -> VerdictDocument:
             config_digest=str(subject.config_digest),
             platform=str(subject.platform),
             names=[str(name) for name in subject.names],
+            checked_at=subject.checked_at,
         ),
         status=verdict.status,
         reason="",
@@ -264,6 +271,9 @@ def _result(result: RuleResult) -> ResultDocument:
         findings=[_finding(finding, result) for finding in result.findings],
         excepted=[_excepted(excepted, result) for excepted in result.excepted],
         remarks=[_remark(remark) for remark in result.remarks],
+        title=result.title,
+        rationale=result.rationale,
+        remediation=result.remediation,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from gate import __version__
 from gate.printable import byte_size, shown
+from gate.remedies import Remedies
 from gate.rule import Location, Severity
 from gate.verdict import Outcome, Report, RuleResult, Status, Verdict
 
@@ -21,6 +22,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def version_of(report: Report) -> str:
+    """Return the version of image-gate that judged."""
+    return _word(report.run, "version") or __version__
+
+
 def severity_counts(severities: Iterable[Severity] | Mapping[Severity, int]) -> str:
     """Return `2 critical, 3 high`: counts by severity, the worst first."""
     counts = Counter(severities)
@@ -32,6 +38,15 @@ def outcome_counts(report: Report) -> str:
     counts = Counter(verdict.status for verdict in report.verdicts)
     counts.update(undecided.status for undecided in report.undecided)
     return " · ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+
+
+def what_stays(found: Remedies) -> Iterator[tuple[str, str]]:
+    """Yield each rule that still closes the gate or warns after all steps, and what of it stays; the ones that close first."""
+    for stays in sorted(found.stays, key=lambda one: (not one.closes, one.rule)):
+        left = severity_counts(stays.counts)
+        warns = "" if stays.closes else "only warns"
+        undecided = "" if left else "could not be told"
+        yield stays.rule, ", ".join(part for part in (left, undecided, warns) if part)
 
 
 def place(location: Location) -> str:
@@ -72,7 +87,7 @@ def facts_of_run(report: Report, *, verbose: bool) -> str:
     scanners = [shown(str(name)) for name in _items(policy, "scanners")]
     parts += [f"requires {' and '.join(scanners)}"] if scanners else []
     facts = [
-        f"{_word(run, 'version') or __version__}",
+        version_of(report),
         *([PARTIAL] if report.partial else []),
         f"policy {', '.join(part for part in parts if part)}",
     ]

@@ -7,7 +7,7 @@ credentials out and escapes what could act on a terminal or a build system.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from rich.console import Console
@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gate.printable import shown
+from gate.remedies import Remedies, remedies
 from gate.reporters import RenderOptions, Reporter
-from gate.reporters._advice import upgrades
 from gate.reporters._against import since
 from gate.reporters._disagreements import agreement, disagreements
 from gate.reporters._facts import (
@@ -31,6 +31,7 @@ from gate.reporters._facts import (
     passed_as_such,
     place,
     severity_counts,
+    what_stays,
 )
 from gate.rule import Action, Finding
 from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict
@@ -47,6 +48,8 @@ ENDINGS: Mapping[Status, str] = {
 }
 NO_VERDICT = "only a look at another day, no verdict; the gate stays closed"
 CODES = "0 pass · 1 fail · 2 wrong request · 3 could not decide"
+
+NEXT = "image-gate explain {rule} · image-gate except add {rule} --until DATE --reason TEXT"
 
 FINDINGS_PER_RULE = 5
 LINES_PER_SECTION = 10
@@ -107,6 +110,8 @@ class _Sheet:
             self.line()
         if judged > 1:
             self.line(f"{judged} images: {outcome_counts(report)}")
+        if rule := _worst_rule(report):
+            self.line(NEXT.format(rule=shown(rule)), "dim")
         looks = report.as_of is not None and report.status is Status.UNKNOWN
         ending = f"exit 3: {NO_VERDICT}" if looks else ENDINGS[report.status]
         self.console.print(f"{ending}   ({CODES})", soft_wrap=True)
@@ -197,24 +202,24 @@ class _Sheet:
         self.console.print(table)
 
     def fix_first(self, verdict: Verdict) -> None:
-        """Write which upgrades clear what, the most urgent first."""
-        found = upgrades(verdict)
-        limit = len(found) if self.verbose else LINES_PER_SECTION
-        if not found:
+        """Write which steps clear what, the most urgent first, and what stays after them."""
+        found = remedies(verdict)
+        steps = [*_base_step(found), *_upgrade_steps(found)]
+        limit = len(steps) if self.verbose else LINES_PER_SECTION
+        if not steps:
             return
         table = _table(("FIX FIRST", 1), ("CLEARS", None), ("FOUND BY", None))
-        for number, upgrade in enumerate(found[:limit], 1):
-            what = f"{upgrade.package} {upgrade.installed} → {' or '.join(upgrade.to)}"
-            where = f" ({shown(upgrade.path)})" if upgrade.path else ""
-            table.add_row(
-                _hanging(Text(f"{number}. "), Text(f"{shown(what)}{where}")),
-                severity_counts(upgrade.cleared),
-                shown(", ".join(upgrade.found_by), 30),
-            )
-        if len(found) > limit:
-            table.add_row(f"and {len(found) - limit} more (--verbose lists all)", "", "", style="dim")
+        for number, (what, clears, found_by) in enumerate(steps[:limit], 1):
+            table.add_row(_hanging(Text(f"{number}. "), Text(shown(what))), clears, shown(found_by, 30))
+        if len(steps) > limit:
+            table.add_row(f"and {len(steps) - limit} more (--verbose lists all)", "", "", style="dim")
         self.gap()
         self.console.print(table)
+        stays = "; ".join(
+            f"{shown(name)} ({left})" if left else shown(name) for name, left in what_stays(found)
+        )
+        if stays:
+            self.line(f"after that these stay: {stays}", lead="    ")
 
     def unknown(self, results: Iterable[RuleResult]) -> None:
         """Write what could not be told and why, one line per reason, integrity errors first."""
@@ -302,6 +307,24 @@ class _Sheet:
         return 0 if self.verbose else LONGEST_MESSAGE
 
 
+def _base_step(found: Remedies) -> Iterator[tuple[str, str, str]]:
+    """Yield the step that renews the base, if there is one."""
+    if found.base is not None:
+        digest = f"@{found.base.digest}" if found.base.digest else ""
+        what = f"a newer build of the base {found.base.name}{digest}"
+        if found.base.packages:
+            what += f" ({count(len(found.base.packages), 'package')} with a published fix)"
+        yield what, f"up to {severity_counts(found.base.cleared)}", ""
+
+
+def _upgrade_steps(found: Remedies) -> Iterator[tuple[str, str, str]]:
+    """Yield the upgrades of packages: what to do, what it clears, and who found that."""
+    for upgrade in found.upgrades:
+        where = f" ({upgrade.path})" if upgrade.path else ""
+        what = f"{upgrade.package} {upgrade.installed} → {' or '.join(upgrade.to)}{where}"
+        yield what, severity_counts(upgrade.cleared), ", ".join(upgrade.found_by)
+
+
 def _hanging(lead: Text, line: Text) -> Table:
     """Lay out a line whose continuation is indented as far as `lead` is long, and at least a little."""
     grid = Table.grid(expand=True)
@@ -322,6 +345,17 @@ def _table(*columns: tuple[str, int | None]) -> Table:
 def _denies(result: RuleResult, finding: Finding) -> bool:
     """Whether this finding keeps the gate closed."""
     return result.closes and (finding.action or result.action) is Action.DENY
+
+
+def _worst_rule(report: Report) -> str:
+    """Return the rule to look at first: the worst of those that close the gate; empty where none does."""
+    failed = [
+        result
+        for verdict in report.verdicts
+        for result in _by_severity(verdict.results)
+        if result.closes and result.outcome is Outcome.FAIL
+    ]
+    return failed[0].rule if failed else ""
 
 
 def _by_severity(results: Iterable[RuleResult]) -> list[RuleResult]:

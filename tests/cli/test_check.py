@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gate import pipeline
-from gate.cli.check import EXITS
 from gate.cli.exits import Exit, run
+from gate.cli.output import EXITS
 from gate.pipeline import RunSettings
 from gate.policy.policy import Policy
 from gate.registry import RegistrySettings

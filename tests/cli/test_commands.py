@@ -30,7 +30,7 @@ def test_a_slip_is_understood(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["chek"]) is Exit.WRONG_REQUEST
     assert "There is no command 'chek'. Did you mean 'check'?" in capfd.readouterr().err
     assert run(["zzz"]) is Exit.WRONG_REQUEST
-    assert "Commands: check, inspect" in capfd.readouterr().err
+    assert "Commands: check, report, verdict, inspect" in capfd.readouterr().err
 
 
 def loaded_by(*arguments: str) -> set[str]:

@@ -12,6 +12,7 @@ import pytest
 from gate.cli import output
 from gate.cli.output import Output, prepare, render_options, write_files, write_stdout
 from gate.errors import InvalidInput, Unavailable
+from gate.reporters import RenderOptions
 from tests.cli.conftest import file_size_limit
 from tests.kit.reports import passing_report
 
@@ -72,7 +73,7 @@ def test_a_file_is_written_whole_with_the_modes_that_others_have(tmp_path: Path)
     before = os.umask(0o027)
     try:
         write_files(
-            passing_report(), [json_to(tmp_path / "a"), Output.parse(f"text={tmp_path}/b")], verbose=False
+            passing_report(), [json_to(tmp_path / "a"), Output.parse(f"text={tmp_path}/b")], RenderOptions()
         )
     finally:
         os.umask(before)
@@ -87,7 +88,7 @@ def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
     link = tmp_path / "link.json"
     link.symlink_to(tmp_path / "real" / "report.json")
     prepare([json_to(link)])
-    write_files(passing_report(), [json_to(link)], verbose=False)
+    write_files(passing_report(), [json_to(link)], RenderOptions())
     assert link.is_symlink()
     assert (tmp_path / "real" / "report.json").read_text() == link.read_text()
 
@@ -98,7 +99,7 @@ def test_devices_and_pipes_are_written_to_and_never_replaced(tmp_path: Path) -> 
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     targets = [json_to("/dev/null"), json_to("/dev/null"), json_to(pipe)]
     prepare(targets)
-    write_files(passing_report(), targets, verbose=False)
+    write_files(passing_report(), targets, RenderOptions())
     assert os.read(reader, 11) == b'{\n  "schema'
     os.close(reader)
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
@@ -108,13 +109,13 @@ def test_devices_and_pipes_are_written_to_and_never_replaced(tmp_path: Path) -> 
 def test_a_failing_write_leaves_nothing_and_the_others_are_still_written(tmp_path: Path) -> None:
     targets = [json_to("/dev/full"), json_to(tmp_path / "report.json")]
     with pytest.raises(Unavailable, match="the json report could not be written to /dev/full: No space left"):
-        write_files(passing_report(), targets, verbose=False)
+        write_files(passing_report(), targets, RenderOptions())
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_a_file_that_outgrows_the_allowed_size_leaves_nothing(tmp_path: Path) -> None:
     with file_size_limit(100), pytest.raises(Unavailable, match=r"report\.json: File too large"):
-        write_files(passing_report(), [json_to(tmp_path / "report.json")], verbose=False)
+        write_files(passing_report(), [json_to(tmp_path / "report.json")], RenderOptions())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gate.reporters import RenderOptions
+import pytest
+
+from gate.reporters import RenderOptions, reporter
 from gate.reporters._against import SHOWN, since
 from gate.reporters.text import render
 from tests.kit.reports import HOSTILE, RUN, passing_report, report
@@ -102,3 +104,12 @@ def test_hostile_texts_stay_one_line_and_act_on_nothing() -> None:
     assert not any(line.lstrip().startswith("::") for line in text.splitlines())
     for wrong in ({"images": "x"}, {"images": ["x", {"new": 1, "status": 2}]}, {"changed": 3, "only_now": 4}):
         assert since(against(**wrong), verbose=True)[0]
+
+
+@pytest.mark.parametrize("name", ["text", "html", "markdown", "comment"])
+def test_what_people_read_says_what_changed(name: str) -> None:
+    run = against(image(new=[finding(1)], fixed=[finding(2)]))
+    shown = reporter(name).render(report(*passing_report().verdicts, run=run), RenderOptions())
+    assert "SINCE old.json OF 2026-11-24" in shown
+    assert "new: vulnerabilities CVE-1 (high) pkg:deb/x" in shown
+    assert "fixed: vulnerabilities CVE-2" in shown

