@@ -37,5 +37,5 @@ def word(facts: Mapping[str, object], name: str) -> str:
 
 
 def words(facts: Mapping[str, object], name: str) -> tuple[str, ...]:
-    """Return a list of facts as texts."""
-    return tuple(told(str(item), 200) for item in items(facts, name))
+    """Return a list of facts as texts, without empty ones."""
+    return tuple(told(str(item), 200) for item in items(facts, name) if item)

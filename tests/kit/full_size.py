@@ -77,7 +77,7 @@ def _vulnerability(number: int) -> Finding:
     scanners = (("trivy",), ("grype",), ("grype", "trivy"))[number % 3]
     opinions: list[Mapping[str, object]] = [
         {
-            "scanner": scanner, "id": name, "severity": str(severity), "severity_source": "nvd", "fixed": [fixed],
+            "scanner": scanner, "id": name, "severity": str(severity), "severity_source": "nvd", "fixed": [fixed] if fixed else [],
             "scores": {"nvd": 7.5}, "vectors": {"nvd": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N"},
             "published": "2026-03-01T00:00:00Z", "fix_state": "fixed" if fixed else "not-fixed",
             "url": f"https://nvd.nist.gov/vuln/detail/{name}",
