@@ -70,7 +70,9 @@ def check(arguments: Sequence[str], json_report: Path) -> Outcome:
     command = [sys.executable, "-I", "-m", "gate", "check", *arguments]
     complaints: deque[str] = deque(maxlen=LAST_LINES)
     lock = threading.Lock()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
         assert child.stdout is not None
         assert child.stderr is not None
         kept = threading.Thread(target=_relay, args=(child.stderr, lock, complaints.append))

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from gate.ci import child, runner
-from gate.reporters import RenderOptions, reporter
 from gate.reporters._markdown import code
 
 REPORTS = {
@@ -18,16 +17,16 @@ REPORTS = {
     "html": "image-gate.html",
     "markdown": "image-gate.md",
     "junit": "image-gate.xml",
+    "github": "image-gate.annotations",
 }
 """Format to the file in the folder for reports."""
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What one step does: the images, the folder for reports (there, and its own), and where the outcome is shown."""
+    """What one step does: the images, the folder for reports, and where the outcome is shown."""
 
     references: tuple[str, ...]
     folder: Path
-    render: RenderOptions
     summary: bool = True
     annotations: bool = True
 
@@ -38,9 +37,9 @@ def run(step: Step) -> child.Outcome:
         outcome = child.check(arguments(step), step.folder / REPORTS["json"])
     runner.set_outputs(outputs(outcome, step.folder))
     if step.summary:
-        runner.add_summary(summary(outcome))
+        runner.add_summary(summary(outcome, step.folder))
     if step.annotations:
-        annotate(outcome, step.render)
+        annotate(outcome, step.folder)
     return outcome
 
 
@@ -62,22 +61,29 @@ def outputs(outcome: child.Outcome, folder: Path) -> Mapping[str, str]:
         "warnings": "0" if report is None else str(child.warnings(report)),
         "failed-rules": json.dumps([] if report is None else sorted(child.failed_rules(report))),
         "digest": digests[0] if digests else "",
-        **{f"report-{name}": found.get(name, "") for name in REPORTS},
+        **{f"report-{name}": found.get(name, "") for name in REPORTS if name != "github"},
     }
 
 
-def summary(outcome: child.Outcome) -> str:
+def summary(outcome: child.Outcome, folder: Path) -> str:
     """Return the Markdown for the job's summary, also where there is no verdict."""
     if outcome.report is not None:
-        return reporter("markdown").render(outcome.report, RenderOptions())
+        return _written("markdown", folder)
     title = "the request was wrong" if outcome.code == 2 else "there is no verdict"
-    return "\n".join([f"## ❔ image-gate: {title}", "", *(f"{code(line)}  " for line in outcome.complaints), ""])
+    return "\n".join(
+        [f"## ❓ image-gate: {title}", "", *(f"{code(line)}  " for line in outcome.complaints), ""]
+    )
 
 
-def annotate(outcome: child.Outcome, options: RenderOptions) -> None:
+def annotate(outcome: child.Outcome, folder: Path) -> None:
     """Show annotations: of the rules that do not pass, or why there is no verdict."""
     if outcome.report is not None:
-        runner.command(reporter("github").render(outcome.report, options).rstrip("\n"))
+        runner.command(_written("github", folder).rstrip("\n"))
     else:
         text = " ".join(outcome.complaints[-2:]) or outcome.reason
         runner.notice("image-gate: no verdict", text, "error")
+
+
+def _written(name: str, folder: Path) -> str:
+    """Return a report that the check wrote."""
+    return (folder / REPORTS[name]).read_text(encoding="utf-8")

@@ -58,7 +58,9 @@ def _append(variable: str, text: str) -> None:
     """Append to the file that a variable of the runner names."""
     path = os.environ.get(variable)
     if not path:
-        raise Unavailable(f"{variable} is not set", hint="image-gate ci github is for steps of GitHub Actions")
+        raise Unavailable(
+            f"{variable} is not set", hint="image-gate ci github is for steps of GitHub Actions"
+        )
     try:
         with open(path, "a", encoding="utf-8") as file:
             file.write(text)

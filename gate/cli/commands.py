@@ -29,6 +29,7 @@ MODULES: Mapping[str, str] = {
     "bundle": "gate.cli.bundle",
     "base": "gate.cli.base",
     "doctor": "gate.cli.doctor",
+    "ci": "gate.cli.ci",
     "completion": "gate.cli.completion",
 }
 """Command to module; each holds a constant `COMMAND`."""
