@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from typing import IO
 
 import msgspec
 
-from gate.errors import ImageGateError
+from gate.errors import ImageGateError, InvalidInput
 from gate.printable import shown
 from gate.reporters._reading import read_report
 from gate.reporters._restoring import restored
@@ -20,6 +21,8 @@ from gate.verdict import Report, Status
 
 NO_VERDICT = 3
 EXIT_CODES = {Status.PASS: 0, Status.FAIL: 1, Status.UNKNOWN: NO_VERDICT}
+TOKEN = "IMAGE_GATE_GITHUB_TOKEN"
+"""Variable with the token for the policy and comments, which a check does not need and does not get."""
 LAST_LINES = 20
 """Lines of complaints that are kept: the guard around the program writes two, and warnings stand before them."""
 
@@ -49,6 +52,17 @@ class Outcome(msgspec.Struct, frozen=True):
         return f"{self.status}{named}"
 
 
+def without_verdict(error: ImageGateError) -> Outcome:
+    """Return, and print, what came of a check that could not be started."""
+    complaints = [
+        f"image-gate: {shown(error.message)}",
+        *([f"  → {shown(error.hint)}"] if error.hint else []),
+    ]
+    for line in complaints:
+        sys.stdout.write(f"{line}\n")
+    return Outcome(2 if isinstance(error, InvalidInput) else NO_VERDICT, None, tuple(complaints))
+
+
 def failed_rules(report: Report) -> set[str]:
     """Return the ids of the rules that close the gate."""
     return {result.rule for verdict in report.verdicts for result in verdict.results if result.closes}
@@ -70,8 +84,9 @@ def check(arguments: Sequence[str], json_report: Path) -> Outcome:
     command = [sys.executable, "-I", "-m", "gate", "check", *arguments]
     complaints: deque[str] = deque(maxlen=LAST_LINES)
     lock = threading.Lock()
+    environment = {name: value for name, value in os.environ.items() if name != TOKEN}
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as child:
         assert child.stdout is not None
         assert child.stderr is not None

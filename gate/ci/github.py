@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from gate.ci import child, runner
+from gate.ci import base_policy, child, comment, event, runner
+from gate.errors import InvalidInput, Unavailable
 from gate.reporters._markdown import code
+from gate.verdict import Status
 
 REPORTS = {
     "json": "image-gate.json",
@@ -18,35 +20,72 @@ REPORTS = {
     "markdown": "image-gate.md",
     "junit": "image-gate.xml",
     "github": "image-gate.annotations",
+    "comment": "image-gate.comment.md",
 }
 """Format to the file in the folder for reports."""
+OFFERED = ("json", "sarif", "html", "markdown", "junit")
+"""Reports whose paths are outputs of the action."""
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What one step does: the images, the folder for reports, and where the outcome is shown."""
+    """What one step does: the images, the folder for reports, where the policy comes from, and where the outcome is shown.
+
+    `policy` is None where none was named, and `from_base` false where the checkout's own policy counts.
+    """
 
     references: tuple[str, ...]
     folder: Path
+    policy: str | None = None
+    from_base: bool = True
     summary: bool = True
     annotations: bool = True
+    comment: bool = False
 
 
-def run(step: Step) -> child.Outcome:
+def run(step: Step, variables: Mapping[str, str]) -> child.Outcome:
     """Check, then tell the runner: outputs first, because a later step closes the gate by them."""
-    with runner.inert():
-        outcome = child.check(arguments(step), step.folder / REPORTS["json"])
+    notice = ""
+    try:
+        choice = base_policy.choose(step.policy, event.read(variables), variables) if step.from_base else None
+        notice = choice.notice if choice else ""
+        with runner.inert():
+            outcome = child.check(arguments(step, choice), step.folder / REPORTS["json"])
+    except (InvalidInput, Unavailable) as error:
+        outcome = child.without_verdict(error)
     runner.set_outputs(outputs(outcome, step.folder))
+    if notice:
+        runner.notice("image-gate: another policy", notice, "warning")
     if step.summary:
         runner.add_summary(summary(outcome, step.folder))
     if step.annotations:
         annotate(outcome, step.folder)
+    if step.comment:
+        comment_on(step, outcome, variables)
     return outcome
 
 
-def arguments(step: Step) -> Sequence[str]:
+def arguments(step: Step, choice: base_policy.Choice | None = None) -> Sequence[str]:
     """Return the arguments of the check; everything else it takes from its variables."""
     reports = [f"--output={name}={step.folder / file}" for name, file in REPORTS.items()]
-    return ["--format=text", *reports, "--", *step.references]
+    policy = choice.policy if choice else step.policy
+    return ["--format=text", *reports, *([f"--policy={policy}"] if policy else []), "--", *step.references]
+
+
+def comment_on(step: Step, outcome: child.Outcome, variables: Mapping[str, str]) -> None:
+    """Write the comment on the pull request; where that may not be done, as for forks, the summary has the same."""
+    try:
+        change = event.read(variables).pull_request
+        token = variables.get(child.TOKEN, "")
+        if change is None or not token:
+            return
+        api = variables.get("GITHUB_API_URL", "https://api.github.com")
+        place = comment.Discussion(api, variables.get("GITHUB_REPOSITORY", ""), change.number, token)
+        text = _written("comment", step.folder) if outcome.report else summary(outcome, step.folder)
+        anew = outcome.status is not Status.PASS
+        comment.put(text, comment.mark(step.references, variables), place, anew=anew)
+    except Unavailable as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        runner.notice("image-gate: no comment", f"{error.message}{hint}; the job's summary has the same")
 
 
 def outputs(outcome: child.Outcome, folder: Path) -> Mapping[str, str]:
@@ -61,7 +100,7 @@ def outputs(outcome: child.Outcome, folder: Path) -> Mapping[str, str]:
         "warnings": "0" if report is None else str(child.warnings(report)),
         "failed-rules": json.dumps([] if report is None else sorted(child.failed_rules(report))),
         "digest": digests[0] if digests else "",
-        **{f"report-{name}": found.get(name, "") for name in REPORTS if name != "github"},
+        **{f"report-{name}": found.get(name, "") for name in OFFERED},
     }
 
 

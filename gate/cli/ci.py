@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,12 @@ class Request(msgspec.Struct, frozen=True):
 
     image: str
     report_dir: Path | None
+    policy: str | None
+    policy_digest: str | None
+    policy_from: str
     summary: bool
     annotations: bool
+    comment: bool
     hand_over: bool
 
 
@@ -40,15 +45,29 @@ class Request(msgspec.Struct, frozen=True):
     show_default=False,
 )
 @option("report-dir", type=FOLDER, help="Where reports go, instead of the working directory.")
+@option("policy", metavar="PATH|PROFILE", help="Policy file, or a profile: baseline, strict, audit.")
+@option("policy-digest", metavar="sha256:HEX", help="Refuse any other policy than the one with this digest.")
+@option(
+    "policy-from",
+    type=click.Choice(["base", "checkout"]),
+    default="base",
+    help="Whose policy counts, unless it is pinned by digest: that of the branch that a change goes to, or the checkout's.",
+)
 @option("summary", type=click.BOOL, default=True, help="Write the job's summary.")
 @option("annotations", type=click.BOOL, default=True, help="Show annotations.")
+@option(
+    "comment",
+    type=click.BOOL,
+    default=False,
+    help="Comment on the pull request, over the comment of an earlier run.",
+)
 @option(
     "hand-over",
     is_flag=True,
     help="End with 0 once outputs are written, whatever the verdict: a later step closes the gate by them.",
 )
 def github(**chosen: Any) -> Exit:
-    """Check in a step of GitHub Actions: outputs, the job's summary, and annotations.
+    """Check in a step of GitHub Actions: outputs, the job's summary, annotations, and a comment if one is wanted.
 
     What an image wrote cannot speak to the runner. Outputs: verdict, exit-code, reason, warnings, failed-rules, digest and
     the paths of the reports.
@@ -56,8 +75,16 @@ def github(**chosen: Any) -> Exit:
     from gate.ci.github import Step, run
 
     request = Request(**chosen)
-    step = Step(tuple(request.image.split()), made(request.report_dir), request.summary, request.annotations)
-    outcome = run(step)
+    step = Step(
+        references=tuple(request.image.split()),
+        folder=made(request.report_dir),
+        policy=request.policy,
+        from_base=request.policy_from == "base" and request.policy_digest is None,
+        summary=request.summary,
+        annotations=request.annotations,
+        comment=request.comment,
+    )
+    outcome = run(step, os.environ)
     return Exit.PASS if request.hand_over else Exit(outcome.code)
 
 
