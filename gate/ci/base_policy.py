@@ -15,8 +15,6 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from gate.ci.child import TOKEN
-from gate.ci.event import Event
 from gate.errors import InvalidInput, Unavailable
 from gate.limits import LIMITS
 from gate.policy.load import DEFAULT_PROFILE, find, load, repository_root
@@ -30,21 +28,29 @@ class Choice(msgspec.Struct, frozen=True):
     notice: str = ""
 
 
-def choose(asked: str | None, event: Event, variables: Mapping[str, str]) -> Choice:
-    """Choose the policy of a run in the working directory.
+class Origin(msgspec.Struct, frozen=True):
+    """The branch that a change goes to: a commit or branch, the repository it is in, and a user and token that may read it."""
 
-    A profile, a file outside of the checkout, and a run of the default branch itself stay as they are. Raises
+    commit: str
+    address: str
+    user: str = ""
+    token: str = ""
+
+
+def choose(asked: str | None, origin: Origin | None, variables: Mapping[str, str]) -> Choice:
+    """Choose the policy of a run in the working directory; `origin` is None where what is checked out is that branch.
+
+    A profile and a file outside of the checkout stay as they are. Raises
     `Unavailable` where the branch cannot be fetched, `InvalidInput` where it has no such file.
     """
     here = os.getcwd()
     root = repository_root(here)
-    commit = base_of(event, variables)
-    if root is None or asked in PROFILES or commit is None:
+    if root is None or asked in PROFILES or origin is None:
         return Choice(asked)
     path = None if asked is None else os.path.relpath(os.path.realpath(asked), os.path.realpath(root))
     if path is not None and path.startswith(f"..{os.sep}"):
         return Choice(asked)
-    folder = fetched(commit, variables)
+    folder = fetched(origin, variables)
     base = os.path.join(folder, os.path.relpath(os.path.realpath(here), os.path.realpath(root)))
     if path is None:
         found = find(base) if os.path.isdir(base) else None
@@ -59,40 +65,31 @@ def choose(asked: str | None, event: Event, variables: Mapping[str, str]) -> Cho
     return Choice(chosen, _notice(asked, chosen))
 
 
-def base_of(event: Event, variables: Mapping[str, str]) -> str | None:
-    """Return the commit or branch whose policy counts, None where that is what is checked out."""
-    if event.pull_request is not None and event.pull_request.base.sha:
-        return event.pull_request.base.sha
-    branch = event.repository.default_branch if event.repository is not None else ""
-    if not branch or variables.get("GITHUB_REF") == f"refs/heads/{branch}":
-        return None
-    return f"refs/heads/{branch}"
-
-
-def fetched(commit: str, variables: Mapping[str, str]) -> str:
+def fetched(origin: Origin, variables: Mapping[str, str]) -> str:
     """Fetch one commit of the repository into a folder of its own and return that; raises `Unavailable`."""
-    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}|refs/heads/[^\s\x00-\x1f]+", commit):
-        raise Unavailable(f"{commit[:100]!r} names no commit or branch")
-    server = variables.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
-    address = f"{server}/{variables.get('GITHUB_REPOSITORY', '')}"
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}|refs/heads/[^\s\x00-\x1f]+", origin.commit):
+        raise Unavailable(f"{origin.commit[:100]!r} names no commit or branch")
+    if not re.match(r"https?://|file://", origin.address):
+        raise Unavailable(f"{origin.address[:100]!r} is no address of a repository")
     folder = tempfile.mkdtemp(prefix="base-of-this-change-", dir=variables.get("RUNNER_TEMP"))
-    settings = _environment(variables, server)
+    settings = _environment(origin, variables)
     _git(["init", "--quiet", "--template=", folder], settings)
-    _git(["-C", folder, "fetch", "--quiet", "--no-tags", "--depth=1", address, commit], settings)
+    _git(
+        ["-C", folder, "fetch", "--quiet", "--no-tags", "--depth=1", origin.address, origin.commit], settings
+    )
     _git(["-C", folder, "checkout", "--quiet", "--detach", "FETCH_HEAD"], settings)
     return folder
 
 
-def _environment(variables: Mapping[str, str], server: str) -> dict[str, str]:
-    """Return git's variables: the token as a header for this server alone, never on a command line; no questions, no LFS."""
-    kept = {name: value for name, value in variables.items() if not name.startswith("GIT_DIR")}
-    found = {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
-    if token := variables.get(TOKEN):
+def _environment(origin: Origin, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return git's variables: the token as a header for this repository alone, never on a command line; no questions, no LFS."""
+    found = {**variables, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+    if origin.token:
         number = int(variables.get("GIT_CONFIG_COUNT") or 0)
-        basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+        basic = base64.b64encode(f"{origin.user}:{origin.token}".encode()).decode()
         found |= {
             "GIT_CONFIG_COUNT": str(number + 1),
-            f"GIT_CONFIG_KEY_{number}": f"http.{server}/.extraheader",
+            f"GIT_CONFIG_KEY_{number}": f"http.{origin.address}.extraheader",
             f"GIT_CONFIG_VALUE_{number}": f"AUTHORIZATION: basic {basic}",
         }
     return found
@@ -117,7 +114,7 @@ def _git(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise Unavailable(
             f"the policy of the branch that this change goes to could not be fetched: {' '.join(last)}",
-            hint="the job needs contents: read; or pin the policy with policy-digest",
+            hint="the job must be allowed to read the repository; or pin the policy with policy-digest",
         )
 
 

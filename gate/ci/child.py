@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -74,32 +75,59 @@ def warnings(report: Report) -> int:
     return sum(str(result.outcome) != "pass" and not result.closes for result in results)
 
 
-def check(arguments: Sequence[str], json_report: Path) -> Outcome:
-    """Run `image-gate check` with the variables of this process; what it prints goes to standard output, in one stream.
+class Order(msgspec.Struct, frozen=True):
+    """What to check: the images, the policy as `--policy` takes it, and the reports by format; `more` are further options.
+
+    `settings` are further variables, and `password` is what `--password-stdin` reads. All else stands in the variables of
+    this process, which the check reads itself.
+    """
+
+    references: tuple[str, ...]
+    policy: str | None
+    reports: Mapping[str, Path]
+    more: tuple[str, ...] = ()
+    settings: Mapping[str, str] = {}
+    password: str = ""
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of `image-gate`."""
+        reports = [f"--output={name}={path}" for name, path in self.reports.items()]
+        policy = [f"--policy={self.policy}"] if self.policy else []
+        return ["check", "--format=text", *reports, *policy, *self.more, "--", *self.references]
+
+
+def check(order: Order) -> Outcome:
+    """Run `image-gate check`; what it prints goes to standard output, in one stream.
 
     `-I` keeps Python from importing anything out of the working directory or `PYTHONPATH`: the checkout under test may
     hold a `gate` or `click` of its own. One stream, because a runner reads two without any order between them, and
     nothing of the check may come after the end of what surrounds it (`runner.inert`).
     """
-    command = [sys.executable, "-I", "-m", "gate", "check", *arguments]
+    command = [sys.executable, "-I", "-m", "gate", *order.arguments]
     complaints: deque[str] = deque(maxlen=LAST_LINES)
     lock = threading.Lock()
-    environment = {name: value for name, value in os.environ.items() if name != TOKEN}
+    environment = {**os.environ, **order.settings}
+    environment.pop(TOKEN, None)
     with subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as child:
+        assert child.stdin is not None
         assert child.stdout is not None
         assert child.stderr is not None
         kept = threading.Thread(target=_relay, args=(child.stderr, lock, complaints.append))
         kept.start()
         try:
+            with contextlib.suppress(BrokenPipeError):  # it ended without reading a password
+                child.stdin.write(order.password.encode())
+                child.stdin.close()
             _relay(child.stdout, lock, lambda _: None)
             kept.join()
             code = child.wait()
         except BaseException:
             child.terminate()
             raise
-    return _outcome(code, json_report, tuple(complaints))
+    return _outcome(code, order.reports["json"], tuple(complaints))
 
 
 def _relay(stream: IO[bytes], lock: threading.Lock, keep: Callable[[str], None]) -> None:

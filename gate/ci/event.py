@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from gate.ci.base_policy import Origin
+from gate.ci.child import TOKEN
 from gate.errors import Unavailable
 from gate.limits import LIMITS
 
@@ -46,3 +48,17 @@ def read(variables: Mapping[str, str] = os.environ) -> Event:
         raise Unavailable(
             f"GITHUB_EVENT_PATH cannot be read: {error}", hint="the runner writes this file for every step"
         ) from None
+
+
+def origin(event: Event, variables: Mapping[str, str]) -> Origin | None:
+    """Return the branch whose policy counts: a pull request's base, else the default branch; None where that is checked out."""
+    branch = event.repository.default_branch if event.repository is not None else ""
+    if event.pull_request is not None and event.pull_request.base.sha:
+        commit = event.pull_request.base.sha
+    elif branch and variables.get("GITHUB_REF") != f"refs/heads/{branch}":
+        commit = f"refs/heads/{branch}"
+    else:
+        return None
+    server = variables.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
+    address = f"{server}/{variables.get('GITHUB_REPOSITORY', '')}"
+    return Origin(commit, address, "x-access-token", variables.get(TOKEN, ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -46,10 +46,17 @@ def run(step: Step, variables: Mapping[str, str]) -> child.Outcome:
     """Check, then tell the runner: outputs first, because a later step closes the gate by them."""
     notice = ""
     try:
-        choice = base_policy.choose(step.policy, event.read(variables), variables) if step.from_base else None
-        notice = choice.notice if choice else ""
+        origin = event.origin(event.read(variables), variables) if step.from_base else None
+        choice = base_policy.choose(step.policy, origin, variables)
+        notice = choice.notice
         with runner.inert():
-            outcome = child.check(arguments(step, choice), step.folder / REPORTS["json"])
+            outcome = child.check(
+                child.Order(
+                    step.references,
+                    choice.policy,
+                    {name: step.folder / file for name, file in REPORTS.items()},
+                )
+            )
     except (InvalidInput, Unavailable) as error:
         outcome = child.without_verdict(error)
     runner.set_outputs(outputs(outcome, step.folder))
@@ -62,13 +69,6 @@ def run(step: Step, variables: Mapping[str, str]) -> child.Outcome:
     if step.comment:
         comment_on(step, outcome, variables)
     return outcome
-
-
-def arguments(step: Step, choice: base_policy.Choice | None = None) -> Sequence[str]:
-    """Return the arguments of the check; everything else it takes from its variables."""
-    reports = [f"--output={name}={step.folder / file}" for name, file in REPORTS.items()]
-    policy = choice.policy if choice else step.policy
-    return ["--format=text", *reports, *([f"--policy={policy}"] if policy else []), "--", *step.references]
 
 
 def comment_on(step: Step, outcome: child.Outcome, variables: Mapping[str, str]) -> None:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from samples.databases.advisories import load
-from samples.databases.trivy import write_trivy_database
-from samples.images.catalogue import bad, good
-from samples.images.layout import oci_layout, write_directory
 from tests.conftest import Tools
-from tests.kit.act import ROOT, Ran, Runner, commit, write_workflow
+from tests.kit.act import Ran, Runner, commit, write_workflow
+from tests.kit.consumer import write_consumer
 
 
 @pytest.fixture(scope="session")
@@ -26,24 +21,10 @@ def runner(tools: Tools, trivy_binary: Path, tmp_path_factory: pytest.TempPathFa
     return Runner(act, tmp_path_factory.mktemp("runner"), path)
 
 
-@pytest.fixture(scope="session")
-def trivy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trivy's database of the sample advisories, made today."""
-    folder = tmp_path_factory.mktemp("databases") / "trivy"
-    write_trivy_database(folder, load(), datetime.now(UTC))
-    return folder
-
-
 @pytest.fixture
 def consumer(tmp_path: Path) -> Path:
-    """A repository that uses the action; its images lie in it, so that no registry is needed."""
-    folder = tmp_path / "consumer"
-    built = datetime.now(UTC).replace(microsecond=0)
-    for name, image in (("good", good(built)), ("bad", bad(built))):
-        write_directory(oci_layout({"": image}), folder / "images" / name)
-    shutil.copy(ROOT / "samples" / "policies" / "demo.yaml", folder / ".image-gate.yaml")
-    (folder / "Dockerfile").write_text("# The image\nFROM scratch\nUSER root\n")
-    return folder
+    """A repository that uses the action."""
+    return write_consumer(tmp_path / "consumer")
 
 
 @pytest.fixture

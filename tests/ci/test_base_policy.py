@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gate.ci.base_policy import base_of, choose
-from gate.ci.event import Event, PullRequest, Repository, Side
+from gate.ci import base_policy
+from gate.ci.base_policy import Choice, Origin
+from gate.ci.event import Event, PullRequest, Repository, Side, origin
 from gate.errors import InvalidInput, Unavailable
 from gate.policy.load import load
 from tests.kit.act import commit
@@ -50,9 +51,14 @@ def variables(server: Path, tmp_path: Path) -> dict[str, str]:
     }
 
 
+def choose(asked: str | None, event: Event, variables: dict[str, str]) -> Choice:
+    """Choose the policy as a step of GitHub Actions does."""
+    return base_policy.choose(asked, origin(event, variables), variables)
+
+
 def pull_request(server: Path) -> Event:
     """A pull request to the branch as it is."""
-    head = ["git", "-C", server / "acme" / "shop", "rev-parse", "HEAD"]
+    head = ["git", "-C", str(server / "acme" / "shop"), "rev-parse", "HEAD"]
     sha = subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()
     return Event(PullRequest(7, Side(sha)), Repository("main"))
 
@@ -130,4 +136,26 @@ def test_only_a_commit_is_fetched(sha: str, checkout: Path, variables: dict[str,
 
 
 def test_an_event_that_says_nothing_leaves_the_checkout() -> None:
-    assert base_of(Event(), {"GITHUB_REF": "refs/heads/main"}) is None
+    assert origin(Event(), {"GITHUB_REF": "refs/heads/main"}) is None
+
+
+@pytest.mark.parametrize("address", ["--upload-pack=touch PWNED", "ext::sh -c touch% PWNED", "/etc"])
+def test_only_a_server_is_fetched_from(address: str, checkout: Path, variables: dict[str, str]) -> None:
+    with pytest.raises(Unavailable, match="no address"):
+        base_policy.choose(None, Origin("0" * 40, address), variables)
+
+
+def test_the_token_stands_on_no_command_line(
+    checkout: Path, server: Path, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def seen(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1, b"", b"no")
+
+    monkeypatch.setattr(subprocess, "run", seen)
+    with pytest.raises(Unavailable):
+        base_policy.choose(None, Origin("0" * 40, server.as_uri(), "user", "s3cret"), variables)
+    assert commands
+    assert "s3cret" not in str(commands)
