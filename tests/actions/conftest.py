@@ -14,11 +14,21 @@ from tests.kit.consumer import write_consumer
 
 
 @pytest.fixture(scope="session")
-def runner(tools: Tools, trivy_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    """`act`, with the real Trivy on the runner's PATH, and uv to install with."""
-    act = tools.path("act")
-    path = os.pathsep.join((str(trivy_binary.parent), str(act.parent), os.environ["PATH"]))
-    return Runner(act, tmp_path_factory.mktemp("runner"), path)
+def runner_path(tools: Tools, trivy_binary: Path) -> str:
+    """The runner's PATH, with the real Trivy, and uv to install with."""
+    return os.pathsep.join((str(trivy_binary.parent), str(tools.path("act").parent), os.environ["PATH"]))
+
+
+@pytest.fixture(scope="session")
+def runner(tools: Tools, runner_path: str, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """`act`; do not change its copy of the action."""
+    return Runner(tools.path("act"), tmp_path_factory.mktemp("runner"), runner_path)
+
+
+@pytest.fixture
+def without_defence(tools: Tools, runner_path: str, tmp_path: Path) -> Runner:
+    """`act` with a copy of the action of its own, in which a test may switch something off."""
+    return Runner(tools.path("act"), tmp_path / "runner", runner_path)
 
 
 @pytest.fixture

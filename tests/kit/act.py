@@ -152,11 +152,14 @@ def write_stub(folder: Path) -> None:
     (folder / "action.yml").write_text(json.dumps({**action, "runs": {"using": "composite", "steps": [run]}}))
 
 
-def write_workflow(consumer: Path, inputs: Mapping[str, str]) -> None:
-    """Write the workflow of a repository that gives the action these inputs."""
+def write_workflow(
+    consumer: Path, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None
+) -> None:
+    """Write the workflow of a repository that gives the action these inputs, and its job these variables."""
     path = consumer / ".github" / "workflows" / "check.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(WORKFLOW.replace("with: {}", f"with: {json.dumps(dict(inputs))}"))
+    text = WORKFLOW.replace("with: {}", f"with: {json.dumps(dict(inputs))}")
+    path.write_text(f"{text}env: {json.dumps(dict(variables or {}))}\n")
 
 
 def commit(repository: Path) -> None:
