@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.kit.act import Ran
+from samples.databases.advisories import load
+from samples.databases.grype import write_grype_database
+from tests.kit.act import Ran, Runner, commit, write_workflow
 
 pytestmark = pytest.mark.real
 
@@ -77,3 +81,59 @@ def test_databases_are_kept_a_day_each(checked: Check) -> None:
     keys = [line for line in ran.log.splitlines() if "image-gate-databases-" in line]
     assert any("restore" in line for line in keys)
     assert len(keys) >= 2
+
+
+def test_both_scanners_of_the_runner_are_used(
+    checked: Check, consumer: Path, grype_binary: Path, tmp_path: Path
+) -> None:
+    write_grype_database(tmp_path / "grype", load(), datetime.now(UTC))
+    policy = (
+        (consumer / ".image-gate.yaml").read_text().replace("required: [trivy]", "required: [trivy, grype]")
+    )
+    (consumer / ".image-gate.yaml").write_text(policy)
+    ran = checked(
+        "oci:images/bad", grype=str(grype_binary), grype_db=str(tmp_path / "grype"), report_dir=str(tmp_path)
+    )
+    assert ran.told["verdict"] == "fail", ran.log
+    found = json.loads((tmp_path / "image-gate.json").read_text())["verdicts"][0]["evidence"]["scanners"]
+    assert set(found) == {"trivy", "grype"}
+
+
+def test_a_pull_request_is_judged_by_the_policy_of_its_base(
+    runner: Runner, consumer: Path, tmp_path: Path
+) -> None:
+    server = tmp_path / "github" / "acme" / "shop"
+    server.mkdir(parents=True)
+    (server / ".image-gate.yaml").write_text("schema: 1\nrules: {non-root: {}}\n")
+    commit(server)
+    head = ["git", "-C", str(server), "rev-parse", "HEAD"]
+    base = subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()
+    (consumer / ".image-gate.yaml").write_text("schema: 1\nrules: {non-root: {action: warn}}\n")
+    write_workflow(consumer, {"image": "oci:images/bad", "scanners": ""})
+    commit(consumer)
+    origin = ["git", "-C", str(consumer), "remote", "add", "origin", "https://github.com/acme/shop.git"]
+    subprocess.run(origin, check=True)
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": {"number": 7, "base": {"sha": base, "ref": "main"}}}))
+    fetched = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{(tmp_path / 'github').as_uri()}/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/",
+    }
+    options = [part for name, value in fetched.items() for part in ("--env", f"{name}={value}")]
+    ran = runner.run(consumer, "pull_request", "--eventpath", str(event), *options)
+    assert (ran.told["verdict"], ran.told["failed-rules"]) == ("fail", '["non-root"]'), ran.log
+    assert any("another policy" in event["arg"] for event in ran.commands("warning"))
+
+
+def test_setup_puts_the_program_on_path(runner: Runner, consumer: Path) -> None:
+    write_workflow(consumer, {})
+    workflow = consumer / ".github" / "workflows" / "check.yml"
+    text = workflow.read_text().replace("actions/check@v1", "actions/setup@v1")
+    step = "      - run: image-gate check --policy audit oci:images/good || echo ended with $?\n"
+    workflow.write_text(text.replace("      - if: always()", f"{step}      - if: always()"))
+    commit(consumer)
+    ran = runner.run(consumer)
+    assert ran.passed, ran.log
+    assert ran.told["image-gate"].endswith("/image-gate")
+    assert "oci:images/good" in ran.log

@@ -24,7 +24,7 @@ ACTION = "acme/image-gate"
 
 WORKFLOW = """\
 name: check
-on: [push]
+on: [push, pull_request]
 permissions:
   contents: read
 jobs:
