@@ -84,6 +84,8 @@ def fetched(origin: Origin, variables: Mapping[str, str]) -> str:
 def _environment(origin: Origin, variables: Mapping[str, str]) -> dict[str, str]:
     """Return git's variables: the token as a header for this repository alone, never on a command line; no questions, no LFS."""
     found = {**variables, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+    if bundle := variables.get("CI_SERVER_TLS_CA_FILE"):  # what GitLab's runner lets its own git believe
+        found.setdefault("GIT_SSL_CAINFO", bundle)
     if origin.token:
         number = int(variables.get("GIT_CONFIG_COUNT") or 0)
         basic = base64.b64encode(f"{origin.user}:{origin.token}".encode()).decode()

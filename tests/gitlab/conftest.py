@@ -36,9 +36,7 @@ def piped(pipelines: Pipelines, project: Path, trivy_cache: Path) -> Callable[..
 
     def run(image: str, variables: dict[str, str] | None = None, **inputs: str) -> Ran:
         named = {name.replace("_", "-"): value for name, value in inputs.items()}
-        write_pipeline(
-            project, {"gate-image": GATE_IMAGE, "image": image, "policy-from": "checkout", **named}
-        )
+        write_pipeline(project, {"gate-image": GATE_IMAGE, "image": image, **named})
         databases = {"IMAGE_GATE_TRIVY_CACHE": str(trivy_cache), "IMAGE_GATE_OFFLINE": "true"}
         return pipelines.run(project, **databases | (variables or {}))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.kit.gitlab import Ran
+from tests.kit.act import commit
+from tests.kit.gitlab import Pipelines, Ran, write_pipeline
 
 pytestmark = pytest.mark.real
 
@@ -74,3 +76,25 @@ def test_the_image_of_gitlabs_own_scanning_is_taken(piped: Piped) -> None:
 def test_scanning_that_is_disabled_stays_so(piped: Piped) -> None:
     ran = piped("oci:images/bad", {"CONTAINER_SCANNING_DISABLED": "true"})
     assert "image-gate" not in ran.jobs
+
+
+def test_a_branch_is_judged_by_the_policy_of_the_default_one(
+    pipelines: Pipelines, project: Path, tmp_path: Path
+) -> None:
+    server = tmp_path / "gitlab" / "acme" / "shop.git"
+    server.mkdir(parents=True)
+    (server / ".image-gate.yaml").write_text("schema: 1\nrules: {non-root: {}}\n")
+    commit(server)
+    (project / ".image-gate.yaml").write_text("schema: 1\nrules: {non-root: {action: warn}}\n")
+    write_pipeline(project, {"gate-image": "registry.example.com/image-gate:1", "image": "oci:images/bad"})
+    commit(project)
+    subprocess.run(["git", "-C", str(project), "switch", "-qc", "feature"], check=True)
+    (project / "README.md").write_text("A change\n")
+    fetched = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{(tmp_path / 'gitlab').as_uri()}/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://gitlab.com/",
+    }
+    ran = pipelines.run(project, **fetched)
+    assert "told fail 1 non-root" in ran.log
+    assert "[WARN] image-gate: This change has another policy" in ran.log
