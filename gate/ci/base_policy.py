@@ -10,7 +10,6 @@ import base64
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -37,24 +36,23 @@ class Origin(msgspec.Struct, frozen=True):
     token: str = ""
 
 
-def choose(asked: str | None, origin: Origin | None, variables: Mapping[str, str]) -> Choice:
+def choose(asked: str | None, origin: Origin | None, variables: Mapping[str, str], folder: str) -> Choice:
     """Choose the policy of a run in the working directory; `origin` is None where what is checked out is that branch.
 
-    A profile and a file outside of the checkout stay as they are. Raises
-    `Unavailable` where the branch cannot be fetched, `InvalidInput` where it has no such file.
+    A profile and a file outside of the checkout stay as they are. The branch is fetched to `folder`, which must be empty.
+    Raises `Unavailable` where it cannot be fetched, `InvalidInput` where it has no such file.
     """
-    here = os.getcwd()
+    here = os.path.realpath(os.getcwd())
     root = repository_root(here)
-    if root is None or asked in PROFILES or origin is None:
+    if root is None or origin is None or asked in PROFILES:
         return Choice(asked)
-    path = None if asked is None else os.path.relpath(os.path.realpath(asked), os.path.realpath(root))
-    if path is not None and path.startswith(f"..{os.sep}"):
+    path = None if asked is None else _inside(root, asked)
+    if asked is not None and path is None:
         return Choice(asked)
-    folder = fetched(origin, variables)
-    base = os.path.join(folder, os.path.relpath(os.path.realpath(here), os.path.realpath(root)))
+    fetch(origin, variables, folder)
     if path is None:
-        found = find(base) if os.path.isdir(base) else None
-        chosen = found or DEFAULT_PROFILE
+        base = os.path.join(folder, os.path.relpath(here, root))
+        chosen = (find(base) if os.path.isdir(base) else None) or DEFAULT_PROFILE
     else:
         chosen = os.path.join(folder, path)
         if not os.path.isfile(chosen):
@@ -65,20 +63,32 @@ def choose(asked: str | None, origin: Origin | None, variables: Mapping[str, str
     return Choice(chosen, _notice(asked, chosen))
 
 
-def fetched(origin: Origin, variables: Mapping[str, str]) -> str:
-    """Fetch one commit of the repository into a folder of its own and return that; raises `Unavailable`."""
+def _inside(root: str, asked: str) -> str | None:
+    """Return the path of a file within the checkout, None for one outside.
+
+    A link in the checkout that leads out of it is inside, because a change can make one. The file's folder is looked at with
+    and without its links, because the checkout itself may be named by one.
+    """
+    path = os.path.abspath(asked)
+    for place in (path, os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))):
+        if os.path.commonpath((root, place)) == root:
+            return os.path.relpath(place, root)
+    return None
+
+
+def fetch(origin: Origin, variables: Mapping[str, str], folder: str) -> None:
+    """Fetch one commit of the repository and check it out in an empty folder; raises `Unavailable`."""
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}|refs/heads/[^\s\x00-\x1f]+", origin.commit):
         raise Unavailable(f"{origin.commit[:100]!r} names no commit or branch")
     if not re.match(r"https?://|file://", origin.address):
         raise Unavailable(f"{origin.address[:100]!r} is no address of a repository")
-    folder = tempfile.mkdtemp(prefix="base-of-this-change-", dir=variables.get("RUNNER_TEMP"))
     settings = _environment(origin, variables)
-    _git(["init", "--quiet", "--template=", folder], settings)
-    _git(
-        ["-C", folder, "fetch", "--quiet", "--no-tags", "--depth=1", origin.address, origin.commit], settings
-    )
-    _git(["-C", folder, "checkout", "--quiet", "--detach", "FETCH_HEAD"], settings)
-    return folder
+    for arguments in (
+        ["init", "--quiet", "--template="],
+        ["fetch", "--quiet", "--no-tags", "--depth=1", origin.address, origin.commit],
+        ["checkout", "--quiet", "--detach", "FETCH_HEAD"],
+    ):
+        _git(arguments, settings, folder)
 
 
 def _environment(origin: Origin, variables: Mapping[str, str]) -> dict[str, str]:
@@ -97,14 +107,14 @@ def _environment(origin: Origin, variables: Mapping[str, str]) -> dict[str, str]
     return found
 
 
-def _git(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run git outside of the checkout; raises `Unavailable` with its last words."""
+def _git(arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> None:
+    """Run git in a folder outside of the checkout; raises `Unavailable` with its last words."""
     command = ["git", "-c", "core.hooksPath=/dev/null", *arguments]
     try:
         done = subprocess.run(
             command,
             env=environment,
-            cwd=tempfile.gettempdir(),
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=LIMITS.run_seconds,

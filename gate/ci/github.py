@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,16 +48,12 @@ def run(step: Step, variables: Mapping[str, str]) -> child.Outcome:
     notice = ""
     try:
         origin = event.origin(event.read(variables), variables) if step.from_base else None
-        choice = base_policy.choose(step.policy, origin, variables)
-        notice = choice.notice
-        with runner.inert():
-            outcome = child.check(
-                child.Order(
-                    step.references,
-                    choice.policy,
-                    {name: step.folder / file for name, file in REPORTS.items()},
-                )
-            )
+        with tempfile.TemporaryDirectory(prefix="image-gate-base-") as folder:
+            choice = base_policy.choose(step.policy, origin, variables, folder)
+            notice = choice.notice
+            reports = {name: step.folder / file for name, file in REPORTS.items()}
+            with runner.inert():
+                outcome = child.check(child.Order(step.references, choice.policy, reports))
     except (InvalidInput, Unavailable) as error:
         outcome = child.without_verdict(error)
     runner.set_outputs(outputs(outcome, step.folder))

@@ -58,11 +58,12 @@ def run(job: Job, variables: Mapping[str, str]) -> child.Outcome:
             tell("WARN", f"{name} has no effect: {reason}")
     try:
         origin = origin_of(variables) if job.from_base else None
-        choice = base_policy.choose(job.policy, origin, variables)
-        if choice.notice:
-            tell("WARN", choice.notice)
-        with order(job, choice.policy, variables) as asked:
-            outcome = child.check(asked)
+        with tempfile.TemporaryDirectory(prefix="image-gate-base-") as folder:
+            choice = base_policy.choose(job.policy, origin, variables, folder)
+            if choice.notice:
+                tell("WARN", choice.notice)
+            with order(job, choice.policy, variables) as asked:
+                outcome = child.check(asked)
     except (InvalidInput, Unavailable) as error:
         outcome = child.without_verdict(error)
     write_variables(outcome, job.folder)

@@ -42,18 +42,18 @@ def checkout(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.fixture
 def variables(server: Path, tmp_path: Path) -> dict[str, str]:
     """The variables of a runner."""
-    (tmp_path / "temp").mkdir()
+    (tmp_path / "base").mkdir()
     return {
         "GITHUB_SERVER_URL": server.as_uri(),
         "GITHUB_REPOSITORY": "acme/shop",
         "GITHUB_REF": "refs/pull/7/merge",
-        "RUNNER_TEMP": str(tmp_path / "temp"),
+        "FOLDER": str(tmp_path / "base"),
     }
 
 
 def choose(asked: str | None, event: Event, variables: dict[str, str]) -> Choice:
     """Choose the policy as a step of GitHub Actions does."""
-    return base_policy.choose(asked, origin(event, variables), variables)
+    return base_policy.choose(asked, origin(event, variables), variables, variables["FOLDER"])
 
 
 def pull_request(server: Path) -> Event:
@@ -105,6 +105,26 @@ def test_what_a_change_cannot_edit_stays(
     assert choose(asked, pull_request(server), variables).policy == asked
 
 
+def test_a_link_out_of_the_checkout_is_not_outside(
+    checkout: Path, server: Path, variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "weak.yaml").write_text(WEAK)
+    (checkout / ".image-gate.yaml").unlink()
+    (checkout / ".image-gate.yaml").symlink_to(tmp_path / "weak.yaml")
+    choice = choose(".image-gate.yaml", pull_request(server), variables)
+    assert choice.policy is not None
+    assert Path(choice.policy).read_text() == STRICT
+
+
+def test_a_checkout_that_a_link_names_is_known(
+    checkout: Path, server: Path, variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(checkout)
+    choice = choose(str(tmp_path / "link" / ".image-gate.yaml"), pull_request(server), variables)
+    assert choice.policy is not None
+    assert Path(choice.policy).read_text() == STRICT
+
+
 def test_a_branch_without_a_policy_has_the_default_profile(
     checkout: Path, server: Path, variables: dict[str, str]
 ) -> None:
@@ -142,7 +162,7 @@ def test_an_event_that_says_nothing_leaves_the_checkout() -> None:
 @pytest.mark.parametrize("address", ["--upload-pack=touch PWNED", "ext::sh -c touch% PWNED", "/etc"])
 def test_only_a_server_is_fetched_from(address: str, checkout: Path, variables: dict[str, str]) -> None:
     with pytest.raises(Unavailable, match="no address"):
-        base_policy.choose(None, Origin("0" * 40, address), variables)
+        base_policy.choose(None, Origin("0" * 40, address), variables, variables["FOLDER"])
 
 
 def test_the_token_stands_on_no_command_line(
@@ -156,6 +176,7 @@ def test_the_token_stands_on_no_command_line(
 
     monkeypatch.setattr(subprocess, "run", seen)
     with pytest.raises(Unavailable):
-        base_policy.choose(None, Origin("0" * 40, server.as_uri(), "user", "s3cret"), variables)
+        given = Origin("0" * 40, server.as_uri(), "user", "s3cret")
+        base_policy.choose(None, given, variables, variables["FOLDER"])
     assert commands
     assert "s3cret" not in str(commands)
