@@ -22,6 +22,7 @@ from gate.policy.policy import Policy
 from gate.policy.schema import PROFILES, policy_schema
 from gate.reporters._document import report_schema
 from gate.rule import Rule
+from gate.signatures.verdict_statement import verdict_schema
 
 ROOT = Path(__file__).parent.parent
 
@@ -121,6 +122,11 @@ def exceptions_schema_text() -> str:
     return json.dumps(exceptions_schema(Catalogue()), indent=2, ensure_ascii=False) + "\n"
 
 
+def verdict_schema_text() -> str:
+    """Return gate/schemas/verdict.json."""
+    return json.dumps(verdict_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def parsed_profiles_text() -> str:
     """Return gate/policy/profiles/parsed.json, on one line because nobody reads it."""
     return json.dumps(parsed_profiles(), separators=(",", ":")) + "\n"
@@ -141,6 +147,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "gate/schemas/exceptions.json": exceptions_schema_text,
     "gate/schemas/policy.json": policy_schema_text,
     "gate/schemas/report.json": report_schema_text,
+    "gate/schemas/verdict.json": verdict_schema_text,
 }
 """Every generated file, and what makes its text."""
 

@@ -1,4 +1,4 @@
-"""What changed since an earlier report: what is fixed, what is new, and what changed beside the image.
+"""What changed since an earlier report, or against another image: what is fixed, what is new, what changed beside it.
 
 "Fixed" is said only of what a rule looked for and did not find: where the rule did not run, or could not be decided, what
 it found before is not told.
@@ -13,8 +13,10 @@ from msgspec import Struct, structs
 
 from gate.errors import ImageGateError
 from gate.oci.reference import Reference
-from gate.policy.baseline import Key, fingerprint
+from gate.policy import recognition
 from gate.policy.policy import Policy
+from gate.policy.recognition import Key, fingerprint
+from gate.printable import redacted
 from gate.reporters._document import (
     FindingDocument,
     ReportDocument,
@@ -22,7 +24,7 @@ from gate.reporters._document import (
     VerdictDocument,
     report_document,
 )
-from gate.reporters._reading import label
+from gate.reporters._reading import label, severity_of
 from gate.rule import Action
 from gate.verdict import Outcome, Report, Undecided
 
@@ -31,32 +33,58 @@ SUDDEN_FALL = 10
 
 
 class Earlier(Struct, frozen=True):
-    """An earlier report and what it is called."""
+    """What a report is compared with and what that is called: an earlier report, or one on another `image`."""
 
     name: str
     report: ReportDocument
+    image: bool = False
+
+    @classmethod
+    def of_image(cls, name: str, report: Report) -> Earlier:
+        """Wrap the report on an image that was judged for comparison; credentials in its name are hidden."""
+        return cls(redacted(name), report_document(report), image=True)
 
 
 def compared(report: Report, earlier: Earlier, policy: Policy) -> Report:
     """Return the report with what changed under `run["against"]`; a sudden fall is unknown where the policy denies it."""
-    before, now = earlier.report.verdicts, report_document(report).verdicts
-    find = _finder(before)
+    now = report_document(report).verdicts
+    before = [verdict for verdict in earlier.report.verdicts if verdict.results]
+    find = _by_platform(before) if earlier.image else _finder(before)
     pairs = [(find(verdict), verdict) for verdict in now]
     met = {id(old) for old, _ in pairs}
     images = [_image(old, verdict) for old, verdict in pairs if old is not None]
     facts = {
         "report": earlier.name,
+        "image": earlier.image,
         "started": str(earlier.report.run.get("started", "")),
         "changed": list(_changed(_run_facts(earlier.report.run), _run_facts(report.run))),
         "images": images,
         "only_before": [label(old) for old in before if id(old) not in met],
         "only_now": [label(verdict) for old, verdict in pairs if old is None],
+        "not_judged": [
+            f"{label(verdict)}: {verdict.reason}"
+            for verdict in earlier.report.verdicts
+            if not verdict.results
+        ],
     }
-    fallen = (
-        [_undecided(image) for image in images if image["fell"]] if policy.sudden_fall is Action.DENY else []
-    )
+    closing: list[Undecided] = []
+    if policy.sudden_fall is Action.DENY:
+        closing = [_undecided(image) for image in images if image["fell"]]
+        closing += [
+            _not_compared(earlier, verdict) for old, verdict in pairs if old is None and earlier.image
+        ]
     return structs.replace(
-        report, run={**report.run, "against": facts}, undecided=(*report.undecided, *fallen)
+        report, run={**report.run, "against": facts}, undecided=(*report.undecided, *closing)
+    )
+
+
+def _not_compared(earlier: Earlier, verdict: VerdictDocument) -> Undecided:
+    """Say that an image which was to be compared with could not be, so that nobody knows whether findings are gone."""
+    return Undecided(
+        verdict.subject.reference,
+        verdict.subject.platform or "",
+        f"it could not be compared with {earlier.name}, which was not judged for this platform",
+        "the comparison says why; the policy denies a sudden fall of findings, so it has to be known",
     )
 
 
@@ -67,7 +95,7 @@ def _undecided(image: Mapping[str, Any]) -> Undecided:
         image["reference"],
         image["platform"] or "",
         f"{rules} had {SUDDEN_FALL} findings or more before and has none: the policy denies such a fall",
-        "see what changed beside the image; if the findings are fixed, compare with a report of today",
+        "see what changed beside the image; if the findings are fixed, compare with what no longer has them",
     )
 
 
@@ -84,6 +112,12 @@ def _finder(before: Sequence[VerdictDocument]) -> Callable[[VerdictDocument], Ve
     return find
 
 
+def _by_platform(before: Sequence[VerdictDocument]) -> Callable[[VerdictDocument], VerdictDocument | None]:
+    """Return what finds the one image of a platform, whatever it is called: it was named to be compared with."""
+    known = {old.subject.platform: old for old in before}
+    return lambda verdict: known.get(verdict.subject.platform)
+
+
 def _names(verdict: VerdictDocument) -> frozenset[str]:
     """Return the registries and repositories that an image is named after; names that are none do not count."""
     found = set()
@@ -97,7 +131,8 @@ def _names(verdict: VerdictDocument) -> frozenset[str]:
 
 def _image(before: VerdictDocument, now: VerdictDocument) -> dict[str, Any]:
     """Return what changed of one image."""
-    was, is_ = _findings(before), _findings(now)
+    was = _findings(before)
+    is_ = _recognised(was, _findings(now))
     told = {result.rule for result in now.results if result.outcome is not Outcome.UNKNOWN}
     gone = {key: item for key, item in was.items() if key not in is_}
     counted = {key for key, (_, excepted) in was.items() if not excepted}
@@ -105,7 +140,9 @@ def _image(before: VerdictDocument, now: VerdictDocument) -> dict[str, Any]:
         "reference": now.subject.reference,
         "platform": now.subject.platform,
         "status": {"before": before.status, "now": now.status},
-        "new": [_told(key, item) for key, (item, _) in sorted(is_.items()) if key not in was],
+        "new": [
+            _told(key, item) for key, (item, _) in sorted(is_.items(), key=_the_worst_first) if key not in was
+        ],
         "fixed": [_told(key, item) for key, (item, _) in sorted(gone.items()) if key[0] in told],
         "not_told": [_told(key, item) for key, (item, _) in sorted(gone.items()) if key[0] not in told],
         "accepted": [
@@ -117,6 +154,12 @@ def _image(before: VerdictDocument, now: VerdictDocument) -> dict[str, Any]:
 
 
 _Findings = Mapping[Key, tuple[FindingDocument, bool]]
+
+
+def _the_worst_first(found: tuple[Key, tuple[FindingDocument, bool]]) -> tuple[bool, bool, int, Key]:
+    """Return what new findings are sorted by: those that close the gate come first, then by severity."""
+    key, (item, excepted) = found
+    return excepted, item.action is not Action.DENY, -severity_of(item.severity), key
 
 
 def _fell(rule: str, was: _Findings, is_: _Findings) -> bool:
@@ -136,9 +179,24 @@ def _findings(verdict: VerdictDocument) -> _Findings:
     }
 
 
+def _recognised(was: _Findings, is_: _Findings) -> _Findings:
+    """Return what is found now by the keys of before, where a vulnerability is called otherwise; what counts wins again."""
+    before = recognition.Findings({key: _aliases(item) for key, (item, _) in was.items()})
+    found: dict[Key, tuple[FindingDocument, bool]] = {}
+    for key, (item, excepted) in sorted(is_.items(), key=lambda pair: not pair[1][1]):
+        found[next(iter(before.same_as(key, _aliases(item))), key)] = item, excepted
+    return found
+
+
+def _aliases(item: FindingDocument) -> tuple[str, ...]:
+    """Return the other names of a finding, as far as its rule tells any."""
+    aliases = item.details.get("aliases")
+    return tuple(one for one in aliases if isinstance(one, str)) if isinstance(aliases, list) else ()
+
+
 def _all(result: ResultDocument) -> Iterator[tuple[FindingDocument, bool]]:
     """Yield every finding of a rule, with whether it is excepted; what counts comes last, so that it wins."""
-    yield from ((item.finding, True) for item in result.excepted)
+    yield from ((item, True) for item in result.set_aside)
     yield from ((item, False) for item in result.findings)
 
 

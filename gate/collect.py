@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -130,14 +131,19 @@ class Collector:
         settings: ScannerSettings,
         meanwhile: Callable[[], dict[type, object]] = dict,
     ) -> tuple[dict[str, object], dict[type, object]]:
-        """Return what calls come to that run at the same time, and what is done meanwhile."""
+        """Return what calls come to that run at the same time, and what is done meanwhile.
+
+        That waits where the calls keep all cores busy: they end last, and everything that contends with them delays the end.
+        """
         if not calls:
             return {}, meanwhile()
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
         with ThreadPoolExecutor(len(calls)) as pool:
             try:
                 started = {name: pool.submit(call) for name, call in calls.items()}
+                if len(started) >= (os.cpu_count() or 1):
+                    wait(started.values(), return_when=FIRST_COMPLETED)
                 done = meanwhile()
                 return {name: kept(future.result) for name, future in started.items()}, done
             except BaseException:

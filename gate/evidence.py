@@ -7,8 +7,8 @@ One difference carries the design: a kind that is *empty* was looked at and ther
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import TypeVar
+from datetime import UTC, date, datetime
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ class Subject(Struct, frozen=True):
 
     `digest` is the manifest's digest; for an archive without manifests it is the configuration's. `names` are the image
     names that the source or the caller (`--as`) gives; empty for a file that carries none. `checked_at` has a zone.
+    `resolved` is what the reference stood for, where that is known: `digest`, or that of the index which lists it.
     """
 
     reference: str
@@ -37,6 +38,12 @@ class Subject(Struct, frozen=True):
     platform: Platform
     names: tuple[Reference, ...]
     checked_at: datetime
+    resolved: Digest | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of the check in UTC, by which everything that is dated is judged, wherever the gate runs."""
+        return self.checked_at.astimezone(UTC).date()
 
 
 class Secret(Struct, frozen=True):
@@ -168,7 +175,8 @@ class Opinion(Struct, frozen=True):
 class Vulnerability(Struct, frozen=True):
     """One vulnerability in one package, with every scanner's opinion of it.
 
-    `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty.
+    `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty. `purls` are those
+    of the package as scanners wrote them, with qualifiers.
     """
 
     id: str
@@ -180,6 +188,7 @@ class Vulnerability(Struct, frozen=True):
     opinions: tuple[Opinion, ...]
     layer: str = ""
     path: str = ""
+    purls: tuple[str, ...] = ()
 
     @property
     def found_by(self) -> tuple[str, ...]:
@@ -285,16 +294,127 @@ class BaseTags(Struct, frozen=True):
     now: Mapping[Reference, BaseNow | Unavailable]
 
 
+class Identity(Struct, frozen=True):
+    """Whom a certificate names: a subject, and the issuer who says so; neither means anything without the other.
+
+    `claims` are what the issuer said beside it, by the readable names of Fulcio's extensions (`source-repository-uri`,
+    `build-trigger`, …).
+    """
+
+    subject: str
+    subject_kind: Literal["uri", "email", "other"]
+    issuer: str
+    claims: Mapping[str, str] = {}
+
+
+class Signer(Struct, frozen=True):
+    """Who signed, after verification: a key by its fingerprint (`sha256:…`, else empty), or an identity.
+
+    `root` names the trusted root that vouched, empty where only a key did. `log` and `log_index` are the entry in a
+    transparency log. `signed_at` is the earliest time at which a log or a timestamp authority saw the signature, None where
+    none did; `timestamped` says that an authority did (RFC 3161).
+    """
+
+    key: str = ""
+    identity: Identity | None = None
+    root: str = ""
+    log: str = ""
+    log_index: int | None = None
+    signed_at: datetime | None = None
+    timestamped: bool = False
+
+
+PUBLIC_GOOD = "public-good"
+"""What policies call the root of the public Sigstore instance, which the `sigstore` package brings."""
+
+
+class TrustRequest(Struct, frozen=True):
+    """What a rule wants signatures to be verified with.
+
+    `keys` and `roots` are the names of files as the policy writes them, `PUBLIC_GOOD` the root that is shipped. The roots
+    are for certificates; `roots_for_keys` says that what keys signed must be in their logs as well. `without` are demands
+    that the policy gives up.
+    """
+
+    keys: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    roots_for_keys: bool = False
+    without: tuple[Literal["log", "sct", "timestamp"], ...] = ()
+
+
+class Signature(Struct, frozen=True):
+    """A signature that holds and is about the image.
+
+    `manifest` is the digest of the manifest that it lies in, or the file's name; `place` says in words where that is.
+    `about` is the digest that was signed, the index's by which the image was reached if `of_index`, else its manifest's.
+    `claims` are what was signed beside it (annotations of cosign).
+    """
+
+    signer: Signer
+    manifest: str
+    place: str
+    about: Digest
+    of_index: bool = False
+    claims: Mapping[str, str] = {}
+
+
+class Attestation(Signature, frozen=True):
+    """A signed statement about the image: what kind it is and what it says, both from the payload whose signature holds."""
+
+    predicate_type: str = ""
+    predicate: Mapping[str, object] = {}
+
+
+class RefusedSignature(Struct, frozen=True):
+    """What was found where signatures are, and why it is none that counts.
+
+    `attested` says that it holds and is about the image, but is an attestation and no signature.
+    """
+
+    manifest: str
+    place: str
+    reason: str
+    attested: bool = False
+
+
+class Signatures(Struct, frozen=True):
+    """The signatures of an image, by what they were verified with. An attestation is none.
+
+    `digests` are what was asked about: the image's manifest, then the index by which it was reached, if there was one.
+    `missing` says which places gave no answer; there may be further signatures there. `keys` are the fingerprints of the
+    keys in each file that was trusted.
+    """
+
+    digests: tuple[Digest, ...]
+    accepted: Mapping[TrustRequest, tuple[Signature, ...]] = {}
+    refused: Mapping[TrustRequest, tuple[RefusedSignature, ...]] = {}
+    missing: tuple[Unavailable, ...] = ()
+    keys: Mapping[str, frozenset[str]] = {}
+
+
+class Attestations(Struct, frozen=True):
+    """The attestations of an image; as `Signatures`."""
+
+    digests: tuple[Digest, ...]
+    accepted: Mapping[TrustRequest, tuple[Attestation, ...]] = {}
+    refused: Mapping[TrustRequest, tuple[RefusedSignature, ...]] = {}
+    missing: tuple[Unavailable, ...] = ()
+    keys: Mapping[str, frozenset[str]] = {}
+
+
 KINDS: frozenset[type] = frozenset(
     {
         Subject, Origin, ImageConfig, Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities,
-        TagDigest, Bases, BaseTags,
+        TagDigest, Bases, BaseTags, Signatures, Attestations,
     }
 )  # fmt: skip
 """All kinds of evidence there are."""
 
 LOOKED_UP: frozenset[type] = frozenset({TagDigest, Bases, BaseTags})
 """The kinds that registries are asked for beside the image itself."""
+
+SIGNED: frozenset[type] = frozenset({Signatures, Attestations})
+"""The kinds that are collected where an image's signatures are."""
 
 
 class Evidence(Struct, frozen=True):

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from gate.errors import Unavailable
-from gate.evidence import Evidence, Feed, ScanRun, ScanRuns, Vulnerabilities, Vulnerability
+from gate.evidence import (
+    Attestation,
+    Attestations,
+    Evidence,
+    Feed,
+    ScanRun,
+    ScanRuns,
+    Signature,
+    Signatures,
+    Vulnerabilities,
+    Vulnerability,
+)
 from gate.oci.image import Image, Origin
 from gate.packages.inventory import Inventory
 
@@ -48,6 +59,11 @@ def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, obje
         facts["vulnerabilities"] = _vulnerabilities(joined, runs)
         if isinstance(inventory, Inventory):
             facts["source_packages"] = _sources(joined, inventory)
+    vouched = [
+        found for kind in (Signatures, Attestations) if isinstance(found := evidence.values.get(kind), kind)
+    ]
+    if vouched:
+        facts["signatures"] = _signatures(vouched)
     if isinstance(joined, Vulnerabilities) and joined.feeds:
         facts["feeds"] = {name: _feed(feed) for name, feed in sorted(joined.feeds.items())}
     missing = {
@@ -60,6 +76,47 @@ def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, obje
     if missing:
         facts["unavailable"] = dict(sorted(missing.items()))
     return facts
+
+
+def signature_facts(found: Signature) -> dict[str, Any]:
+    """Return what is known of a signature or attestation that holds; of an attestation what kind it is, not what it says."""
+    signer, identity = found.signer, found.signer.identity
+    return {
+        "type": found.predicate_type if isinstance(found, Attestation) else "signature",
+        "about": str(found.about),
+        "of_index": found.of_index,
+        "manifest": found.manifest,
+        "place": found.place,
+        "key": signer.key,
+        "identity": "" if identity is None else identity.subject,
+        "issuer": "" if identity is None else identity.issuer,
+        "identity_claims": {} if identity is None else dict(sorted(identity.claims.items())),
+        "root": signer.root,
+        "log": signer.log,
+        "log_index": signer.log_index,
+        "signed_at": None if signer.signed_at is None else signer.signed_at.isoformat(timespec="seconds"),
+        "claims": dict(sorted(found.claims.items())),
+    }
+
+
+def _signatures(vouched: list[Signatures | Attestations]) -> Mapping[str, Any]:
+    """Return what holds under any trust of the policy, what holds under none, and which places gave no answer.
+
+    Whether what holds is of a signer that a rule lists, the rule says.
+    """
+    verified: list[dict[str, Any]] = []
+    refused: list[dict[str, Any]] = []
+    for found in vouched:
+        for signatures in found.accepted.values():
+            verified += [facts for one in signatures if (facts := signature_facts(one)) not in verified]
+        for others in found.refused.values():
+            told = [{"manifest": one.manifest, "place": one.place, "reason": one.reason} for one in others]
+            refused += [one for one in told if one not in refused]
+    return {
+        "verified": verified,
+        "refused": refused,
+        "no_answer": [str(error) for error in vouched[0].missing],
+    }
 
 
 def _origin(origin: Origin) -> Mapping[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
@@ -22,22 +22,22 @@ from gate.oci.layer import LayerIndex, Reading, index_layer, read_contents
 from gate.oci.stream import drain
 from gate.packages.inventory import (
     DATABASE_DIRECTORIES,
+    LISTS,
     LOOKED_AT,
     READS,
     Inventory,
     format_of,
     read_inventory,
 )
+from gate.parallel import in_parallel
 
 if TYPE_CHECKING:
     from gate.cache.layers import CachedLayer
 
-T = TypeVar("T")
-K = TypeVar("K")
-
 _ACCOUNTS = ("etc/passwd", "etc/group")
 _KEPT = frozenset(path.encode() for path in (*READS, *_ACCOUNTS))
 _KEPT_BELOW = tuple(directory.encode() for directory in DATABASE_DIRECTORIES)
+_KEPT_LISTS = tuple((folder.encode(), ending.encode()) for folder, ending in LISTS)
 _LAYER_THREADS = 4
 """Layers read at a time, at most: each holds a few MiB, and more threads than cores gain nothing."""
 
@@ -50,7 +50,7 @@ _WORTH_KEEPING = 1 * MIB
 
 def reading(*, marks: bool, credentials: bool) -> Reading:
     """Return what the pass looks at: the files that evidence needs, and byte signatures and credentials where asked for."""
-    return Reading(keep=_KEPT, keep_below=_KEPT_BELOW, marks=marks, credentials=credentials)
+    return Reading(_KEPT, _KEPT_BELOW, _KEPT_LISTS, marks=marks, credentials=credentials)
 
 
 class Inspection:
@@ -168,25 +168,6 @@ def _blob(layer: Layer) -> tuple[Digest, Digest, int, str]:
     """Return what is claimed of a layer's bytes: layers of which all that is the same are read once."""
     descriptor = layer.descriptor
     return descriptor.digest, layer.diff_id, descriptor.size, descriptor.media_type
-
-
-def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]], stopped: threading.Event) -> dict[K, T]:
-    """Return what calls return, several at a time.
-
-    The first error in their order is raised. By then what has not begun never does, and what runs finds `stopped` set.
-    """
-    if threads == 1:
-        return {key: call() for key, call in calls.items()}
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            started = {key: pool.submit(call) for key, call in calls.items()}
-            return {key: future.result() for key, future in started.items()}
-        except BaseException:
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _database_files(filesystem: Filesystem) -> dict[str, str]:

@@ -92,6 +92,10 @@ class Limits(Struct, frozen=True):
     """Bases that an option or a file lists: each image is compared with every one of them, and a team has dozens."""
     baseline: int = 16 * MIB
     """A baseline: 10,000 findings take 2 MiB, and a few hundred neglected images have some of them each."""
+    vex: int = 16 * MIB
+    """A VEX document: what a distributor says of all its images stays below 8 MiB."""
+    vex_products: int = 200_000
+    """Products of such a document, one for each statement and sub-component: they are compared with the image one by one."""
     lookups: int = 20_000
     """Questions to registries in one run beside its images: one for the tag of each reference, and one for each listed
     base and platform. Images can claim to be for any platform."""
@@ -146,6 +150,42 @@ class Limits(Struct, frozen=True):
 
     database: int = 16 * GIB
     """One file of a scanner's database that is imported: Grype's, the largest, has some 2 GiB."""
+
+    signature: int = 16 * MIB
+    """A bundle, an envelope or a payload: the bill of materials of a large image comes to some 8 MiB in one."""
+    signatures: int = 500
+    """Signatures and attestations of one image, in manifests and files; each costs up to 50 ms to verify."""
+    signatures_total: int = 64 * MIB
+    """All of them together, in bytes."""
+    signature_manifests: int = 200
+    """Manifests that may hold them: a nightly scan attestation makes a hundred in a season, and whoever may push can attach
+    any number."""
+    signature_bytes: int = 4 * KIB
+    """A signature itself: that of an RSA key of 16,384 bits has 2 KiB."""
+    certificate: int = 64 * KIB
+    """One certificate, or one timestamp: real ones stay below 8 KiB."""
+    certificates: int = 10
+    """Certificates in one chain: three or four are usual."""
+    log_entries: int = 8
+    """Entries of logs in one bundle: there is one, and may be one for each of a few logs."""
+    timestamps: int = 32
+    """Timestamps in one bundle; sigstore's own verifiers have the same bound."""
+    proof_hashes: int = 64
+    """Hashes of an inclusion proof: a tree with 2^63 entries needs 63."""
+    checkpoint: int = 64 * KIB
+    """A log's checkpoint: origin, size, root, and a line for each witness."""
+    signed_certificate_timestamps: int = 16
+    """SCTs in one certificate: Fulcio puts one there, public authorities two or three."""
+    statement_subjects: int = 10_000
+    """Subjects of a statement: a release with all its files stays below some thousands."""
+    trusted_keys: int = 64
+    """Keys that one policy trusts; each may be tried on each signature."""
+    trusted_roots: int = 16
+    """Roots of trust in one file, and in one policy: `gh` prints two."""
+    authorities: int = 64
+    """Logs or authorities of each kind in a root: the public one has two or three, old ones among them."""
+    rsa_bits: int = 8_192
+    """The largest RSA key: checking a signature takes ever longer with its size."""
 
     feed: int = 64 * MIB
     """A feed of what is exploited, compressed or not: FIRST's scores, the larger one, have 12 MiB and grow by 2 in a year."""

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -20,28 +21,32 @@ from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import ImageGateError, InvalidInput, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import LOOKED_UP, Evidence, ScanRuns, Subject, Vulnerabilities
+from gate.evidence import LOOKED_UP, SIGNED, Evidence, ScanRuns, Subject, Vulnerabilities
 from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
-from gate.oci.image import Image, Origin
+from gate.oci.image import Image, Opened, Origin
 from gate.oci.reference import Reference
 from gate.platforms import select
 from gate.policy.policy import Policy
-from gate.policy.upkeep import baseline_facts, exception_facts
+from gate.policy.upkeep import baseline_facts, exception_facts, vex_facts
 from gate.sources import REGISTRY, Access, Location, SourceSettings
 from gate.sources.locate import locate_all
 from gate.sources.open import open_source
 from gate.sourcing import check_location, permitted
 from gate.verdict import Report, Undecided, Verdict
+from gate.vex import Vex
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gate.against import Earlier
     from gate.lookups import Lookups
+    from gate.oci.image import Opened
     from gate.scanners import Approval, Scanner, ScannerSettings
     from gate.scanners.approval import Copies
+    from gate.vex import Document
+    from gate.vouching import Vouching
 
 
 _PLATFORM = r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){1,2}"
@@ -58,8 +63,10 @@ class RunSettings(Struct, frozen=True):
     `platform` is `all`, or the one platform to judge. `name` is what a file is called as an image (`--as`). `timeout` is
     in seconds. `progress` is told what is being done, in words for people. `sources` says where images come from.
     `cache_dir` keeps verified layers and their indexes; without it, and without scanners, nothing is kept. `kept` says
-    whether it outlives the run. `against` is an earlier report that this one is compared with. `as_of` has rules and
-    exceptions judge as of that day: such a report never is a pass.
+    whether it outlives the run. `against` is what the report is compared with: an earlier one, or an image that is judged
+    for that alone. `as_of` has rules and exceptions judge as of that day: such a report never is a pass. `vex` are
+    documents that count beside those of a policy that lets runs bring some, and are refused by any other. `bundles` are
+    files of signatures, beside those that registries hold.
     """
 
     scanners: ScannerSettings | None = None
@@ -70,8 +77,10 @@ class RunSettings(Struct, frozen=True):
     sources: SourceSettings = field(default_factory=SourceSettings)
     cache_dir: Path | Callable[[], Path] | None = None
     kept: bool = True
-    against: Earlier | None = None
+    against: Earlier | Location | None = None
     as_of: date | None = None
+    bundles: tuple[str, ...] = ()
+    vex: tuple[Document, ...] = ()
 
 
 def check(references: Sequence[str | Location], policy: Policy, settings: RunSettings) -> Report:
@@ -86,14 +95,20 @@ def check(references: Sequence[str | Location], policy: Policy, settings: RunSet
         raise InvalidInput(
             f"{len(references):,} references; at most {LIMITS.references:,} are judged in one run"
         )
+    if settings.vex and not policy.vex_from_runs:
+        raise InvalidInput(
+            f"{policy.origin} does not let a run bring VEX documents",
+            hint="name them in the policy: vex: {files: […]}; or allow it there: vex: {command-line: true}",
+        )
     locations = locate_all(references)
-    for location in locations:
+    against = settings.against
+    for location in [*locations, *([against] if isinstance(against, Location) else [])]:
         check_location(location, policy)
     with ExitStack() as stack:
         run = _Run(policy, settings, stack)
         for number, location in enumerate(locations, 1):
             run.judge(location, f"[{number}/{len(locations)}] " if len(locations) > 1 else "")
-        return _compared(run.report(), policy, settings.against)
+        return run.report() if against is None else _compared(run, policy, against)
 
 
 class _Run:
@@ -102,7 +117,8 @@ class _Run:
     def __init__(self, policy: Policy, settings: RunSettings, stack: ExitStack) -> None:
         self._policy = policy
         self._settings = settings
-        self._wanted = None if settings.platform == "all" else _platform(settings.platform)
+        self._vex = (*policy.vex, *settings.vex)
+        self._wanted = None if settings.platform == "all" else platform_of(settings.platform)
         self._names = (Reference.parse(settings.name),) if settings.name else ()
         self._stack = stack
         folder = settings.cache_dir or (settings.scanners.work_dir if settings.scanners else None)
@@ -113,6 +129,7 @@ class _Run:
         self._clock = time.monotonic()
         self._lookups: Lookups | None = None
         self._programs: Copies | None = None
+        self._vouching = self._vouching_for(policy)
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
         self._left_out: dict[str, Mapping[str, str]] = {}
@@ -128,12 +145,20 @@ class _Run:
                 self._partial += [location.text] if selection.partial else []
                 self._undecided += selection.undecided
                 for image in selection.images:
-                    self._judge_image(location, image, opened.origin or Origin(location.source), place)
+                    self._judge_image(location, image, opened, place)
         except Unavailable as error:
             self._undecided.append(Undecided(location.text, "", error.message, error.hint))
 
-    def _judge_image(self, location: Location, image: Image, origin: Origin, place: str) -> None:
+    def judged_apart(self, location: Location) -> Report:
+        """Judge another image under the same policy, with what this run has opened, and report on it alone."""
+        other = copy(self)
+        other._verdicts, other._undecided, other._left_out, other._partial = [], [], {}, []
+        other.judge(location, "for comparison: ")
+        return other.report()
+
+    def _judge_image(self, location: Location, image: Image, opened: Opened, place: str) -> None:
         """Judge one image."""
+        origin = opened.origin or Origin(location.source)
         subject = Subject(
             reference=location.text,
             source=origin.source,
@@ -142,15 +167,18 @@ class _Run:
             platform=image.platform,
             names=self._names_of(location, image, origin),
             checked_at=self._started,
+            resolved=opened.digest,
         )
         policy = self._policy.for_subject(subject.names)
         self._settings.progress(f"{place}checking {location.text} ({image.platform})")
-        evidence = self._collect(policy, image, subject, origin)
+        evidence = self._collect(policy, image, subject, opened)
         if (
             self._settings.as_of is not None
         ):  # what was collected, and how old the databases are, is of today all the same
             subject = structs.replace(subject, checked_at=self._asked_about)
             evidence = Evidence({**evidence.values, Subject: subject})
+        if self._vex:
+            evidence = Evidence({**evidence.values, Vex: Vex(self._vex)})
         facts = facts_of(evidence, image, origin)
         if "scanners" in facts and self._access.cache is not None:
             from gate.bundle.record import read_record, traced
@@ -164,8 +192,9 @@ class _Run:
         day = self._settings.as_of
         return self._started if day is None else datetime.combine(day, self._started.timetz())
 
-    def _collect(self, policy: Policy, image: Image, subject: Subject, origin: Origin) -> Evidence:
+    def _collect(self, policy: Policy, image: Image, subject: Subject, opened: Opened) -> Evidence:
         """Collect what the selected rules need, and nothing else."""
+        origin = opened.origin or Origin(subject.source)
         rules = [setting.rule for setting in policy.settings]
         kinds = frozenset(kind for rule in rules for kind in rule.evidence)
         scanned = bool(kinds & {ScanRuns, Vulnerabilities} and policy.scanners_required)
@@ -180,6 +209,8 @@ class _Run:
             database_max_age=policy.database_max_age,
         )
         found = self._looked_up(kinds, image, origin, policy) if kinds & LOOKED_UP else {}
+        if kinds & SIGNED and self._vouching is not None:
+            found = {**found, **self._vouching.collect(policy, image, opened)}
         scanners = self._settings.scanners
         if scanned and scanners is not None:
             scanners = structs.replace(scanners, approval=approval_of(policy), copies=self._copies(scanners))
@@ -211,6 +242,22 @@ class _Run:
 
         self._lookups = self._lookups or Lookups(self._access)
         return self._lookups.collect(kinds, image, origin, listed_bases(policy))
+
+    def _vouching_for(self, policy: Policy) -> Vouching | None:
+        """Prepare the search for signatures, where a rule asks for any: what is wrong with keys or files is found before any work."""
+        variants = (policy, *(policy.scoped([scope]) for scope in policy.scopes))
+        rules = [setting.rule for variant in variants for setting in variant.settings]
+        if not any(SIGNED & {*rule.evidence} for rule in rules):
+            if self._settings.bundles:
+                raise InvalidInput(
+                    "--bundle brings signatures, and the policy selects no rule that asks for any",
+                    hint="add the rule signed to the policy, or leave --bundle out",
+                )
+            return None
+        from gate.vouching import Vouching, check_trust
+
+        check_trust(policy)
+        return Vouching(self._access, self._settings.bundles, self._names[0] if self._names else None)
 
     def _names_of(self, location: Location, image: Image, origin: Origin) -> tuple[Reference, ...]:
         """Return what an image is called: in a registry as it was asked for, elsewhere as the caller says.
@@ -250,17 +297,18 @@ class _Run:
                     **exception_facts(policy, self._verdicts, today),
                     **baseline_facts(policy, self._verdicts, today),
                 },
+                **vex_facts(self._vex, self._verdicts),
             },
         )
 
 
-def _compared(report: Report, policy: Policy, earlier: Earlier | None) -> Report:
-    """Compare a report with an earlier one, if there is one."""
-    if earlier is None:
-        return report
-    from gate.against import compared  # here, because few runs compare
+def _compared(run: _Run, policy: Policy, against: Earlier | Location) -> Report:
+    """Return the report of a run, compared with an earlier one, or with another image."""
+    from gate.against import Earlier, compared  # here, because few runs compare
 
-    return compared(report, earlier, policy)
+    if isinstance(against, Location):
+        against = Earlier.of_image(against.text, run.judged_apart(against))
+    return compared(run.report(), against, policy)
 
 
 def _scanners() -> Mapping[str, Scanner]:
@@ -278,7 +326,7 @@ def approval_of(policy: Policy) -> Approval:
     return Approval(told.approved == "listed", told.programs, told.refused)
 
 
-def _platform(text: str) -> Platform:
+def platform_of(text: str) -> Platform:
     """Parse `OS/ARCHITECTURE[/VARIANT]`."""
     if not re.fullmatch(_PLATFORM, text):
         raise InvalidInput(

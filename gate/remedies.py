@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from gate.packages.version_order import order_of
 from gate.rule import Finding, Severity
 from gate.verdict import Outcome, RuleResult, Verdict
 
@@ -185,9 +186,7 @@ def _target(kind: str, installed: str, choices: Iterable[Sequence[str]]) -> tupl
     every = tuple(sorted({version for versions in choices for version in versions}))
     if len(every) == 1 or max(map(len, (installed, *every))) > _LONGEST_VERSION:
         return every
-    from univers.version_range import RANGE_CLASS_BY_SCHEMES  # here, because it takes 0.2 s to import
-
-    parse = getattr(RANGE_CLASS_BY_SCHEMES.get(kind), "version_class", None)
+    parse = order_of(kind, (installed, *every))
     if parse is None:
         return every
     try:

@@ -69,7 +69,9 @@ class Finding(Struct, frozen=True):
     """One deviation from a rule.
 
     `id` names it where it has a name of its own (a CVE). `severity` and `action` are the rule's unless stated;
-    `action_in_base` replaces `action` where the finding proves to come from the recognised base. `details` holds what a machine may want: JSON values only. `remediation` says what to do about this one.
+    `action_in_base` replaces `action` where the finding proves to come from the recognised base. `unknown` says that something
+    could not be established rather than that it is wrong: unless its action is to warn, such a finding makes the rule unknown.
+    `details` holds what a machine may want: JSON values only. `remediation` says what to do about this one.
     """
 
     message: str
@@ -78,8 +80,17 @@ class Finding(Struct, frozen=True):
     severity: Severity | None = None
     action: Action | None = None
     action_in_base: Action | None = None
+    unknown: bool = False
     remediation: str = ""
     details: Mapping[str, object] = {}
+
+    @property
+    def purls(self) -> tuple[str, ...]:
+        """The package URLs of its package: its own, and those that `details` quotes as scanners wrote them, with qualifiers."""
+        written = self.details.get("purls")
+        listed = written if isinstance(written, list | tuple) else ()
+        own = (self.location.package,) if self.location.package else ()
+        return (*own, *(text for text in listed if isinstance(text, str)))
 
 
 class Remark(Struct, frozen=True):
@@ -90,6 +101,7 @@ class Remark(Struct, frozen=True):
 
 
 Check = Callable[..., Iterator[Finding | Remark]]
+Settle = Callable[..., Iterator[Finding]]
 CheckName = Callable[[Reference, typing.Any], Iterator[Finding]]
 
 
@@ -99,8 +111,9 @@ class Rule(Struct, frozen=True):
     A check may raise `Unavailable` for what its evidence does not tell. `evidence` and `options` are read from the
     signature; a signature that is not such a declaration raises `InvalidInput` when the rule is built. `marks` says that
     it looks at the byte signatures of programs, which cost the layer pass a search through them; `without_scanners` that
-    what scanners say is welcome and not needed. `check_name` judges a name by itself, as a Dockerfile has it, where the
-    rule can.
+    what scanners say is welcome and not needed. `settle(findings, options)` yields all findings that count, once it is
+    known which do, and may let some of them only warn: so many of a kind are tolerated. `check_name` judges a name by
+    itself, as a Dockerfile has it, where the rule can.
     """
 
     id: str
@@ -111,6 +124,7 @@ class Rule(Struct, frozen=True):
     check: Check
     marks: bool = False
     without_scanners: bool = False
+    settle: Settle | None = None
     check_name: CheckName | None = None
     evidence: tuple[type, ...] = ()
     options: type[Options] = Options

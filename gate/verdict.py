@@ -5,11 +5,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import date
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from gate.evidence import Base, Subject
 from gate.rule import Action, Finding, Remark, Severity
+
+if TYPE_CHECKING:
+    from gate.vex import Claim
 
 
 class Outcome(enum.StrEnum):
@@ -37,6 +41,13 @@ class Excepted(Struct, frozen=True):
     baseline: bool = False
 
 
+class Vexed(Struct, frozen=True):
+    """A finding that a VEX statement takes away: it stays visible and does not decide."""
+
+    finding: Finding
+    claim: Claim
+
+
 class RuleResult(Struct, frozen=True):
     """What one selected rule says of one image.
 
@@ -51,6 +62,7 @@ class RuleResult(Struct, frozen=True):
     severity: Severity
     findings: tuple[Finding, ...] = ()
     excepted: tuple[Excepted, ...] = ()
+    vex: tuple[Vexed, ...] = ()
     remarks: tuple[Remark, ...] = ()
     reason: str = ""
     hint: str = ""

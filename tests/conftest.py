@@ -24,7 +24,12 @@ from tests.kit.servers import docker_engine, docker_registry, referrers_registry
 
 TOOLS_FILE = Path(sys.prefix) / "tools.json"
 
-settings.register_profile("mutation", max_examples=25, derandomize=True, database=None)
+settings.register_profile(
+    "image-gate", deadline=None
+)  # how long an example takes says more of the machine than of the code
+settings.load_profile("image-gate")
+settings.register_profile("fast", max_examples=20, deadline=None)
+settings.register_profile("mutation", max_examples=25, derandomize=True, database=None, deadline=None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ from gate.against import SUDDEN_FALL, Earlier, compared
 from gate.oci.descriptor import Digest
 from gate.policy.policy import Policy
 from gate.reporters._document import report_document
-from gate.rule import Action, Finding, Location
+from gate.rule import Action, Finding, Location, Severity
 from gate.verdict import Excepted, Outcome, Report, Status, Undecided, Verdict
 from tests.kit.reports import (
     NOW,
@@ -197,3 +197,47 @@ def test_names_that_are_none_are_no_match() -> None:
     odd.verdicts[0].subject.names[:] = ["NOT A NAME"]
     found = compared(report(judged()), Earlier("old.json", odd), POLICY)
     assert found.run["against"]["images"] == []  # type: ignore[index]
+
+
+def test_another_image_is_compared_by_platform_whatever_it_is_called() -> None:
+    other = report(judged("CVE-1", subject=subject("./other", names=())))
+    found = compared(report(judged("CVE-2")), Earlier.of_image("u:secret@x.test/./other", other), POLICY)
+    told = json.loads(json.dumps(found.run["against"]))
+    assert (ids(told["images"][0]["fixed"]), ids(told["images"][0]["new"])) == (["CVE-1"], ["CVE-2"])
+    assert (told["image"], told["report"]) == (True, "u:***@x.test/./other")
+    arm = subject("./other", platform=replace(subject().platform, architecture="arm64"))
+    found = compared(report(judged()), Earlier.of_image("o", report(judged(subject=arm))), POLICY)
+    assert json.loads(json.dumps(found.run["against"]))["images"] == []
+
+
+@pytest.mark.parametrize(("policy", "status"), [(POLICY, Status.PASS), (DENYING, Status.UNKNOWN)])
+def test_an_image_that_was_not_judged_leaves_open_what_fell(policy: Policy, status: Status) -> None:
+    other = Report((), (Undecided("./other", "", "nothing there"),), run=RUN)
+    found = compared(report(judged()), Earlier.of_image("./other", other), policy)
+    assert found.status is status
+    assert found.run["against"]["not_judged"] == ["./other: nothing there"]  # type: ignore[index]
+
+
+def test_a_vulnerability_that_is_called_otherwise_is_neither_fixed_nor_new() -> None:
+    before = vulnerability("GHSA-a", "openssl", ())
+    now = vulnerability("CVE-1", "openssl", (), aliases=["GHSA-a", "DSA-1"])
+    another = vulnerability("CVE-2", "openssl", (), aliases=["DSA-1"])
+    found = facts(
+        report(verdict(failing("vulnerabilities", before))),
+        report(verdict(failing("vulnerabilities", now, another))),
+    )
+    (image,) = found["images"]
+    assert (image["fixed"], ids(image["new"])) == ([], ["CVE-2"])
+
+
+def test_of_what_is_new_the_worst_comes_first_and_what_closes_the_gate_before_all() -> None:
+    excepted = Excepted(vulnerability("CVE-0", "openssl", (), Severity.CRITICAL), "r", NOW.date())
+    found = [
+        vulnerability("CVE-1", "openssl", (), Severity.LOW),
+        replace(vulnerability("CVE-2", "openssl", (), Severity.CRITICAL), action=Action.WARN),
+        vulnerability("CVE-3", "openssl", (), Severity.CRITICAL),
+        vulnerability("CVE-4", "openssl", (), Severity.HIGH),
+    ]
+    now = report(verdict(failing("vulnerabilities", *found, excepted=(excepted,))))
+    (image,) = facts(report(judged()), now)["images"]
+    assert ids(image["new"]) == ["CVE-3", "CVE-4", "CVE-1", "CVE-2", "CVE-0"]

@@ -22,6 +22,7 @@ from gate.errors import Fault, IntegrityError, InvalidInput, MalformedImage, Una
 from gate.evidence import (
     KINDS,
     LOOKED_UP,
+    SIGNED,
     Base,
     Bases,
     Evidence,
@@ -156,7 +157,7 @@ def with_layers(image: Image, *layers: Any) -> Image:
         {Origin},
         {Filesystem},
         {Inventory, Secrets},
-        KINDS - LOOKED_UP,
+        KINDS - LOOKED_UP - SIGNED,
     ],
     ids=len,
 )
@@ -320,6 +321,7 @@ def test_a_second_look_keeps_no_more_than_a_first(
     )
 
 
+@pytest.mark.slow
 def test_package_database_files_are_bounded(opened: Open, collect: Collect) -> None:
     """Hundreds of thousands of links to one file took a GiB, and longer than the run may take."""
     links = {
@@ -331,6 +333,7 @@ def test_package_database_files_are_bounded(opened: Open, collect: Collect) -> N
     assert error.message == "the image has more than 10,000 package database files"
 
 
+@pytest.mark.slow
 def test_other_files_in_their_folders_do_not_count(opened: Open, collect: Collect) -> None:
     """Beside `desc`, pacman keeps two files and a folder for each package."""
     other = {
@@ -457,6 +460,31 @@ def test_scanners_and_layers_are_read_at_the_same_time(
     assert collect(opened(CLEAN_IMAGE), SCANNED, seeing("trivy", scan)).get(Vulnerabilities).found == ()
 
 
+@pytest.mark.parametrize("cores", [2, 3])
+def test_layers_wait_while_scanners_keep_all_cores_busy(
+    cores: int, opened: Open, collect: Collect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, one_ended = threading.Event(), threading.Event()
+
+    def noted(*arguments: Any, **more: Any) -> Any:
+        assert one_ended.is_set() == (cores == 2)
+        reading.set()
+        return index_layer(*arguments, **more)
+
+    def scan(name: str, target: ScanTarget, settings: ScannerSettings, deadline: float) -> ScannerReport:
+        if cores == 3 or name == "grype":
+            assert reading.wait(10)
+        else:
+            assert not reading.wait(0.05)
+            one_ended.set()
+        return seeing(name).scan(target, settings, deadline)
+
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr(module, "index_layer", noted)
+    scanners = (seeing(name, partial(scan, name)) for name in ("grype", "trivy"))
+    assert collect(opened(CLEAN_IMAGE), SCANNED, *scanners).get(Vulnerabilities).found == ()
+
+
 @pytest.mark.parametrize("archive", [False, True], ids=["layout", "archive"])
 def test_who_swaps_the_image_changes_nothing(
     archive: bool, opened: Open, collect: Collect, tmp_path: Path
@@ -513,7 +541,7 @@ def test_without_scanners_nothing_counts_as_scanned(opened: Open, collect: Colle
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize("answer", [None, True, [], object()], ids=str)
+@pytest.mark.parametrize("answer", [None, True, [], object()], ids=lambda answer: type(answer).__name__)
 def test_what_is_no_report_is_a_fault(answer: object, opened: Open, collect: Collect) -> None:
     evidence = collect(opened(CLEAN_IMAGE), SCANNED, seeing("trivy", lambda *_: answer))  # type: ignore[arg-type]
     assert isinstance(evidence.get(ScanRuns).runs["trivy"], Fault)
@@ -546,9 +574,9 @@ def test_a_run_in_which_all_scans_are_known_makes_no_copy(
     image = opened(CLEAN_IMAGE)
     scanners = [remembering(name) for name in ("grype", "trivy")]
     programs = [scanner for scanner, _ in scanners]
-    first = collect(image, KINDS - LOOKED_UP, *programs)
+    first = collect(image, KINDS - LOOKED_UP - SIGNED, *programs)
     monkeypatch.setattr("gate.cache.layout.store", None)  # what copies is not called
-    again = collect(image, KINDS - LOOKED_UP, *programs)
+    again = collect(image, KINDS - LOOKED_UP - SIGNED, *programs)
     assert [len(scanned) for _, scanned in scanners] == [1, 1]
     assert again.get(Vulnerabilities) == first.get(Vulnerabilities)
     assert again.get(Inventory) == first.get(Inventory)

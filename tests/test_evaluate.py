@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import product
 from typing import Any
 
@@ -13,14 +13,16 @@ from msgspec.structs import replace
 
 from gate.errors import Fault, IntegrityError, MalformedImage, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import KINDS, Bases, Evidence, Secrets, Subject
+from gate.evidence import KINDS, Bases, Evidence, Secrets, Subject, Vulnerabilities
 from gate.oci.filesystem import Filesystem
 from gate.options import Options
-from gate.policy.baseline import Baseline, fingerprint
+from gate.policy.baseline import Baseline, KnownAs
 from gate.policy.exceptions import PolicyException
 from gate.policy.policy import Policy, RuleSetting
+from gate.policy.recognition import fingerprint
 from gate.rule import Action, Finding, Location, Remark, Rule, Severity
 from gate.verdict import Excepted, Outcome, RuleResult, Status, Verdict
+from gate.vex import Document, ImageIdentity, Product, Statement, Vex
 from tests.kit.known_bases import base, layers
 from tests.kit.reports import NOW, subject
 
@@ -149,6 +151,35 @@ def test_a_result_says_why_it_is_unknown() -> None:
     assert (result.reason, result.hint) == ("", "")
 
 
+def test_a_finding_of_what_could_not_be_told_is_unknown_and_can_be_excepted() -> None:
+    open_ = Finding(
+        "nobody saw it", Location(path="/app/a"), id="U-1", unknown=True, remediation="rebuild it"
+    )
+    (result,) = judge(setting(rule(says(open_)))).results
+    assert (result.outcome, result.closes, result.findings) == (Outcome.UNKNOWN, True, (open_,))
+    assert (result.reason, result.hint) == ("/app/a: nobody saw it", "rebuild it")
+    (result,) = judge(setting(rule(says(open_)), on_unknown=WARN)).results
+    assert (result.outcome, result.warns) == (Outcome.UNKNOWN, True)
+    (result,) = judge(setting(rule(says(replace(open_, action=WARN))))).results
+    assert (result.outcome, result.warns) == (Outcome.FAIL, True)
+    (result,) = judge(setting(rule(says(open_))), exceptions=(excepting("U-1"),)).results
+    assert (result.outcome, result.excepted) == (Outcome.PASS, (Excepted(open_, "SEC-1", TODAY),))
+
+
+def test_what_could_not_be_told_excuses_no_failure_and_no_error() -> None:
+    open_ = Finding("nobody saw it", unknown=True)
+    assert judge(setting(rule(says(open_, Finding("wrong"))))).results[0].outcome is Outcome.FAIL
+    (result,) = judge(setting(rule(says(open_, then=ERRORS["integrity"])))).results
+    assert (result.reason, result.blocking) == ("wrong digest", True)
+
+
+def test_of_much_that_could_not_be_told_the_reason_names_some() -> None:
+    many = [Finding(f"it {number}", unknown=True) for number in range(7)]
+    (result,) = judge(setting(rule(says(*many)))).results
+    assert result.reason == "it 0; it 1; it 2; it 3; it 4; and 2 more"
+    assert len(result.findings) == 7
+
+
 def test_the_action_of_a_result_is_what_it_does() -> None:
     """A finding may ask for less than the rule, never for more."""
     cases = [
@@ -203,7 +234,7 @@ def test_what_the_baseline_knows_does_not_decide_and_stays(
     finding: Finding, until: date, excepted: bool, counts: bool
 ) -> None:
     image = ("registry.example.com/shop/api", "linux/amd64")
-    known = {image: {fingerprint("some-rule", "F-1", None, None, "x"): Severity.HIGH}}
+    known = {image: {fingerprint("some-rule", "F-1", None, None, "x"): KnownAs(Severity.HIGH)}}
     baseline = Baseline("b.json", date(2026, 11, 1), known, until)
     one = policy(setting(rule(says(finding))), exceptions=(excepting("F-1"),) if excepted else ())
     (result,) = evaluate(replace(one, baseline=baseline), EVIDENCE, subject()).results
@@ -215,7 +246,7 @@ def test_what_the_baseline_knows_does_not_decide_and_stays(
 @pytest.mark.parametrize("error", [error for error in ERRORS.values() if error is not None], ids=str)
 def test_the_baseline_knows_no_error(error: Exception) -> None:
     image = ("registry.example.com/shop/api", "linux/amd64")
-    known = {image: {fingerprint("some-rule", "", None, None, str(error)): Severity.CRITICAL}}
+    known = {image: {fingerprint("some-rule", "", None, None, str(error)): KnownAs(Severity.CRITICAL)}}
     one = policy(setting(rule(says(then=error))))
     baseline = Baseline("b.json", date(2026, 11, 1), known, TODAY)
     verdict = evaluate(replace(one, baseline=baseline), EVIDENCE, subject())
@@ -449,3 +480,105 @@ def test_saying_it_changes_no_decision() -> None:
         bare = judge(one)
         told = judge(one, evidence=Evidence({Secrets: SECRETS, **BUILT}))
         assert (told.status, told.results[0].outcome) == (bare.status, bare.results[0].outcome)
+
+
+MOMENTS = st.datetimes(
+    datetime(2020, 1, 1),  # noqa: DTZ001 -- Hypothesis wants bounds without a zone
+    datetime(2030, 1, 1),  # noqa: DTZ001
+    timezones=st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+)
+
+
+def covered_at(moment: datetime, until: date) -> bool:
+    """Whether a finding is excepted at a moment, by an exception that ends on a day."""
+    one = policy(setting(rule(says(Finding("x", id="C-1")))), exceptions=(excepting("C-1", until),))
+    (result,) = evaluate(one, EVIDENCE, replace(subject(), checked_at=moment)).results
+    return bool(result.excepted)
+
+
+@given(MOMENTS, st.integers(-2, 2))
+def test_an_exception_ends_with_its_last_day_in_utc_wherever_the_gate_runs(
+    moment: datetime, days: int
+) -> None:
+    today = moment.astimezone(UTC).date()
+    until = today + timedelta(days=days)
+    assert covered_at(moment, until) is (days >= 0)
+    assert covered_at(moment.astimezone(UTC), until) is (days >= 0)
+
+
+@given(MOMENTS, MOMENTS, st.dates(date(2020, 1, 1), date(2030, 1, 1)))
+def test_what_has_expired_never_applies_again(one: datetime, other: datetime, until: date) -> None:
+    earlier, later = sorted((one, other))
+    assert covered_at(earlier, until) or not covered_at(later, until)
+
+
+def vex(*ids: str) -> Vex:
+    """Documents that say of the whole image that it is not affected by these."""
+    product = Product(ImageIdentity(str(subject().digest)))
+    said = Statement(1, frozenset(ids), "not_affected", NOW, (product,), "component_not_present")
+    return Vex((Document("v.json", "policy", "sha256:0", "OpenVEX", "id", "author", (said,)),))
+
+
+def scanned_rule(*findings: Finding) -> Rule:
+    """A rule that judges what scanners find, and finds this."""
+
+    def check(found: Vulnerabilities, options: SomeOptions) -> Iterator[Finding | Remark]:
+        yield from findings
+
+    return Rule("some-rule", "title", "why", "how", Severity.LOW, check)
+
+
+SCANNED = Evidence({**EVIDENCE.values, Vulnerabilities: Vulnerabilities(()), Vex: vex("C-1")})
+
+
+def test_vex_takes_away_what_it_names_and_comes_before_exceptions() -> None:
+    rule = scanned_rule(Finding("covered", id="C-1"), Finding("open", id="F-1"))
+    verdict = judge(setting(rule), evidence=SCANNED, exceptions=(excepting("C-1"), excepting("F-1")))
+    (result,) = verdict.results
+    assert verdict.status is Status.PASS
+    assert [item.finding.id for item in result.vex] == ["C-1"]
+    assert [item.finding.id for item in result.excepted] == ["F-1"]
+
+
+def test_vex_reaches_only_what_scanners_find() -> None:
+    verdict = judge(setting(rule(says(Finding("covered", id="C-1")))), evidence=SCANNED)
+    assert (verdict.status, verdict.results[0].vex) == (Status.FAIL, ())
+
+
+def test_vex_that_could_not_be_had_takes_nothing_away() -> None:
+    evidence = Evidence({**SCANNED.values, Vex: Unavailable("nobody answered")})
+    assert judge(setting(scanned_rule(Finding("x", id="C-1"))), evidence=evidence).status is Status.FAIL
+
+
+def settling(settle: Callable[..., Iterator[Finding]], *findings: Finding) -> RuleResult:
+    """What a rule says that finds this and settles it so, where an exception covers C-1."""
+    found = replace(rule(says(*findings)), settle=settle)
+    return judge(setting(found), exceptions=(excepting("C-1"),)).results[0]
+
+
+def test_findings_are_settled_once_it_is_known_which_count() -> None:
+    asked: list[str] = []
+
+    def settle(findings: list[Finding], options: Options) -> Iterator[Finding]:
+        asked.extend(finding.id for finding in findings)
+        return (replace(finding, action=WARN) for finding in findings)
+
+    result = settling(settle, Finding("a", id="F-1"), Finding("covered", id="C-1"))
+    assert asked == ["F-1"]
+    assert (result.outcome, result.action) == (Outcome.FAIL, WARN)
+
+
+def test_settling_neither_loses_nor_adds_a_finding() -> None:
+    for settle in (
+        lambda findings, _: iter(findings[1:]),
+        lambda findings, _: iter([*findings, findings[0]]),
+    ):
+        result = settling(settle, Finding("a"), Finding("b"))
+        assert (result.outcome, result.blocking, len(result.findings)) == (Outcome.UNKNOWN, True, 2)
+
+
+def test_what_could_not_be_finished_is_not_settled() -> None:
+    check = says(Finding("a"), then=ERRORS["plain"])
+    lenient = lambda findings, _: (replace(one, action=WARN) for one in findings)  # noqa: E731
+    found = replace(rule(check), settle=lenient)
+    assert judge(setting(found)).status is Status.FAIL

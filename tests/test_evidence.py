@@ -36,7 +36,7 @@ def test_what_was_not_collected_is_unavailable_and_never_empty(values: dict[type
 
 def test_the_kinds_are_types_of_their_own() -> None:
     """`Evidence.get` tells them apart by type."""
-    assert len(KINDS) == 11
+    assert len(KINDS) == 13
     assert {Subject, Secrets, ScanRuns, Vulnerabilities} < KINDS
     assert not any(issubclass(one, other) for one in KINDS for other in KINDS if one is not other)
 

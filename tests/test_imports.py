@@ -19,13 +19,13 @@ ROOT = Path(__file__).parent.parent
 ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
     tuple(frozenset(stage.split()) for stage in row.split(", then "))
     for row in (
-        "errors, then deadline limits options plugins printable",
+        "errors, then deadline identifiers limits options parallel plugins printable",
         "oci, then packages",
-        "evidence, then rule, then verdict, then remedies",
+        "evidence, then rule, then vex, then verdict, then remedies",
         "rules reporters",
         "policy, then evaluate",
         "cache registry, then sources, then scanners signatures",
-        "against bundle configuration dockerfile exploitation, then doctor facts inspection lookups origins platforms sourcing, then collect, then pipeline",
+        "against bundle configuration dockerfile exploitation, then doctor facts inspection lookups origins platforms sourcing vouching, then collect, then pipeline",
         "ci, then cli",
         "__init__ __main__",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from gate import __version__
-from gate.cache.sealed import SealedFolder
+from gate.cache.sealed import SealedFolder, decoded
 from gate.limits import LIMITS
 from gate.oci.credentials import Credential
 from gate.oci.image import Layer
@@ -48,7 +48,7 @@ class IndexStore:
         body = self._files.read(_name(layer, reading), 2 * LIMITS.cached_index)
         if body is None:
             return None
-        index = _decoded(msgspec.msgpack.decode(body, type=_Encoded))
+        index = _index(decoded(body, _Encoded))
         return index if take_room(index, reading) else None
 
     def put(self, layer: Layer, reading: Reading, index: LayerIndex) -> None:
@@ -61,7 +61,8 @@ class IndexStore:
 def _name(layer: Layer, reading: Reading) -> str:
     """Name an index by all that it depends on: the layer, what is looked at, and the version of the gate."""
     descriptor = layer.descriptor
-    looked_at = (sorted(reading.keep), sorted(reading.keep_below), reading.marks, reading.credentials)
+    kept = sorted(reading.keep), sorted(reading.keep_below), sorted(reading.keep_lists)
+    looked_at = (kept, reading.marks, reading.credentials)
     stated = (
         str(descriptor.digest),
         str(layer.diff_id),
@@ -86,7 +87,7 @@ def _encoded(index: LayerIndex) -> _Encoded:
     return _Encoded(types=bytes(index.types), xattrs=xattrs, **columns, **rest)
 
 
-def _decoded(written: _Encoded) -> LayerIndex:
+def _index(written: _Encoded) -> LayerIndex:
     """Return the index that was written."""
     index = LayerIndex(
         paths=written.paths,

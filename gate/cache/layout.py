@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,9 +18,14 @@ from msgspec.structs import replace
 
 from gate.cache.layers import CachedLayer
 from gate.errors import Unavailable
+from gate.limits import MIB
 from gate.oci.descriptor import Descriptor, Digest
 from gate.oci.image import Image, Layer, StoredLayer
 from gate.oci.stream import drain
+from gate.parallel import in_parallel
+
+_WORTH_THREADS = 4 * MIB
+"""Stored bytes below which one thread is faster than starting several."""
 
 
 class _CopiedLayer(Struct, frozen=True):
@@ -46,7 +53,7 @@ def store(image: Image, folder: Path, check: Callable[[], None]) -> Image:
     blobs = folder / "blobs" / "sha256"
     try:
         blobs.mkdir(parents=True)
-        layers = tuple(_store_layer(layer, folder, check) for layer in image.layers)
+        layers = _store_layers(image, folder, check)
         digest = stored_manifest(image)
         size = len(image.manifest_bytes)
         _path(folder, digest).write_bytes(image.manifest_bytes)
@@ -78,10 +85,30 @@ def stored_manifest(image: Image) -> Digest:
     return Digest("sha256", hashlib.sha256(image.manifest_bytes).hexdigest())
 
 
-def _store_layer(layer: Layer, folder: Path, check: Callable[[], None]) -> _CopiedLayer:
-    """Link or copy the stored bytes of one layer; a layer that occurs twice is there once."""
+def _store_layers(image: Image, folder: Path, check: Callable[[], None]) -> tuple[_CopiedLayer, ...]:
+    """Link or copy the stored bytes of the layers, several at a time; a layer that occurs twice is there once."""
+    stopped = threading.Event()
+
+    def check_all() -> None:
+        if stopped.is_set():
+            raise Unavailable("another layer could not be copied")
+        check()
+
+    layers = {layer.descriptor.digest: layer for layer in image.layers}
+    calls = {digest: partial(_store_layer, layer, folder, check_all) for digest, layer in layers.items()}
+    size = sum(layer.descriptor.size for layer in layers.values())
+    threads = min(os.cpu_count() or 1, len(calls)) if size > _WORTH_THREADS else 1
+    in_parallel(max(1, threads), calls, stopped)
+    return tuple(
+        _CopiedLayer(layer.descriptor, layer.diff_id, _path(folder, layer.descriptor.digest))
+        for layer in image.layers
+    )
+
+
+def _store_layer(layer: Layer, folder: Path, check: Callable[[], None]) -> None:
+    """Link or copy the stored bytes of one layer."""
     path = _path(folder, layer.descriptor.digest)
-    if not path.exists() and not _is_linked(layer, path):
+    if not _is_linked(layer, path):
         with path.open("xb", buffering=0) as target:
 
             def sink(data: bytes) -> None:
@@ -89,7 +116,6 @@ def _store_layer(layer: Layer, folder: Path, check: Callable[[], None]) -> _Copi
                 _write_all(target, data)
 
             drain(layer, sink=sink)
-    return _CopiedLayer(layer.descriptor, layer.diff_id, path)
 
 
 def _is_linked(layer: Layer, path: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from gate import __version__
-from gate.cache.sealed import SealedFolder
+from gate.cache.sealed import SealedFolder, decoded
 from gate.limits import LIMITS
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class ScanStore:
         if body is None:
             return None
         try:
-            return msgspec.msgpack.decode(body, type=kind)
+            return decoded(body, kind)
         except msgspec.MsgspecError:  # this machine wrote it with another state of the code
             return None
 

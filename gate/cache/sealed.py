@@ -5,11 +5,28 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
 
 _CODE = 32
 """Bytes of the code in front of each file (HMAC-SHA256)."""
+_DECODING = threading.Lock()
+
+
+def decoded(body: memoryview, kind: type[T]) -> T:
+    """Decode what was read as a value of `kind`; raises `msgspec.MsgspecError` for what is none.
+
+    One thread at a time: where two are the first to decode a type, msgspec (0.22) hands one of them what the other has
+    not filled in yet, and the process dies of it.
+    """
+    with _DECODING:
+        return msgspec.msgpack.decode(body, type=kind)
 
 
 class SealedFolder:

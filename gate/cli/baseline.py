@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 
 import click
+from msgspec.structs import replace
 
 from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
@@ -13,14 +14,15 @@ from gate.cli.output import write_file, write_stdout
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.oci.reference import Reference
-from gate.policy.baseline import HINT, Image, Key, Known, baseline_text, fingerprint, read_baseline
+from gate.policy import recognition
+from gate.policy.baseline import HINT, Image, Known, KnownAs, baseline_text, read_baseline
+from gate.policy.recognition import Key, fingerprint
 from gate.printable import shown
 from gate.reporters._document import FindingDocument, ReportDocument, ResultDocument, VerdictDocument
 from gate.reporters._reading import day_of, label, read_report, severity_of
-from gate.rule import Severity
 from gate.verdict import Outcome
 
-Findings = dict[Key, Severity]
+Findings = dict[Key, KnownAs]
 
 
 @click.group(
@@ -39,10 +41,11 @@ def COMMAND() -> None:  # noqa: N802 -- a constant: the command
 @click.argument("report", metavar="REPORT.json")
 @click.option("-o", "--output", metavar="FILE", required=True, help="The baseline to write.")
 def create(report: str, output: str) -> Exit:
-    """Write the findings of a JSON report as a baseline, also those that only warn, but not what exceptions cover.
+    """Write the findings of a JSON report as a baseline, also those that only warn, but not what exceptions or VEX cover.
 
     Every image in the report must have been judged and have a name. A finding is recognised by rule, id, package, path and,
-    without an id, message; not by its layer or the package's version. It is new again if it is worse than it was.
+    without an id, message; a vulnerability also by another of its names; not by its layer or the package's version. It is
+    new again if it is worse than it was.
     """
     document = read_report(report)
     known: dict[Image, Findings] = {}
@@ -81,17 +84,55 @@ def update(report: str, baseline: str) -> Exit:
 
 @COMMAND.command(epilog=EXIT_CODES, short_help="Print what a baseline knows.")
 @click.argument("baseline", metavar="FILE")
-def show(baseline: str) -> Exit:
-    """Print what the baseline FILE knows, by image."""
+@click.option(
+    "--against",
+    "report",
+    metavar="REPORT.json",
+    help="Say what this JSON report has no more, and has beside.",
+)
+def show(baseline: str, report: str | None) -> Exit:
+    """Print what the baseline FILE knows, by image.
+
+    With --against a report: what it does not find any more (-), what is new or worse in it (+), and what it does not tell
+    (?), because a rule did not run or could not be decided.
+    """
     created, known = _read(baseline)
+    document = None if report is None else read_report(report)
     lines = [f"made from a report of {created}: {_count(known)}\n"]
-    for (name, platform), findings in sorted(known.items()):
-        lines.append(f"{shown(name)} ({shown(platform)})\n")
-        for (rule, id_, package, path, message), severity in sorted(findings.items()):
-            what = " ".join(part for part in (id_ or message, package, path) if part)
-            lines.append(f"  {severity!s:10}  {shown(f'{rule}: {what}')}\n")
+    for image, findings in sorted(known.items(), key=lambda item: item[0]):
+        lines.append(f"{shown(image[0])} ({shown(image[1])})\n")
+        rows = (
+            [("  ", key, one) for key, one in findings.items()]
+            if document is None
+            else _differences(findings, document, image)
+        )
+        lines += [_line(*row) for row in sorted(rows, key=lambda row: row[1])]
     write_stdout("".join(lines))
     return Exit.PASS
+
+
+def _differences(
+    known: Mapping[Key, KnownAs], document: ReportDocument, image: Image
+) -> Iterator[tuple[str, Key, KnownAs]]:
+    """Yield what a report has no more, does not tell, or has beside what is known; each with its mark."""
+    found = _found(document, image)
+    still = dict(_still(known, found))
+    for key, one in known.items():
+        if found.get(key[0]) is None:
+            yield "? ", key, one
+        elif key not in still:
+            yield "- ", key, one
+    before = recognition.Findings({key: one.aliases for key, one in known.items()})
+    for key, one in _counted(document, image).items():
+        if not any(one.severity <= known[same].severity for same in before.same_as(key, one.aliases)):
+            yield "+ ", key, one
+
+
+def _line(mark: str, key: Key, one: KnownAs) -> str:
+    """Return what is told of one finding."""
+    rule, id_, package, path, message = key
+    what = " ".join(part for part in (id_ or message, package, path) if part)
+    return f"{mark}{one.severity!s:10}  {shown(f'{rule}: {what}')}\n"
 
 
 def _read(path: str) -> tuple[date, Known]:
@@ -144,7 +185,8 @@ def _key(result: ResultDocument, finding: FindingDocument) -> Key:
 def _add(findings: Findings, result: ResultDocument, finding: FindingDocument) -> None:
     """Add a finding, as bad as the worst of those that are recognised as the same."""
     key, severity = _key(result, finding), severity_of(finding.severity)
-    findings[key] = max(severity, findings.get(key, severity))
+    one = KnownAs.of(severity, finding.id, finding.details.get("aliases"))
+    findings[key] = max(one, findings.get(key, one), key=lambda known: known.severity)
 
 
 def _found(document: ReportDocument, image: Image) -> Mapping[str, Findings | None]:
@@ -158,21 +200,37 @@ def _found(document: ReportDocument, image: Image) -> Mapping[str, Findings | No
             if into is None:
                 found[result.rule] = None
                 continue
-            for finding in [*result.findings, *(item.finding for item in result.excepted)]:
+            for finding in [*result.findings, *result.set_aside]:
                 _add(into, result, finding)
     return found
 
 
+def _counted(document: ReportDocument, image: Image) -> Findings:
+    """Return what counts in an image, under all its tags together, whether a baseline knew it or not."""
+    counted: Findings = {}
+    for verdict in document.verdicts:
+        if verdict.results and image in _images(verdict):
+            for result in verdict.results:
+                for finding in _counting(result):
+                    _add(counted, result, finding)
+    return counted
+
+
 def _still(
-    known: Mapping[Key, Severity], found: Mapping[str, Findings | None]
-) -> Iterator[tuple[Key, Severity]]:
+    known: Mapping[Key, KnownAs], found: Mapping[str, Findings | None]
+) -> Iterator[tuple[Key, KnownAs]]:
     """Yield what is known without what its rule does not find any more; none of it gets worse."""
-    for key, severity in known.items():
+    now = {
+        rule: recognition.Findings({key: one.aliases for key, one in told.items()})
+        for rule, told in found.items()
+        if told is not None
+    }
+    for key, one in known.items():
         told = found.get(key[0])
         if told is None:
-            yield key, severity
-        elif key in told:
-            yield key, min(severity, told[key])
+            yield key, one
+        elif same := now[key[0]].same_as(key, one.aliases):
+            yield key, replace(one, severity=min(one.severity, max(told[key].severity for key in same)))
 
 
 def _unknown_rules(document: ReportDocument) -> Iterable[str]:

@@ -18,6 +18,7 @@ from gate.cli.progress import progress
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.reporters import formats, reporter
+from gate.sources import Location
 from gate.verdict import Report
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
     from gate.against import Earlier
     from gate.configuration import Configuration
+    from gate.pipeline import RunSettings
+    from gate.policy.policy import Policy
     from gate.scanners import ScannerSettings
-    from gate.sources import Location
+    from gate.vex import Document
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -55,6 +58,8 @@ class Request(msgspec.Struct, frozen=True):
     cache_dir: Path | None
     no_cache: bool
     against: str | None
+    bundle: tuple[str, ...]
+    vex: tuple[str, ...]
     quiet: bool
     verbose: bool
 
@@ -76,7 +81,10 @@ class Request(msgspec.Struct, frozen=True):
     help="Judge every platform of an index, or this one alone.",
 )
 @option(
-    "as", field="name", metavar="NAME", help="The image name that a file will have, for rules about names."
+    "as",
+    field="name",
+    metavar="NAME",
+    help="The image name that a file will have, for rules about names; its registry is asked where rules want signatures.",
 )
 @option(
     "as-of",
@@ -117,8 +125,21 @@ class Request(msgspec.Struct, frozen=True):
 )
 @option(
     "against",
-    metavar="REPORT.json",
-    help="Say what is fixed, new, or changed beside the image since this earlier JSON report.",
+    metavar="REF|REPORT.json",
+    help="Say what is fixed, new, or changed since an earlier JSON report, or against another image, which is judged for that "
+    "alone. What ends in .json is a report, and so is a path to a file that begins with {; all else is a REF.",
+)
+@option(
+    "vex",
+    metavar="FILE",
+    multiple=True,
+    help="A further VEX document, where the policy lets runs bring some. Can be repeated; in the variable, separated by spaces.",
+)
+@option(
+    "bundle",
+    metavar="FILE",
+    multiple=True,
+    help="Signatures and attestations in a file (.json, .jsonl), beside those in registries. Can be repeated.",
 )
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
@@ -146,17 +167,31 @@ def COMMAND(**chosen: Any) -> Exit:  # noqa: N802 -- a constant: the command
     options = output.render_options(
         verbose=request.verbose, quiet=request.quiet, dockerfile=request.dockerfile
     )
-    earlier = (
-        None if request.against is None else _earlier(request.against)
+    against = (
+        None if request.against is None else _against(request.against)
     )  # before an output takes its place
     output.prepare(outputs)
-    with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
-        judge = _prepared(request, cache, earlier)
-        with progress(quiet=request.quiet, verbose=request.verbose) as tell:
-            report = judge(tell)
+    report = _judged(request, against)
     output.write_files(report, outputs, options)
     output.write_stdout(reporter(request.format).render(report, options))
     return output.EXITS[report.status]
+
+
+def judged(reference: str) -> Report:
+    """Judge one image as `check REF` does, with every option as its variable sets it, and write no report."""
+    context = (
+        click.get_current_context()
+    )  # of the command that asks, whose settings hold for this one as well
+    chosen = COMMAND.make_context("check", ["--", reference], parent=context).params
+    return _judged(Request(sources=sources.SourceOptions.taken_from(chosen), **chosen))
+
+
+def _judged(request: Request, against: Earlier | Location | None = None) -> Report:
+    """Judge what was asked for."""
+    with cache_place(request.cache_dir, keep=not request.no_cache) as cache:
+        run = prepared(request, cache, against)
+        with progress(quiet=request.quiet, verbose=request.verbose) as tell:
+            return run.judge(tell)
 
 
 def _scanners(request: Request, configured: Configuration, folder: Path) -> ScannerSettings:
@@ -179,10 +214,26 @@ def _scanners(request: Request, configured: Configuration, folder: Path) -> Scan
     )
 
 
-def _prepared(
-    request: Request, cache: Callable[[], Path], earlier: Earlier | None
-) -> Callable[[Callable[[str], object]], Report]:
-    """Load the policy and return what runs the check; what is wrong with the request is found before any work."""
+class Prepared(msgspec.Struct, frozen=True):
+    """A run that can begin: what is judged, under which policy, and how."""
+
+    locations: tuple[Location, ...]
+    policy: Policy
+    settings: RunSettings
+
+    def judge(self, tell: Callable[[str], object]) -> Report:
+        """Run it, and tell of its progress."""
+        from gate import pipeline
+
+        return pipeline.check(
+            self.locations, self.policy, msgspec.structs.replace(self.settings, progress=tell)
+        )
+
+
+def prepared(
+    request: Request, cache: Callable[[], Path], against: Earlier | Location | None = None
+) -> Prepared:
+    """Load the policy and prepare the check; what is wrong with the request is found before any work."""
     from gate import pipeline
     from gate.policy.load import verify_digest
     from gate.policy.policy import Policy
@@ -192,30 +243,55 @@ def _prepared(
         verify_digest(policy, request.policy_digest)
     configured = sources.configuration(request.sources)
     locations = _locations(request)
+    opened = [*locations, *([against] if isinstance(against, Location) else [])]
     settings = pipeline.RunSettings(
         scanners=_scanners(request, configured, cache()) if policy.asks_scanners else None,
         platform=request.platform,
         name=request.name or "",
         timeout=request.timeout,
-        sources=sources.settings(request.sources, locations, configured),
+        sources=sources.settings(request.sources, opened, configured),
         cache_dir=cache,
         kept=not request.no_cache,
-        against=earlier,
+        against=against,
         as_of=request.as_of,
+        bundles=request.bundle,
+        vex=_documents(request.vex),
     )
-
-    def judge(tell: Callable[[str], object]) -> Report:
-        return pipeline.check(locations, policy, msgspec.structs.replace(settings, progress=tell))
-
-    return judge
+    return Prepared(locations, policy, settings)
 
 
-def _earlier(path: str) -> Earlier:
-    """Read the report that the new one is compared with."""
+def _against(text: str) -> Earlier | Location:
+    """Return the report that is named, or where the image is; a layout or an archive never begins as JSON does."""
+    from gate.sources.locate import locate
+
+    location = None if text.endswith(".json") else locate(text)
+    if location is not None and not (location.source == "archive" and _begins_as_json(location.path)):
+        return location
     from gate.against import Earlier
     from gate.reporters._reading import read_report
 
-    return Earlier(path, read_report(path))
+    return Earlier(text, read_report(text))
+
+
+def _begins_as_json(path: str) -> bool:
+    """Whether the first thing in a file is an object of JSON."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(LIMITS.chunk).lstrip().startswith(b"{")
+    except OSError:
+        return False
+
+
+def _documents(paths: tuple[str, ...]) -> tuple[Document, ...]:
+    """Read the VEX documents that the run brings."""
+    if not paths:
+        return ()
+    from gate.policy.named import VEX, read_file
+    from gate.vex.read import read_vex
+
+    return tuple(read_vex(read_file(path, path, VEX), path, "command line") for path in dict.fromkeys(paths))
 
 
 def _locations(request: Request) -> tuple[Location, ...]:

@@ -26,24 +26,33 @@ WIDTH = 100
     metavar="PATH",
     help="The JSON report that has the finding: what `check --output json=PATH` wrote.",
 )
-def COMMAND(name: str, report: str | None) -> Exit:  # noqa: N802 -- a constant: the command
+@option("image", metavar="REF", help="Check this image now instead of reading a report.")
+def COMMAND(name: str, report: str | None, image: str | None) -> Exit:  # noqa: N802 -- a constant: the command
     """Tell about one rule, or about one finding of scanners.
 
     Of a RULE: what it requires and why, how to fix what it finds, its options and their defaults.
 
-    With --report of a vulnerability by its ID or an alias (CVE, GHSA, …): what each scanner says of it and on whose word,
-    where they differ, why one does not have it, and what the policy made of that.
+    With --report or --image of a vulnerability by its ID or an alias (CVE, GHSA, …): what each scanner says of it and on
+    whose word, where they differ, why one does not have it, and what the policy made of that. --image checks as `check`
+    would, with the options that variables set.
     """
     catalogue = Catalogue()
     if name in catalogue:
         lines = explanation(catalogue[name])
+    elif report is not None and image is not None:
+        raise InvalidInput("--report and --image contradict each other", hint="choose one")
     elif report is not None:
         from gate.cli import opinions
 
         lines = opinions.explanation(name, report)
+    elif image is not None:
+        from gate.cli import opinions
+        from gate.cli.check import judged
+
+        lines = opinions.explanation_of(name, judged(image), image)
     else:
         near = suggestion(name, catalogue)
-        hint = f"for a finding, name the report that has it: --report report.json; {near}"
+        hint = f"for a finding, name the report that has it, or its image: --report report.json, --image REF; {near}"
         raise InvalidInput(f"there is no rule {name!r}", hint=hint if re.search("[0-9]", name) else near)
     write_stdout("\n".join(lines) + "\n")
     return Exit.PASS

@@ -16,7 +16,7 @@ from gate.cli.output import write_stdout
 from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import Unavailable
-from gate.evidence import KINDS, LOOKED_UP, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
+from gate.evidence import KINDS, LOOKED_UP, SIGNED, Evidence, ScanRuns, Secrets, Subject, Vulnerabilities
 from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.config_credentials import in_config
@@ -29,7 +29,7 @@ from gate.reporters.json import json_text
 from gate.sources.locate import locate
 from gate.sources.open import open_source
 
-INSPECTED = KINDS - {ScanRuns, Vulnerabilities} - LOOKED_UP
+INSPECTED = KINDS - {ScanRuns, Vulnerabilities} - LOOKED_UP - SIGNED
 """Everything but what scanners and registries say, which `check` asks them."""
 
 

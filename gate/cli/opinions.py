@@ -1,4 +1,4 @@
-"""What scanners say of one vulnerability and why they differ, from a JSON report alone."""
+"""What scanners say of one vulnerability and why they differ, from what a JSON report tells."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 from gate.errors import InvalidInput
 from gate.printable import shown
 from gate.reporters._reading import read_as
+from gate.verdict import Report
 
 RULE = "vulnerabilities"
 
@@ -88,10 +89,17 @@ class _Excepted(msgspec.Struct, frozen=True):
     until: date
 
 
+class _Vexed(msgspec.Struct, frozen=True):
+    finding: _Finding
+    status: str
+    document: str
+
+
 class _Result(msgspec.Struct, frozen=True):
     rule: str
     findings: list[_Finding] = []
     excepted: list[_Excepted] = []
+    vex: list[_Vexed] = []
 
 
 class _Subject(msgspec.Struct, frozen=True):
@@ -112,7 +120,19 @@ class _Report(msgspec.Struct, frozen=True):
 
 def explanation(name: str, path: str) -> Iterator[str]:
     """Yield what the report at `path` tells of the vulnerability `name`, an id or an alias; raises `InvalidInput`."""
-    report = read_as(path, _Report)
+    yield from _told(name, read_as(path, _Report), path)
+
+
+def explanation_of(name: str, report: Report, image: str) -> Iterator[str]:
+    """Yield what a check of `image` tells of the vulnerability `name`; raises `InvalidInput`."""
+    from gate.reporters import RenderOptions, reporter
+
+    text = reporter("json").render(report, RenderOptions())
+    yield from _told(name, msgspec.json.decode(text, type=_Report), image)
+
+
+def _told(name: str, report: _Report, where: str) -> Iterator[str]:
+    """Yield what a report tells of a vulnerability; `where` is what it was made of or read from."""
     wanted, told, known = name.upper(), False, 0
     for verdict in report.verdicts:
         joined = verdict.evidence.vulnerabilities
@@ -124,7 +144,7 @@ def explanation(name: str, path: str) -> Iterator[str]:
                 told = True
     if not told:
         raise InvalidInput(
-            f"{path} has no finding {name[:100]!r} among {known:,} of scanners",
+            f"{where} has no finding {name[:100]!r} among {known:,} of scanners",
             hint="ids and aliases count; where it has none at all, no scanner could be counted, and the report says why",
         )
 
@@ -156,6 +176,9 @@ def _decision(found: Found, results: Sequence[_Result]) -> str:
         for excepted in result.excepted:
             if excepted.finding.is_of(found):
                 return f"{_rated(excepted.finding)}; excepted until {excepted.until}"
+        for vexed in result.vex:
+            if vexed.finding.is_of(found):
+                return f"{_rated(vexed.finding)}; {vexed.status} as {vexed.document} has it (VEX)"
         for finding in result.findings:
             if finding.is_of(found):
                 does = "breaks" if finding.action == "deny" else "warns under"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
@@ -45,22 +45,33 @@ class Seconds(click.ParamType[float]):
     """A time limit in seconds or with a unit: `90`, `90s`, `15m`, `1h`. There is no "unlimited"."""
 
     name = "time"
-    longest = 24 * 3600
+    units: ClassVar[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600}
+    longest, longest_text = 24 * 3600, "24 hours"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read it; raises click's usage error."""
         text = str(value)
-        unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+        unit = self.units.get(text[-1:])
         digits = text[:-1] if unit else text
         if not (digits.isascii() and digits.isdigit() and len(digits) < 9):
             self.fail(f"{text!r} is no time; write seconds, or 90s, 15m, 1h.", param, ctx)
         seconds = int(digits) * (unit or 1)
         if not 1 <= seconds <= self.longest:
-            self.fail(f"{text!r} is not between 1 second and 24 hours.", param, ctx)
+            self.fail(f"{text!r} is not between 1 second and {self.longest_text}.", param, ctx)
         return float(seconds)
 
 
 SECONDS = Seconds()
+
+
+class Age(Seconds):
+    """How old something may be: as a time limit, and also in days: `36h`, `7d`."""
+
+    units: ClassVar[Mapping[str, int]] = {**Seconds.units, "d": 24 * 3600}
+    longest, longest_text = 365 * 24 * 3600, "365 days"
+
+
+AGE = Age()
 
 
 class Day(click.ParamType["date"]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
 from gate.cli.options import option
 from gate.cli.output import write_stdout
+from gate.cli.survey import survey, survey_options
 from gate.errors import InvalidInput, Unavailable
 from gate.policy.catalogue import Catalogue
 from gate.policy.load import FILE_NAMES
@@ -66,6 +68,10 @@ def show(path_or_profile: str | None) -> Exit:
 def validate(path_or_profile: str | None) -> Exit:
     """Check a policy and print its digest, for --policy-digest. Exits 2 with the place of the first mistake."""
     policy = Policy.load(path_or_profile)
+    if policy.trust_files:
+        from gate.vouching import check_trust  # here, because its libraries are slow to import
+
+        check_trust(policy)
     write_stdout(f"{policy.origin}: valid, {len(policy.settings)} rules\n{policy.digest}\n")
     return Exit.PASS
 
@@ -74,4 +80,30 @@ def validate(path_or_profile: str | None) -> Exit:
 def schema() -> Exit:
     """Print the JSON schema of policy files, for editors."""
     write_stdout(json.dumps(policy_schema(Catalogue()), indent=2) + "\n")
+    return Exit.PASS
+
+
+@COMMAND.command(epilog=EXIT_CODES, short_help="Write the rules that an image's signatures satisfy.")
+@click.argument("reference", metavar="REF")
+@survey_options
+def suggest(reference: str, **chosen: Any) -> Exit:
+    """Write a policy of the rules that the signatures of the image that REF names satisfy now.
+
+    It is a start: whoever could push to the registry could have signed, so read who is listed before it is used. Keys and
+    roots are written as --key and --trusted-root name them; in a policy their paths start from its folder. What is written
+    is a policy file, and goes to standard output. Exits 3 where nothing was verified, or a place gave no answer.
+    """
+    from gate.policy.render import suggestion
+    from gate.policy.suggestion import suggested
+
+    roots = chosen["trusted_root"]
+    found = survey(reference, chosen)
+    for error in found.missing:
+        raise error
+    if not found.signatures and not found.attestations:
+        raise Unavailable(
+            f"{reference} has no signature that holds, so there is nothing to write",
+            hint="`image-gate signatures` shows what was found and why it does not count; --key and --trusted-root say whom to believe",
+        )
+    write_stdout(suggestion(suggested(found.signatures, found.attestations, found.keys), roots))
     return Exit.PASS

@@ -84,6 +84,21 @@ class Repository(str):
         return cls(value)
 
 
+class SignatureRepository(str):
+    """The repository that holds signatures."""
+
+    __slots__ = ()
+    SYNTAX = "a repository such as registry.example.com/signatures, without tag and digest"
+
+    @classmethod
+    def parse(cls, value: str) -> SignatureRepository:
+        """Check it; raises `InvalidInput`."""
+        found = Reference.parse(value)
+        if found.tag or found.digest is not None:
+            raise InvalidInput(f"{value[:100]!r} names an image", hint=f"write {cls.SYNTAX}")
+        return cls(found.name)
+
+
 class DatabaseAddress(str):
     """An address that Grype renews its database from."""
 
@@ -128,6 +143,13 @@ class RegistryEntry(Options):
     plain_http: Annotated[
         bool, describe("Whether it is asked without TLS, where anyone on the way can change the answer.")
     ] = False
+
+    signature_repository: Annotated[
+        SignatureRepository | UnsetType,
+        describe(
+            "The repository that holds the signatures of all its images, instead of each image's own (cosign: COSIGN_REPOSITORY)."
+        ),
+    ] = UNSET
 
 
 class DatabaseSources(Options):
@@ -249,6 +271,7 @@ def _settings(node: Node, label: str, folder: Path) -> HostSettings:
         client_certificate=files["client-certificate"],
         client_key=files["client-key"],
         plain_http=entry.plain_http,
+        signature_repository=entry.signature_repository or "",
     )
 
 

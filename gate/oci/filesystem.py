@@ -127,15 +127,20 @@ class Filesystem:
         real = self._resolve(path, follow_last=True)
         return None if real is None else _printable(real)
 
-    def paths(self, starts: Collection[str] = ("",)) -> Iterator[str]:
-        """Yield the paths of the tree that start as one of `starts`, without their leading slash and in no order."""
-        wanted = tuple(start.encode() for start in starts)
-        found = (path for path in self._squash.tree if path.startswith(wanted))
+    def paths(self, starts: Collection[str] = ("",), ends: Collection[str] = ("",)) -> Iterator[str]:
+        """Yield the paths of the tree that start and end as one of these, without their leading slash and in no order."""
+        first = tuple(start.encode() for start in starts)
+        last = tuple(end.encode() for end in ends)
+        found = [path for path in self._squash.tree if path.endswith(last) and path.startswith(first)]
         return (path.decode("utf-8", "backslashreplace") for path in found)
 
     def marked(self) -> Iterator[Entry]:
         """Yield the files in whose content a byte signature was found, once each."""
         return self._files(self._having("marks"))
+
+    def elf_files(self) -> Iterator[Entry]:
+        """Yield the regular files that start as ELF programs and libraries do, once each."""
+        return self._files(self._having("elf"))
 
     def executables(self) -> Iterator[Entry]:
         """Yield the regular files with any execute bit, once each."""
@@ -167,8 +172,11 @@ class Filesystem:
             if marked
             else range(squash.starts[-1] + len(squash.layers[-1]) if squash.layers else 0)
         )
+        visible = set(squash.tree.values())
         found = []
         for entry in candidates:
+            if entry in visible:  # most are, and this is asked for every entry of an image
+                continue
             layer, position = self._place(entry)
             path = squash.layers[layer].paths[position]
             if wanted and path.rpartition(b"/")[2] not in wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
@@ -109,7 +109,8 @@ class Opened(Struct, frozen=True):
 
     `digest` is what the name resolved to: an index's, a manifest's, or a configuration's digest. `images` are its
     images, one per platform. `left_out` says why an entry is not judged, keyed by its platform or digest, and `failed`
-    why an entry could not be opened. `origin` is None for files.
+    why an entry could not be opened. `origin` is None for files. `listed` are the entries of a layout's index.json and
+    `open_blob` reads what they lead to: what is attached to an image may lie beside it.
     """
 
     digest: Digest
@@ -117,3 +118,5 @@ class Opened(Struct, frozen=True):
     left_out: Mapping[str, str] = {}
     failed: Mapping[str, Unavailable] = {}
     origin: Origin | None = None
+    listed: tuple[Descriptor, ...] = ()
+    open_blob: Callable[[Descriptor], BinaryIO] | None = None

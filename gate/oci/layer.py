@@ -58,17 +58,31 @@ _USUAL_LENGTH = 256
 class Reading(Struct, frozen=True):
     """What the pass looks at beside the headers.
 
-    `keep` and `keep_below` name the files, by normalised path, whose content is kept. `marks` searches programs for the
-    byte signatures of `gate.oci.marks`, `credentials` searches the files that `gate.oci.credentials` chooses. One value
+    `keep`, `keep_below` and `keep_lists` name the files, by normalised path, whose content is kept: exact paths, all below
+    folders, and what has an ending below a folder. `marks` searches programs for the byte signatures of `gate.oci.marks`, `credentials` searches the files that `gate.oci.credentials` chooses. One value
     serves all layers of an image, which share what it allows: bytes of kept content, and bytes of indexes.
     """
 
     keep: frozenset[bytes] = frozenset()
     keep_below: tuple[bytes, ...] = ()
+    keep_lists: tuple[tuple[bytes, bytes], ...] = ()
     marks: bool = True
     credentials: bool = False
     allowance: Allowance = field(default_factory=lambda: Allowance(LIMITS.kept_total))
     room: Allowance = field(default_factory=lambda: Allowance(LIMITS.index_total))
+
+    @property
+    def folders(self) -> tuple[bytes, ...]:
+        """Below which files may be wanted; the pass asks `keeps` of no others."""
+        return (*self.keep_below, *(folder for folder, _ in self.keep_lists))
+
+    def keeps(self, path: bytes) -> bool:
+        """Say whether the content of the file at `path` is wanted."""
+        return (
+            path in self.keep
+            or path.startswith(self.keep_below)
+            or any(path.startswith(folder) and path.endswith(ending) for folder, ending in self.keep_lists)
+        )
 
 
 class Allowance:
@@ -127,7 +141,7 @@ def index_layer(  # noqa: C901, PLR0915 -- one loop, because a call per entry is
     append_path, append_type = index.paths.append, index.types.append
     append_mode, append_size, append_mtime = index.modes.append, index.sizes.append, index.mtimes.append
     append_uid, append_gid = index.uids.append, index.gids.append
-    keep, below, searching = reading.keep, reading.keep_below, reading.credentials
+    keep, below, searching = reading.keep, reading.folders, reading.credentials
     scan = _credential_scan() if searching else None
     add_elf, marks = index.elf.add, reading.marks
     room = 0
@@ -298,7 +312,7 @@ def _read_content(
     path, size = index.paths[position], index.sizes[position]
     feeds: list[Callable[[bytes, int, int], object]] = []
     kept = None
-    wanted = size <= LIMITS.kept_file and (path in reading.keep or path.startswith(reading.keep_below))
+    wanted = size <= LIMITS.kept_file and reading.keeps(path)
     if wanted and not reading.allowance.take(size):
         index.complete = wanted = False
     if wanted:

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     PACKAGE_MANAGER = "package manager"
     INTERPRETER = "interpreter"
     GO = "Go program"
+    RUST = "Rust program"
 
 
 class Signature(Struct, frozen=True):
@@ -208,6 +209,8 @@ SIGNATURES = (
     ),
     # runtime/proc.go, Go 1.0 to 1.26: there even if the build information is not that scanners read
     Signature("go", Kind.GO, "Go program", (b"all goroutines are asleep - deadlock!",)),
+    # library/std/src/panicking.rs, the variable that a panic tells of and std reads; seen in ruff, uv and cryptography
+    Signature("rust", Kind.RUST, "Rust program", (b"RUST_BACKTRACE",)),
 )
 """Every program that is recognised. A name stands here once."""
 

@@ -7,6 +7,7 @@ src/database.c (apk_db_fdb_read) and src/package.c (apk_pkgtmpl_add_info).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from gate.packages import DatabaseFile, Entries, Package
 
@@ -70,3 +71,19 @@ def parse(file: DatabaseFile) -> Entries:
                 raise file.malformed(f"line {number} gives {chr(letter)!r} a second time")
             block[letter] = line[2:]
     return Entries(tuple(packages))
+
+
+def listed_files(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield each file that a database lists, after the name of its package; without a leading slash.
+
+    `F:` is a folder and `R:` a file in it (src/database.c, apk_db_fdb_write_pkg_files).
+    """
+    package = folder = b""
+    for line in content.split(b"\n"):
+        letter, value = line[:2], line[2:]
+        if letter == b"P:":
+            package = value
+        elif letter == b"F:":
+            folder = value + b"/" if value else b""
+        elif letter == b"R:":
+            yield package, folder + value

@@ -41,7 +41,7 @@ _OPKG = DatabaseFormat(
     "dpkg.parse_opkg",
     paths=frozenset({"var/lib/opkg/status", "usr/lib/opkg/status"}),
 )
-_APK = DatabaseFormat(
+APK = DatabaseFormat(
     "apk",
     "apk",
     "apk.parse",
@@ -75,7 +75,7 @@ FORMATS: tuple[DatabaseFormat, ...] = (
     DPKG_STATUS,
     DPKG_STATUS_D,
     _OPKG,
-    _APK,
+    APK,
     _RPM_SQLITE,
     _RPM_NDB,
     _RPM_BDB,

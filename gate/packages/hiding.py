@@ -13,7 +13,9 @@ from msgspec import Struct
 from gate.errors import Unavailable
 from gate.oci.filesystem import Entry, EntryType, Filesystem
 from gate.packages import DatabaseFile
-from gate.packages.formats import DPKG_STATUS, DPKG_STATUS_D
+from gate.packages.apk import listed_files
+from gate.packages.file_lists import is_of_system
+from gate.packages.formats import APK, DPKG_STATUS, DPKG_STATUS_D
 from gate.packages.inventory import DATABASE_DIRECTORIES, DATABASE_PATHS, Inventory, format_of
 
 _METADATA = frozenset({"METADATA", "PKG-INFO", "package.json"})
@@ -42,6 +44,7 @@ def traces(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
     yield from _identity(inventory)
     yield from _removed_databases(inventory, filesystem)
     yield from _dropped_packages(inventory, filesystem)
+    yield from _dropped_by_apk(inventory, filesystem)
     yield from _linked_databases(filesystem)
     yield from _claims(inventory, filesystem)
     yield from _code_without_metadata(filesystem)
@@ -134,6 +137,45 @@ def _dropped_packages(inventory: Inventory, filesystem: Filesystem) -> Iterator[
                 entry,
                 unseen=True,
             )
+
+
+def _dropped_by_apk(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
+    """Packages that apk's database of a lower layer names and that of today does not, although their files are there.
+
+    apk removes the files with the package. What another package lists now was handed over, and configuration may stay.
+    """
+    databases = [database for database in inventory.databases if database.format == APK.name]
+    if not databases or inventory.problems:
+        return
+    current = {package.name.encode() for database in databases for package in database.packages}
+    listed = {
+        path
+        for database in databases
+        for _, path in listed_files(filesystem.content(f"/{database.path}") or b"")
+    }
+    for entry, content in filesystem.removed_contents():
+        if entry.path.lstrip("/") not in APK.paths:
+            continue
+        left = {
+            package.decode("utf-8", "backslashreplace")
+            for package, path in listed_files(content)
+            if package not in current and path not in listed and _is_there(filesystem, path)
+        }
+        if left:
+            current.update(name.encode() for name in left)  # once is enough
+            yield Trace(
+                "packages-dropped",
+                f"a later layer drops {len(left)} packages from {entry.path} of layer {entry.layer} and leaves their files "
+                f"({', '.join(sorted(left)[:_EXAMPLES])}), so they are not seen",
+                entry,
+                unseen=True,
+            )
+
+
+def _is_there(filesystem: Filesystem, path: bytes) -> bool:
+    """Whether a file lies in a folder of the distribution."""
+    text = "/" + path.decode("utf-8", "backslashreplace")
+    return is_of_system(text) and filesystem.get(text) is not None
 
 
 def _linked_databases(filesystem: Filesystem) -> Iterator[Trace]:

@@ -35,6 +35,9 @@ _UNREAD = (
 _UNREAD_STARTS = tuple(start for _, start, _ in _UNREAD)
 _FILE_LISTS = "var/lib/dpkg/info/"
 
+LISTS: tuple[tuple[str, str], ...] = ((_FILE_LISTS, ".list"),)
+"""What the layer pass keeps beside the databases, for `gate.packages.file_lists`: how the paths start and end."""
+
 LOOKED_AT: tuple[str, ...] = (_FILE_LISTS, *_UNREAD_STARTS)
 """How the paths start that `read_inventory` looks at by name; it needs no others."""
 

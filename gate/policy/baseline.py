@@ -1,7 +1,6 @@
 """Baselines: the findings that were known on a day, so that only new ones fail; `image-gate baseline` writes them.
 
-A finding is recognised by rule, id, package without its version, and path, and by its message where it has no id; layers
-do not count, because every build makes new ones. It is new again if it is worse than it was. Only the policy names a
+How a finding is recognised, `recognition.py` says. It is new again if it is worse than it was. Only the policy names a
 baseline, and its digest covers it: no option of a run could bring one in.
 """
 
@@ -9,26 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from gate.errors import InvalidInput, MalformedImage
 from gate.evidence import Subject
+from gate.identifiers import names_of
 from gate.limits import LIMITS
 from gate.oci import strict_json
 from gate.options import Mark, Node, Options, Text, decode, describe, encode, json_schema
+from gate.policy.recognition import Findings, Key, fingerprint
 from gate.policy.schema import SCHEMA_URL
-from gate.printable import redacted
 from gate.rule import Finding, Severity
 
 HINT = "`image-gate baseline create` writes such files"
 
-Key = tuple[str, str, str, str, str]
 Image = tuple[str, str]
 """Registry and repository, and platform."""
-Known = Mapping[Image, Mapping[Key, Severity]]
+
+
+class KnownAs(msgspec.Struct, frozen=True):
+    """How a finding was known: as how bad, and by which other names of its id."""
+
+    severity: Severity
+    aliases: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, severity: Severity, id_: str, aliases: object) -> KnownAs:
+        """Keep of the aliases those that stand for one vulnerability."""
+        return cls(severity, tuple(sorted(names_of(id_, aliases) - {id_})))
+
+
+Known = Mapping[Image, Mapping[Key, KnownAs]]
 
 
 class KnownFinding(Options, rename="lower"):
@@ -43,6 +56,9 @@ class KnownFinding(Options, rename="lower"):
         Literal["critical", "high", "medium", "low", "negligible", "unknown"],
         describe("How bad it was: a worse one is new."),
     ]
+    aliases: Annotated[
+        tuple[str, ...], describe("Other names of the vulnerability, by which it is recognised as well.")
+    ] = ()
 
 
 class BaselineImage(Options, rename="lower"):
@@ -68,6 +84,14 @@ class Baseline(msgspec.Struct, frozen=True):
     created: date
     known: Known
     until: date
+    recognised: Mapping[Image, Findings] = {}
+
+    def __post_init__(self) -> None:
+        found = {
+            image: Findings({key: one.aliases for key, one in known.items()})
+            for image, known in self.known.items()
+        }
+        force_setattr(self, "recognised", found)
 
     @property
     def reason(self) -> str:
@@ -81,18 +105,18 @@ class Baseline(msgspec.Struct, frozen=True):
     def covers(self, rule: str, finding: Finding, severity: Severity, subject: Subject) -> bool:
         """Whether a finding is known for this image, and was as bad as it is now; the date is not looked at."""
         key = fingerprint(rule, finding.id, finding.location.package, finding.location.path, finding.message)
+        aliases = finding.details.get("aliases")
         return self.is_for(subject) and all(
-            severity <= self.known[image].get(key, Severity.UNKNOWN - 1) for image in _images(subject)
+            any(
+                severity <= self.known[image][same].severity
+                for same in self.recognised[image].same_as(key, aliases)
+            )
+            for image in _images(subject)
         )
 
     def in_force(self, today: date) -> bool:
         """Whether it still applies on the day `today` (UTC)."""
         return today <= self.until
-
-
-def fingerprint(rule: str, id_: str, package: str | None, path: str | None, message: str) -> Key:
-    """Return what recognises a finding from one build to the next."""
-    return (rule, id_, _unversioned(package or ""), path or "", "" if id_ else redacted(message))
 
 
 def read_baseline(data: bytes, file: str) -> tuple[date, Known]:
@@ -104,12 +128,14 @@ def read_baseline(data: bytes, file: str) -> tuple[date, Known]:
     node = Node.of(plain, Mark(file, 1, 1))
     node.mapping("the file")
     document = decode(node, BaselineFile, "")
-    known: dict[Image, dict[Key, Severity]] = {}
+    known: dict[Image, dict[Key, KnownAs]] = {}
     for image in document.images:
         if (image.name, image.platform) in known:
             raise InvalidInput(f"{file}: {image.name} ({image.platform}) stands there twice", hint=HINT)
         known[image.name, image.platform] = {
-            (one.rule, one.id, one.package, one.path, one.message): Severity[one.severity.upper()]
+            (one.rule, one.id, one.package, one.path, one.message): KnownAs.of(
+                Severity[one.severity.upper()], one.id, one.aliases
+            )
             for one in image.findings
         }
     return document.created, known
@@ -141,27 +167,15 @@ def baseline_schema() -> dict[str, Any]:
     }
 
 
-def _finding(key: Key, severity: Severity) -> KnownFinding:
+def _finding(key: Key, known: KnownAs) -> KnownFinding:
     """Turn a known finding into what a file holds."""
     rule, id_, package, path, message = key
-    word: Any = str(severity)
-    return KnownFinding(rule=rule, id=id_, package=package, path=path, message=message, severity=word)
+    word: Any = str(known.severity)
+    return KnownFinding(
+        rule=rule, id=id_, package=package, path=path, message=message, severity=word, aliases=known.aliases
+    )
 
 
 def _images(subject: Subject) -> Iterable[Image]:
     """Return what an image is called in a baseline, once for each of its names."""
     return {(name.name, str(subject.platform)) for name in subject.names}
-
-
-@lru_cache(maxsize=4096)
-def _unversioned(package: str) -> str:
-    """Return a package URL without version, qualifiers and subpath; a text that is none as it is."""
-    if not package:
-        return ""
-    from packageurl import PackageURL  # here, because few policies have a baseline
-
-    try:
-        purl = PackageURL.from_string(package)
-    except ValueError:
-        return package
-    return PackageURL(purl.type, purl.namespace, purl.name).to_string()

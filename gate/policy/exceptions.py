@@ -9,8 +9,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Collection
 from datetime import date
-from functools import lru_cache
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import msgspec
 
@@ -19,12 +18,10 @@ from gate.evidence import Subject
 from gate.oci.descriptor import Digest
 from gate.oci.reference import Pattern
 from gate.options import Node, decode, misspelt
+from gate.packages.purls import means_any, parsed
 from gate.policy.schema import ExceptionEntry
 from gate.policy.versions import VersionRange
 from gate.rule import Finding
-
-if TYPE_CHECKING:
-    from packageurl import PackageURL
 
 
 class ImageSelector(msgspec.Struct, frozen=True):
@@ -154,17 +151,9 @@ def _identifiers(finding: Finding) -> tuple[object, ...]:
 
 def _package_matches(selector: str, finding: Finding) -> bool:
     """Whether the finding is about the package: by purl as far as the selector states it, or by name."""
-    location = finding.location.package
-    have = _purl(location) if location else None
     if selector.startswith("pkg:"):
-        want = _purl(selector)
-        if want is None or have is None:
-            return False
-        stated = all(have.qualifiers.get(name) == value for name, value in want.qualifiers.items())
-        same = (have.type, have.namespace, have.name) == (want.type, want.namespace, want.name)
-        return (
-            same and stated and want.version in (None, have.version) and want.subpath in (None, have.subpath)
-        )
+        return means_any(selector, finding.purls)
+    have = parsed(finding.location.package) if finding.location.package else None
     if have is None:
         return False
     return selector == have.name or (
@@ -175,24 +164,13 @@ def _package_matches(selector: str, finding: Finding) -> bool:
 
 def _version_matches(versions: VersionRange, finding: Finding) -> bool:
     """Whether the finding is about a package whose version clearly lies in the range."""
-    have = _purl(finding.location.package) if finding.location.package else None
+    have = parsed(finding.location.package) if finding.location.package else None
     return have is not None and versions.holds(have)
-
-
-@lru_cache(maxsize=4096)
-def _purl(text: str) -> PackageURL | None:
-    """Parse a package URL; None if it is none."""
-    from packageurl import PackageURL  # here, because few policies except packages
-
-    try:
-        return PackageURL.from_string(text)
-    except ValueError:
-        return None
 
 
 def _purl_has_version(text: str) -> bool:
     """Whether a package URL states a version."""
-    purl = _purl(text)
+    purl = parsed(text)
     return purl is not None and purl.version is not None
 
 
@@ -224,7 +202,7 @@ def _check(exception: PolicyException, node: Node, label: str) -> None:
             Digest.parse(exception.layer)
         except ImageGateError as error:
             refuse("layer", error.message, "state the layer's diff ID, sha256:…, which the report gives")
-    if exception.package.startswith("pkg:") and _purl(exception.package) is None:
+    if exception.package.startswith("pkg:") and parsed(exception.package) is None:
         remedy = "allowed: a name, or type, name and perhaps version as in pkg:deb/debian/openssl@3.0.11-1"
         refuse("package", f"{exception.package!r} is not a package URL", remedy)
     if exception.versions and not exception.package:

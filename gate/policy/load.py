@@ -241,6 +241,7 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         not_selected=not_selected,
         scopes=_scopes(sections, rules),
         exceptions=_exceptions(sections, rules),
+        vex_from_runs=file.vex.command_line,
         sudden_fall=Action(file.sudden_fall),
         exceptions_notice_days=file.exceptions_notice_days,
         entries=entries,

@@ -27,6 +27,8 @@ class Kind(msgspec.Struct, frozen=True):
 
 BASES = Kind("file of bases", "image-gate base record")
 BASELINE = Kind("baseline", "image-gate baseline create", LIMITS.baseline)
+TRUST = Kind("file of keys or trusted roots", "cosign generate-key-pair` or `image-gate trust update")
+VEX = Kind("VEX document", "vexctl create", LIMITS.vex)
 EXCEPTIONS = Kind("file of exceptions", "image-gate except add --file")
 
 
@@ -36,11 +38,18 @@ def with_files(
     """Read the files that the policy or, in any scope, options name, and let the digest cover them: they are part of it."""
     options = [setting.options for variant in variants for setting in variant.settings]
     kinds = {name: BASES for one in options if (name := getattr(one, "file", ""))}
+    kinds |= {name: TRUST for one in options for name in getattr(one, "trust_files", ())}
     kinds |= dict.fromkeys(file.exceptions_files, EXCEPTIONS)
+    kinds |= dict.fromkeys(file.vex.files, VEX)
     kinds |= {file.baseline.file: BASELINE} if file.baseline else {}
     if not kinds:
         return policy
-    changes: dict[str, Any] = {"recorded_bases": {}, "exceptions": policy.exceptions}
+    changes: dict[str, Any] = {
+        "recorded_bases": {},
+        "trust_files": {},
+        "exceptions": policy.exceptions,
+        "vex": (),
+    }
     for name, kind in sorted(kinds.items(), key=lambda item: item[0]):
         data = read_file(os.path.join(folder, name), name, kind)
         digest.update(data)
@@ -60,6 +69,12 @@ def _take(changes: dict[str, Any], name: str, kind: Kind, data: bytes, policy: P
         from gate.policy.bases import read_bases  # here, because few policies name a file
 
         changes["recorded_bases"][name] = read_bases(data, name)
+    elif kind is TRUST:
+        changes["trust_files"][name] = data  # read where signatures are verified, which this row does not see
+    elif kind is VEX:
+        from gate.vex.read import read_vex
+
+        changes["vex"] += (read_vex(data, name, "policy"),)
     else:
         from gate.policy.exceptions_file import read_exceptions_file
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from gate.policy.baseline import Baseline
     from gate.policy.exceptions import PolicyException
+    from gate.vex import Document
 
 
 class RuleSetting(msgspec.Struct, frozen=True):
@@ -54,7 +55,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     that it names (`named_files`), in the order of their names, as `cat FILE PROFILE BASES | sha256sum` prints it.
     `settings` are sorted by rule id; `not_selected` says of every other rule why. `applied_scopes` are set by
     `for_subject`. `scanning` says which scanners' programs may run. `recorded_bases` are those in the files that options
-    name, by that name; `exceptions` are those of the policy, then those of its files. `baseline` is what was known on a day.
+    name, by that name, and `trust_files` the keys and roots there that signatures are verified with; `exceptions` are those
+    of the policy, then those of its files. `baseline` is what was known on a day. `vex` are the VEX documents that
+    it names, and `vex_from_runs` says whether a run may bring others.
     """
 
     name: str
@@ -73,8 +76,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     exceptions: tuple[PolicyException, ...] = ()
     exceptions_notice_days: int = 14
     baseline: Baseline | None = None
+    vex: tuple[Document, ...] = ()
+    vex_from_runs: bool = False
     sudden_fall: Action = Action.WARN
     recorded_bases: Mapping[str, tuple[Base, ...]] = {}
+    trust_files: Mapping[str, bytes] = {}
     named_files: tuple[str, ...] = ()
     entries: Mapping[str, Node]
     rules: Mapping[str, Rule]

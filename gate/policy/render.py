@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gate.options import encode
@@ -36,6 +37,9 @@ def render_policy(policy: Policy) -> str:
     if policy.baseline is not None:
         baseline = policy.baseline
         document["baseline"] = {"file": baseline.file, "until": baseline.until.isoformat()}
+    if policy.vex or policy.vex_from_runs:
+        files = [found.name for found in policy.vex]
+        document["vex"] = {"files": files, "command-line": policy.vex_from_runs}
     if policy.exceptions:
         document["exceptions-notice-days"] = policy.exceptions_notice_days
         document["exceptions"] = [_exception(exception) for exception in policy.exceptions]
@@ -49,6 +53,18 @@ def render_policy(policy: Policy) -> str:
 def template(profile: str) -> str:
     """Return the text of a first policy file that extends `profile`, with the usual changes as comments."""
     return _TEMPLATE.replace("PROFILE", profile)
+
+
+def suggestion(rules: Mapping[str, Mapping[str, Any]], roots: Sequence[str]) -> str:
+    """Return the text of a policy of rules about signatures; `roots` are the files that vouch for identities, if any."""
+    entries = {}
+    for rule, entry in rules.items():
+        vouched = bool(roots) and any("key" not in signer for signer in entry["signers"])
+        entries[rule] = {**entry, **({"trusted-roots": list(roots)} if vouched else {})}
+    return (
+        "# What the signatures that are there now satisfy. Read who is listed before you use it: of several signers one\n"
+        f"# suffices, unless `threshold` says how many.\n{_dump({'schema': 1, 'rules': entries})}"
+    )
 
 
 def _setting(setting: RuleSetting) -> dict[str, Any]:

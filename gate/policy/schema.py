@@ -233,6 +233,24 @@ class BaselineEntry(Options):
     until: Annotated[date, describe("The last day on which it applies, in UTC.")]
 
 
+class VexEntry(Options):
+    """Which VEX documents count: statements that products are not affected by vulnerabilities, and why."""
+
+    files: Annotated[
+        tuple[Text, ...],
+        describe(
+            "OpenVEX, CycloneDX or CSAF documents, from the policy's folder on; the policy's digest covers them.",
+            max_length=100,
+        ),
+    ] = ()
+    command_line: Annotated[
+        bool,
+        describe(
+            "Whether a run may bring further documents with `--vex`: whoever starts it can then take findings away."
+        ),
+    ] = False
+
+
 class PolicyFile(Options):
     """A policy file: its sections, each of which is read by itself."""
 
@@ -269,6 +287,10 @@ class PolicyFile(Options):
         BaselineEntry | UnsetType,
         describe("Known findings: they stay in the report, and only new ones count."),
     ] = UNSET
+    vex: Annotated[
+        VexEntry,
+        describe("VEX documents that count: what they take away stays in the report, with the reason."),
+    ] = VexEntry()
     sudden_fall: Annotated[
         Literal["deny", "warn"],
         describe(

@@ -7,32 +7,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gate.errors import InvalidInput
 
 if TYPE_CHECKING:
     from packageurl import PackageURL
 
-ECOSYSTEMS = frozenset(
-    [
-        "alpm",
-        "apk",
-        "cargo",
-        "composer",
-        "conan",
-        "deb",
-        "gem",
-        "golang",
-        "hex",
-        "maven",
-        "npm",
-        "nuget",
-        "pypi",
-        "rpm",
-    ]
-)
-"""Types of package URLs whose versions have one order; `generic` and the like say nothing of theirs."""
 LONGEST_VERSION = 128
 """Characters of a version: real ones stay below 60, and the library's patterns are slow on long ones."""
 _BOUND = re.compile(r"(>=|<=|>|<|=)\s*([^\s,<>=]+)")
@@ -84,11 +65,11 @@ def _bounds(text: str) -> tuple[tuple[str, str], ...]:
 @lru_cache(maxsize=4096)
 def _compare(ecosystem: str, version: str, relation: str, bound: str) -> bool:
     """Whether `version` stands in `relation` to `bound` in the order of an ecosystem."""
+    from gate.packages.version_order import ECOSYSTEMS, order_of  # here, because few exceptions name versions
+
     if ecosystem not in ECOSYSTEMS or len(version) > LONGEST_VERSION:
         return False
-    from univers.version_range import RANGE_CLASS_BY_SCHEMES  # here, because it takes 0.3 s to import
-
-    parse: Any = getattr(RANGE_CLASS_BY_SCHEMES.get(ecosystem), "version_class", None)
+    parse = order_of(ecosystem, (version, bound))
     if parse is None:
         return False
     try:

@@ -1,6 +1,7 @@
-"""Reading from registries by the OCI distribution specification 1.1, over `requests`: small and strict.
+"""Reading from registries by the OCI distribution specification 1.1, over `urllib3`: small and strict.
 
-`RegistryClient` (client.py) is what the rest of the program uses; this file holds what the caller says about registries.
+`RegistryClient` (client.py) is what the rest of the program uses, and `RegistryWriter` (push.py) what attests; this file
+holds what the caller says about registries.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ class HostSettings(Struct, frozen=True):
 
     `mirrors` are asked first, in their order, each `host[:port][/prefix]`. `token_hosts` may be told its credentials
     beside itself. `plain_http` allows it to be asked without TLS; on loopback that needs no permission.
+    `signature_repository` is the name of the repository that holds the signatures of its images, empty where each one's own
+    does.
     """
 
     mirrors: tuple[str, ...] = ()
@@ -25,6 +28,7 @@ class HostSettings(Struct, frozen=True):
     client_certificate: str = ""
     client_key: str = ""
     plain_http: bool = False
+    signature_repository: str = ""
 
 
 class Login(Struct, frozen=True):

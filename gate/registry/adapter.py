@@ -1,26 +1,28 @@
-"""The adapter of `requests` that connects as we want it to: checked addresses, our trust, a bounded wall clock.
+"""Pools of connections that are made as we want it to: to checked addresses, with our trust, within a bounded time.
 
-Adapters are used without a session: sessions keep cookies, follow redirects, and read `.netrc` and the environment.
-Imported only where a request is made, because `requests` takes longer to import than small images take to read.
+Over `urllib3` and not `requests`, whose sessions keep cookies, follow redirects, and read `.netrc` and the environment, and
+which takes twice as long to import; imported only where a request is made, because even so that is longer than small images
+take to read.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
+import threading
+import urllib.parse
 from typing import Any
 
-import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from gate.registry.address import Reach
+from gate.registry.address import Reach, Url
 from gate.registry.connect import Connector
 from gate.registry.watch import Watchman
 
 
-class BoundedAdapter(requests.adapters.HTTPAdapter):
+class Adapter:
     """Connects to addresses as near as `allowed`; proxies are connected to wherever they are, because the caller names them."""
 
     def __init__(
@@ -28,30 +30,45 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
     ) -> None:
         self._context = context
         self._pools = _pools(allowed, connector, watchman)
-        super().__init__()
+        self._managers: dict[str, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
 
-    def init_poolmanager(
-        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
-    ) -> None:
-        """Make the pools of direct connections."""
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **pool_kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools
+    def pool(self, url: Url, proxy: str) -> HTTPConnectionPool:
+        """Return the connections to a host, through a proxy where one is named; raises one of `BROKEN`."""
+        with self._lock:
+            if proxy not in self._managers:
+                self._managers[proxy] = self._manager(proxy)
+            return self._managers[proxy].connection_from_host(url.host, url.port, url.scheme)
 
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        """Make the pools of connections through a proxy."""
-        manager = super().proxy_manager_for(proxy, ssl_context=self._context, **proxy_kwargs)
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            for manager in self._managers.values():
+                manager.clear()
+            self._managers.clear()
+
+    def _manager(self, proxy: str) -> urllib3.PoolManager:
+        """Make the pools of one proxy, or of direct connections."""
+        named: dict[str, Any] = {"maxsize": _CONNECTIONS, "ssl_context": self._context}
+        if proxy:
+            manager: urllib3.PoolManager = urllib3.ProxyManager(proxy, proxy_headers=_login(proxy), **named)
+        else:
+            manager = urllib3.PoolManager(**named)
         manager.pool_classes_by_scheme = self._pools
         return manager
 
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> Any:
-        """Leave TLS to the context that the pools were made with."""
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {}
 
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave TLS to the context: it verifies, and `requests` would add trust of its own."""
+_CONNECTIONS = 10
+"""How many connections to a host are kept, more than ever serve at a time."""
+
+
+def _login(proxy: str) -> dict[str, str]:
+    """Return the header that tells a proxy the user name and password in its address."""
+    parts = urllib.parse.urlsplit(proxy)
+    if not parts.username:
+        return {}
+    user, password = (urllib.parse.unquote(part or "") for part in (parts.username, parts.password))
+    return urllib3.util.make_headers(proxy_basic_auth=f"{user}:{password}")
 
 
 def _pools(allowed: Reach, connector: Connector, watchman: Watchman) -> dict[str, Any]:
@@ -97,4 +114,4 @@ def _pools(allowed: Reach, connector: Connector, watchman: Watchman) -> dict[str
 
 
 BROKEN: tuple[type[Exception], ...] = (urllib3.exceptions.HTTPError, OSError, ValueError)
-"""What sending and reading raise when something goes wrong; `requests` raises `OSError`s."""
+"""What sending and reading raise when something goes wrong."""

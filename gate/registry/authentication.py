@@ -57,11 +57,15 @@ class _Told(Struct, frozen=True):
 
 
 class Authentication:
-    """Knows what each endpoint is told, for one run; safe to use from several threads."""
+    """Knows what each endpoint is told, for one run; safe to use from several threads.
 
-    def __init__(self, transport: Transport, credentials: Credentials) -> None:
+    `actions` are what tokens are asked for: `pull`, or `pull,push` for who writes.
+    """
+
+    def __init__(self, transport: Transport, credentials: Credentials, actions: str = "pull") -> None:
         self._transport = transport
         self._credentials = credentials
+        self._actions = actions
         self._told: dict[tuple[str, str], _Told] = {}
         self._notes: dict[str, str] = {}
         self._secrets: set[str] = set()
@@ -131,7 +135,7 @@ class Authentication:
         return _Told(f"Basic {_pair(credential)}", float("inf"))
 
     def _token(self, endpoint: Endpoint, repository: str, parameters: Mapping[str, str]) -> _Told:
-        """Get a token for pulling from a repository.
+        """Get a token for a repository.
 
         1. The realm is read strictly, and is not without TLS where the registry is with it.
         2. Credentials go along only to a token server of the registry, over a safe channel.
@@ -153,8 +157,9 @@ class Authentication:
             credential = None
         nearest = Reach.LOOPBACK if accepted else self._transport.reach(endpoint.url)  # 3
         check_literal(realm, nearest, _WHAT)
+        scope = f"repository:{repository}:{self._actions}"
         request = replace(
-            _token_request(realm, parameters.get("service", ""), repository, credential),
+            _token_request(realm, parameters.get("service", ""), scope, credential),
             nearest=nearest,
             redirects=0,
         )
@@ -186,10 +191,10 @@ def _pair(credential: Credential) -> str:
     return base64.b64encode(f"{credential.username}:{credential.password}".encode()).decode()
 
 
-def _token_request(realm: Url, service: str, repository: str, credential: Credential | None) -> Request:
-    """Ask for a token to pull; what the registry says of the scope is not passed on, because it could ask for more."""
+def _token_request(realm: Url, service: str, scope: str, credential: Credential | None) -> Request:
+    """Ask for a token; what the registry says of the scope is not passed on, because it could ask for more."""
     fields = {"service": service[:1_000]} if service else {}
-    fields["scope"] = f"repository:{repository}:pull"
+    fields["scope"] = scope
     if credential is not None and credential.identity_token:
         form = {
             "grant_type": "refresh_token",

@@ -104,11 +104,17 @@ class RegistryClient:
         """List what refers to a manifest, by the referrers API or the fallback tag.
 
         Entries of a fallback tag are written by the tools that push, some of which state another `artifact_type` than
-        the manifest does; without one, all are listed.
+        the manifest does; without one, all are listed. That there are none, only the registry itself can say: mirrors often
+        carry images without what refers to them.
         """
-        return self._anywhere(
-            name, lambda endpoint: tuple(referrers(self._fetcher, endpoint, name, digest, artifact_type))
-        )
+
+        def ask(endpoint: Endpoint) -> tuple[Descriptor, ...]:
+            found = tuple(referrers(self._fetcher, endpoint, name, digest, artifact_type))
+            if not found and endpoint.mirror:
+                raise NotFound(f"the mirror {endpoint.key!r} lists nothing that refers to {digest.short}")
+            return found
+
+        return self._anywhere(name, ask)
 
     def tags(self, name: Reference) -> Iterator[str]:
         """Yield the tags of a repository; pages are asked for as they are needed, all from one endpoint."""

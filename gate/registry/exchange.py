@@ -19,7 +19,10 @@ from gate.registry.transport import Transport
 
 
 class Question(Struct, frozen=True):
-    """What is asked of a repository; `what` names it in errors, `expected` are the statuses that are answers."""
+    """What is asked of a repository; `what` names it in errors, `expected` are the statuses that are answers.
+
+    With a `method` something is written, and no redirect is followed: what is written goes where the caller said.
+    """
 
     endpoint: Endpoint
     repository: str
@@ -29,6 +32,8 @@ class Question(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     expected: frozenset[int] = frozenset({HTTPStatus.OK})
     seconds: float = LIMITS.request_seconds
+    method: str = ""
+    body: bytes = b""
 
 
 class Exchange:
@@ -45,7 +50,14 @@ class Exchange:
         """
         endpoint, repository = question.endpoint, question.repository
         headers = {"Accept": question.accept or "*/*", **question.headers}
-        request = Request(question.url, headers, seconds=question.seconds)
+        request = Request(
+            question.url,
+            headers,
+            seconds=question.seconds,
+            redirects=0 if question.method else LIMITS.redirects,
+            method=question.method,
+            body=question.body,
+        )
         told = self._authentication.header(endpoint, repository)
         answer = self._transport.send(replace(request, authorization=told))
         # A login that somebody else asks for, to whom a redirect led, is none of ours.

@@ -11,8 +11,8 @@ from gate.registry.watch import Watch
 
 
 def failure_of(error: Exception, url: Url, watch: Watch) -> Unavailable:
-    """Translate what `requests`, `urllib3` or a socket raised; `Transient` where it may go better the next time."""
-    from requests.exceptions import ProxyError
+    """Translate what `urllib3` or a socket raised; `Transient` where it may go better the next time."""
+    from urllib3.exceptions import ProxyError
 
     host = url.authority[:200]
     cause = _cause(error)

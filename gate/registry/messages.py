@@ -19,7 +19,8 @@ _SHORT = 16 * 1024
 class Request(Struct, frozen=True):
     """What is asked: address, headers, whether the caller named the host (or a registry did), and how long it may take.
 
-    `form` makes it a POST. `authorization` goes to the host of `url` alone, wherever redirects lead.
+    `form` makes it a POST; `method` and `body` are for what is written (push.py). `authorization` goes to the host of
+    `url` alone, wherever redirects lead.
     """
 
     url: Url
@@ -29,6 +30,8 @@ class Request(Struct, frozen=True):
     nearest: Reach = Reach.LOOPBACK
     seconds: float = LIMITS.request_seconds
     redirects: int = LIMITS.redirects
+    method: str = ""
+    body: bytes = b""
 
     def __repr__(self) -> str:
         return f"Request({self.url.authority!r}, …)"
@@ -41,11 +44,11 @@ class Answer:
         self, url: Url, response: Any, watch: Watch, fail: Callable[[Exception], Unavailable]
     ) -> None:
         self.url = url
-        self.status: int = response.status_code
+        self.status: int = response.status
         self.headers: Mapping[str, str] = {
-            name.lower(): value for name, value in response.raw.headers.itermerged()
+            name.lower(): value for name, value in response.headers.itermerged()
         }
-        self._raw = response.raw
+        self._raw = response
         self._watch = watch
         self._fail = fail
 

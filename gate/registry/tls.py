@@ -38,7 +38,7 @@ def context_of(profile: Profile) -> ssl.SSLContext:
     """Make a context that verifies certificates and host names; raises `Unavailable` for files that cannot be used."""
     context = ssl.create_default_context()
     if not context.cert_store_stats()["x509_ca"]:
-        _trust_as_requests_does(context)
+        _trust_as_mozilla_does(context)
     for path in profile.ca_files:
         try:
             context.load_verify_locations(cafile=path)
@@ -58,7 +58,7 @@ def context_of(profile: Profile) -> ssl.SSLContext:
     return context
 
 
-def _trust_as_requests_does(context: ssl.SSLContext) -> None:
+def _trust_as_mozilla_does(context: ssl.SSLContext) -> None:
     """Trust Mozilla's list where the system has none, as minimal containers do."""
     import certifi
 

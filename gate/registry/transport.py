@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from gate import __version__
 from gate.deadline import Deadline
@@ -21,7 +22,7 @@ from gate.registry.tls import Profile, context_of, profile_of
 from gate.registry.watch import Watchman
 
 if TYPE_CHECKING:
-    from gate.registry.adapter import BoundedAdapter
+    from gate.registry.adapter import Adapter
 
 SERVED_BY = {DEFAULT_REGISTRY: "registry-1.docker.io"}
 """Registries that answer under another host than the one in their names."""
@@ -38,7 +39,7 @@ class Transport:
         self.deadline = deadline
         self._connector = Connector()
         self._watchman = Watchman(deadline)
-        self._adapters: dict[tuple[Profile | None, Reach], BoundedAdapter] = {}
+        self._adapters: dict[tuple[Profile | None, Reach], Adapter] = {}
         self._contexts: dict[Profile, ssl.SSLContext] = {}
         self._lock = threading.Lock()
         self.proxied: set[str] = set()
@@ -103,7 +104,7 @@ class Transport:
 
     def _send(self, url: Url, request: Request, authorization: str, nearest: Reach) -> Answer:
         """Send one request to one address."""
-        import requests
+        from urllib3 import Timeout
 
         from gate.registry.adapter import BROKEN
 
@@ -114,7 +115,11 @@ class Transport:
         }
         if authorization:
             headers["Authorization"] = authorization
-        method = "GET" if request.form is None else "POST"
+        method = request.method or "GET"
+        body: str | bytes | None = request.body or None
+        if request.form is not None:
+            method, body = "POST", urlencode(request.form)
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
         proxy = proxy_for(url, self.settings)
         if proxy:
             self.proxied.add(url.authority)
@@ -126,13 +131,18 @@ class Transport:
             return failure_of(error, url, watch)
 
         try:
-            prepared = requests.Request(method, str(url), headers, data=request.form).prepare()
-            prepared.url = str(url)  # exactly what was checked, and what a storage has signed
-            response = adapter.send(
-                prepared,
-                stream=True,
-                timeout=self._timeouts(request.seconds),
-                proxies={url.scheme: proxy} if proxy else {},
+            response = adapter.pool(url, proxy).urlopen(
+                method,
+                # Exactly what was checked, and what a storage has signed; proxies of plain HTTP want the whole address.
+                str(url) if proxy and url.scheme == "http" else url.target,
+                body,
+                headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                timeout=Timeout(*self._timeouts(request.seconds)),
+                preload_content=False,
+                decode_content=False,
             )
         except Unavailable:
             watch.end()
@@ -151,9 +161,9 @@ class Transport:
         left = max(min(seconds, self.deadline.left), 0.001)
         return min(LIMITS.connect_seconds, left), min(LIMITS.silence_seconds, left)
 
-    def _adapter(self, url: Url, nearest: Reach) -> BoundedAdapter:
+    def _adapter(self, url: Url, nearest: Reach) -> Adapter:
         """Return the adapter for a host's TLS, that reaches as near as allowed."""
-        from gate.registry.adapter import BoundedAdapter
+        from gate.registry.adapter import Adapter
 
         profile = (
             profile_of(self.settings, self.host_settings(url.authority)) if url.scheme == "https" else None
@@ -164,5 +174,5 @@ class Transport:
             key = (profile, nearest)
             if key not in self._adapters:
                 context = self._contexts[profile] if profile is not None else None
-                self._adapters[key] = BoundedAdapter(context, nearest, self._connector, self._watchman)
+                self._adapters[key] = Adapter(context, nearest, self._connector, self._watchman)
             return self._adapters[key]

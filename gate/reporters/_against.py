@@ -1,4 +1,4 @@
-"""What changed since an earlier report, in few words. Everything returned is safe to show."""
+"""What changed since an earlier report, or against another image, in few words. Everything returned is safe to show."""
 
 from __future__ import annotations
 
@@ -23,10 +23,17 @@ def since(run: Mapping[str, object], *, verbose: bool) -> tuple[str, list[tuple[
     if not isinstance(facts, Mapping):
         return "", []
     title = f"SINCE {_word(facts, 'report')} OF {_word(facts, 'started')}"
+    if facts.get("image"):
+        title = f"AGAINST {_word(facts, 'report')}"
     lines = [*_changes(facts, "")]
     for image in _items(facts, "images"):
         lines += _image(image, verbose=verbose)
-    for name, what in (("only_before", "not in this run"), ("only_now", "not in the earlier report")):
+    kinds = (
+        ("only_before", "not in this run"),
+        ("only_now", "not in what it is compared with"),
+        ("not_judged", "could not be judged for comparison"),
+    )
+    for name, what in kinds:
         items = facts.get(name)
         lines += [("! ", f"{what}: {shown(str(item))}") for item in items] if isinstance(items, list) else []
     return title, lines or [("", "nothing changed")]

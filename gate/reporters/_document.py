@@ -13,7 +13,8 @@ import msgspec
 from gate.options import describe, json_schema
 from gate.printable import redacted
 from gate.rule import Action, Finding, Location, Remark, Severity
-from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict
+from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict, Vexed
+from gate.vex import Status as VexStatus
 
 SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
 SeverityName = Annotated[
@@ -61,6 +62,21 @@ class ExceptedDocument(msgspec.Struct, frozen=True):
     ] = False
 
 
+class VexDocument(msgspec.Struct, frozen=True):
+    """A finding that a VEX statement takes away."""
+
+    finding: FindingDocument
+    status: VexStatus
+    justification: Annotated[str, describe("Why it is not affected, in a word of the document's format.")]
+    note: Annotated[str, describe("What the statement adds in its own words.")]
+    document: Annotated[str, describe("The document's name in the policy or on the command line.")]
+    origin: Annotated[str, describe("Why the document counts: policy, or command line.")]
+    id: Annotated[str, describe("What the document calls itself.")]
+    author: Annotated[str, describe("Who wrote it, as it says itself.")]
+    statement: Annotated[int, describe("The statement's place in the document, from 1.")]
+    timestamp: Annotated[datetime, describe("The statement's date, else the document's.")]
+
+
 class RemarkDocument(msgspec.Struct, frozen=True):
     """Something worth knowing that breaks no rule."""
 
@@ -86,6 +102,14 @@ class ResultDocument(msgspec.Struct, frozen=True):
     title: Annotated[str, describe("What the rule requires, in one sentence.")] = ""
     rationale: Annotated[str, describe("Why it does.")] = ""
     remediation: Annotated[str, describe("How what it finds is fixed.")] = ""
+    vex: Annotated[
+        list[VexDocument], describe("Findings that VEX statements take away: not affected, or fixed.")
+    ] = []
+
+    @property
+    def set_aside(self) -> list[FindingDocument]:
+        """What was found and does not decide: excepted, known before, or taken away by VEX."""
+        return [*(item.finding for item in self.excepted), *(item.finding for item in self.vex)]
 
 
 class NotRunDocument(msgspec.Struct, frozen=True):
@@ -274,6 +298,7 @@ def _result(result: RuleResult) -> ResultDocument:
         title=result.title,
         rationale=result.rationale,
         remediation=result.remediation,
+        vex=[_vexed(item, result) for item in result.vex],
     )
 
 
@@ -294,6 +319,23 @@ def _excepted(excepted: Excepted, result: RuleResult) -> ExceptedDocument:
     """Turn an excepted finding into its JSON form."""
     return ExceptedDocument(
         _finding(excepted.finding, result), redacted(excepted.reason), excepted.until, excepted.baseline
+    )
+
+
+def _vexed(item: Vexed, result: RuleResult) -> VexDocument:
+    """Turn a finding that VEX takes away into its JSON form."""
+    statement, document = item.claim.statement, item.claim.document
+    return VexDocument(
+        finding=_finding(item.finding, result),
+        status=statement.status,
+        justification=statement.justification,
+        note=redacted(statement.note),
+        document=redacted(document.name),
+        origin=document.origin,
+        id=redacted(document.id),
+        author=redacted(document.author),
+        statement=statement.number,
+        timestamp=statement.dated,
     )
 
 

@@ -10,7 +10,7 @@ from gate import __version__
 from gate.printable import byte_size, shown
 from gate.remedies import Remedies
 from gate.rule import Location, Severity
-from gate.verdict import Outcome, Report, RuleResult, Status, Verdict
+from gate.verdict import Outcome, Report, RuleResult, Status, Verdict, Vexed
 
 _FIRST_YEAR = 2013
 PARTIAL = "partial: platforms were left out"
@@ -47,6 +47,13 @@ def what_stays(found: Remedies) -> Iterator[tuple[str, str]]:
         warns = "" if stays.closes else "only warns"
         undecided = "" if left else "could not be told"
         yield stays.rule, ", ".join(part for part in (left, undecided, warns) if part)
+
+
+def vex_reason(taken: Vexed) -> str:
+    """Say what a VEX document says of a finding that it takes away."""
+    statement = taken.claim.statement
+    why = f" ({statement.justification})" if statement.justification else ""
+    return shown(f"{statement.status}{why} by VEX document {taken.claim.document.name}")
 
 
 def place(location: Location) -> str:
@@ -148,12 +155,14 @@ def rule_counts(verdict: Verdict) -> str:
     accepted = [item for result in results for item in result.excepted]
     known = sum(item.baseline for item in accepted)
     excepted = len(accepted) - known
+    vex = sum(len(result.vex) for result in results)
     parts = (
         (failed, f"{count(failed, 'rule')} failed"),
         (unknown, f"{count(unknown, 'rule')} unknown"),
         (warnings, count(warnings, "warning")),
         (excepted, f"{excepted:,} excepted"),
         (known, f"{known:,} known"),
+        (vex, f"{vex:,} taken away by VEX"),
         (passed := sum(map(passed_as_such, results)), f"{count(passed, 'rule')} passed"),
     )
     return " · ".join(text for number, text in parts if number)
@@ -245,6 +254,34 @@ def facts_of_baseline(run: Mapping[str, object]) -> list[str]:
     missing = [shown(str(item)) for item in _items(baseline, "not_for")]
     lines = [f"{name}: what it knows does not count, until {_word(baseline, 'until')}"]
     return lines + [f"{name} says nothing of {item}" for item in missing]
+
+
+def facts_of_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
+    """Return what is said of VEX documents: those that the run brought, and statements that are refused or unused.
+
+    Of a document's refused statements the first is named, or as many as the report names if `verbose`.
+    """
+    lines = []
+    for document in _items(run, "vex"):
+        if not isinstance(document, Mapping):
+            continue
+        name = f"VEX document {_word(document, 'name')}"
+        if document.get("origin") != "policy":
+            lines.append(f"{name} is of this run ({_word(document, 'origin')}), not of the policy")
+        refused = [item for item in _items(document, "refused_statements") if isinstance(item, Mapping)]
+        named = refused if verbose else refused[:1]
+        lines += [
+            f"{name}: statement {_word(item, 'number')} on {_word(item, 'id')} does not count: {_word(item, 'reason')}"
+            for item in named
+        ]
+        total = document.get("refused")
+        if isinstance(total, int) and total > len(named):
+            lines.append(f"{name}: {total - len(named):,} more do not count")
+        unused = document.get("unused")
+        if isinstance(unused, int) and unused:
+            verb = "takes" if unused == 1 else "take"
+            lines.append(f"{name}: {count(unused, 'statement')} {verb} nothing away here")
+    return lines
 
 
 def _mapping(facts: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -19,6 +19,7 @@ from gate.reporters._facts import (
     outcome_counts,
     rule_counts,
     severity_counts,
+    vex_reason,
     what_stays,
 )
 from gate.reporters._groups import Group, grouped
@@ -178,6 +179,12 @@ def _details(report: Report, found: Sequence[Problem], size: Size) -> Iterator[s
         for verdict in report.verdicts
         for result in verdict.results
         for item in result.excepted
+    ]
+    others += [
+        f"- {code(taken.finding.id or taken.finding.message)} by {code(result.rule)}, {code(vex_reason(taken))}\n"
+        for verdict in report.verdicts
+        for result in verdict.results
+        for taken in result.vex
     ]
     if others:
         yield from _folded(

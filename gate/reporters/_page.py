@@ -23,6 +23,7 @@ from gate.reporters._facts import (
     passed_as_such,
     severity_counts,
     version_of,
+    vex_reason,
     what_stays,
 )
 from gate.reporters._groups import Group, grouped
@@ -363,6 +364,9 @@ def _excepted(verdict: Verdict) -> Iterator[tuple[str, str, str, str]]:
             what = told(item.finding.id or item.finding.message)
             why = "known by the baseline" if item.baseline else told(item.reason)
             yield shown(result.rule), what, str(item.until), why
+        for taken in result.vex:
+            what = told(taken.finding.id or taken.finding.message)
+            yield shown(result.rule), what, "–", told(vex_reason(taken))
 
 
 def _evidence(verdict: Verdict) -> Iterator[tuple[str, str]]:

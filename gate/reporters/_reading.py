@@ -72,5 +72,4 @@ def _check_severities(document: ReportDocument, path: str) -> None:
 
 def _severities(result: ResultDocument) -> list[str]:
     """Return every severity that a result states."""
-    excepted = [item.finding.severity for item in result.excepted]
-    return [result.severity, *(finding.severity for finding in result.findings), *excepted]
+    return [result.severity, *(finding.severity for finding in (*result.findings, *result.set_aside))]

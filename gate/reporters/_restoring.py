@@ -19,10 +19,12 @@ from gate.reporters._document import (
     ReportDocument,
     ResultDocument,
     VerdictDocument,
+    VexDocument,
 )
 from gate.reporters._reading import HINT, severity_of
 from gate.rule import Finding, Location, Remark
-from gate.verdict import Excepted, Report, RuleResult, Undecided, Verdict
+from gate.verdict import Excepted, Report, RuleResult, Undecided, Verdict, Vexed
+from gate.vex import Claim, Document, Statement
 
 
 def restored(document: ReportDocument, path: str) -> Report:
@@ -124,6 +126,7 @@ def _result(document: ResultDocument) -> RuleResult:
         reason=document.reason,
         hint=document.hint,
         blocking=document.blocking,
+        vex=tuple(_vexed(one) for one in document.vex),
         title=document.title,
         rationale=document.rationale,
         remediation=document.remediation,
@@ -146,6 +149,29 @@ def _finding(document: FindingDocument) -> Finding:
 def _excepted(document: ExceptedDocument) -> Excepted:
     """Restore one finding that is excepted or known."""
     return Excepted(_finding(document.finding), document.reason, document.until, document.baseline)
+
+
+def _vexed(document: VexDocument) -> Vexed:
+    """Restore a finding that VEX takes away; of the document and its statement there is what the report tells."""
+    statement = Statement(
+        number=document.statement,
+        ids=frozenset(),
+        status=document.status,
+        dated=document.timestamp,
+        products=(),
+        justification=document.justification,
+        note=document.note,
+    )
+    stated = Document(
+        name=document.document,
+        origin=document.origin,
+        digest="",
+        format="OpenVEX",
+        id=document.id,
+        author=document.author,
+        statements=(statement,),
+    )
+    return Vexed(_finding(document.finding), Claim(statement, stated))
 
 
 def _location(document: LocationDocument) -> Location:

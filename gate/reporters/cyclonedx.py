@@ -13,7 +13,7 @@ from typing import Any
 
 from gate.printable import shown
 from gate.reporters import RenderOptions, Reporter
-from gate.reporters._facts import version_of
+from gate.reporters._facts import version_of, vex_reason
 from gate.reporters._problems import Problem, problems, subject_of
 from gate.reporters._vulnerable import Vulnerable, vulnerable_of
 from gate.reporters._words import told
@@ -147,6 +147,8 @@ class _Image:
                 yield f"{finding.action or result.action} by {result.rule}", finding
             for item in result.excepted:
                 yield f"{'known' if item.baseline else 'excepted'} until {item.until}", item.finding
+            for taken in result.vex:
+                yield vex_reason(taken), taken.finding
 
     def _decisions(self) -> Iterator[tuple[tuple[str, str, str], tuple[str, str]]]:
         """Yield vulnerability, package and version with what was decided, and the package URL."""

@@ -33,11 +33,13 @@ def json_text(value: object) -> str:
     except UnicodeEncodeError:
         plain = msgspec.to_builtins(value, enc_hook=_plain, order="deterministic")
         encoded = msgspec.json.encode(_visible_surrogates(plain))
-    text = msgspec.json.format(encoded, indent=2).decode()
-    text = text.replace(
-        "##", "#\\u0023"
-    )  # "##[…]" is a command to build systems wherever it stands in a line
-    return _NOT_ASCII.sub(_escape, text) + "\n"
+    # "##[…]" is a command to build systems wherever it stands in a line
+    text = msgspec.json.format(encoded, indent=2).replace(b"##", b"#\\u0023").decode()
+    if (
+        not text.isascii() or "\x7f" in text
+    ):  # a report of all findings has 80 MB, and mostly nothing to escape
+        text = _NOT_ASCII.sub(_escape, text)
+    return text + "\n"
 
 
 def _plain(value: object) -> object:

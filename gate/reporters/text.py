@@ -27,6 +27,7 @@ from gate.reporters._facts import (
     facts_of_image,
     facts_of_run,
     facts_of_scanners,
+    facts_of_vex,
     outcome_counts,
     passed_as_such,
     place,
@@ -34,7 +35,7 @@ from gate.reporters._facts import (
     what_stays,
 )
 from gate.rule import Action, Finding
-from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict
+from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict, Vexed
 
 MARKS: Mapping[Status, tuple[str, str]] = {
     Status.PASS: ("✓ PASS", "bold green"),
@@ -96,7 +97,11 @@ class _Sheet:
             self.line(facts_of_run(report, verbose=self.verbose), "dim", lead="image-gate ")
             self.left_out(report.left_out)
             facts = facts_of_exceptions(report.run, verbose=self.verbose)
-            for fact in [*facts_of_baseline(report.run), *facts]:
+            for fact in [
+                *facts_of_baseline(report.run),
+                *facts,
+                *facts_of_vex(report.run, verbose=self.verbose),
+            ]:
                 self.line(fact, "yellow", lead="! ")
         for verdict in report.verdicts:
             self.verdict(verdict, partial=verdict.subject.reference in report.partial)
@@ -132,7 +137,9 @@ class _Sheet:
         if self.brief:
             return
         rows = [(result, finding) for result in _by_severity(verdict.results) for finding in result.findings]
-        self.findings("WHAT FAILED", "✗", "red", [row for row in rows if _denies(*row)])
+        closing = [row for row in rows if _denies(*row)]
+        self.findings("WHAT FAILED", "✗", "red", [row for row in closing if not row[1].unknown])
+        self.findings("WHAT NOBODY SAW", "?", "yellow", [row for row in closing if row[1].unknown])
         self.fix_first(verdict)
         self.findings("WARNINGS", "!", "yellow", [row for row in rows if not _denies(*row)])
         self.unknown([result for result in verdict.results if result.outcome is Outcome.UNKNOWN])
@@ -237,7 +244,7 @@ class _Sheet:
 
     def excepted(self, verdict: Verdict) -> None:
         """Write the findings that exceptions cover, those that end soonest first, and those that the baseline knows."""
-        today = verdict.subject.checked_at.date()
+        today = verdict.subject.day
         found = [(excepted, result.rule) for result in verdict.results for excepted in result.excepted]
         found.sort(key=lambda pair: (pair[0].until, pair[1]))
         said = [_exception(excepted, rule, today) for excepted, rule in found if not excepted.baseline]
@@ -248,6 +255,8 @@ class _Sheet:
             if excepted.baseline
         ]
         self.some("KNOWN BEFORE (BASELINE), NOT PASSED", known)
+        taken = [_vexed(item, result.rule) for result in verdict.results for item in result.vex]
+        self.some("TAKEN AWAY BY VEX", taken)
 
     def some(self, title: str, texts: Sequence[str]) -> None:
         """Write a titled list of texts, the first few or all with --verbose."""
@@ -376,6 +385,14 @@ def _exception(excepted: Excepted, rule: str, today: date) -> str:
     days = (excepted.until - today).days
     finding = excepted.finding
     return f"{rule}: {finding.id or finding.message}, until {excepted.until} ({count(days, 'day')}): {excepted.reason}"
+
+
+def _vexed(item: Vexed, rule: str) -> str:
+    """Say what a VEX statement takes away, what it says and whose it is."""
+    finding, statement, document = item.finding, item.claim.statement, item.claim.document
+    said = ", ".join(part for part in (statement.status, statement.justification, statement.note) if part)
+    whose = f"{document.author or 'no author'} in {document.name}, {statement.dated:%Y-%m-%d}"
+    return f"{rule}: {finding.id} {place(finding.location)}: {said} ({whose})"
 
 
 REPORTER = Reporter("text", "text/plain; charset=utf-8", render)

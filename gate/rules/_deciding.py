@@ -8,12 +8,14 @@ In this order; what comes first decides.
 4. What has no fix does not count where only what can be fixed does.
 5. What one scanner alone found, where that is to be reviewed, and what a refinement lets warn, warns.
 6. What is in its days of grace warns, and says from when on it does not.
-7. What is left breaks the rule, unless there are no more of its severity than are tolerated.
+7. What is left breaks the rule.
+
+Whether so many of a severity are tolerated is decided once it is known which findings exceptions and VEX take away
+(`_tolerating.py`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
@@ -57,31 +59,8 @@ class Circumstances(Struct, frozen=True):
 
 def decide_all(found: Sequence[Vulnerability], known: Circumstances) -> list[Decision]:
     """Decide on every vulnerability; the worst come first."""
-    options = known.options
-    decisions = [_decide(one, rate(one, options.rated_by), known) for one in found]
-    denied = Counter(one.rating.severity for one in decisions if _is_budgeted(one))
-    tolerated = {
-        severity
-        for severity, number in denied.items()
-        if number <= options.at_most.of(str(severity))  # 7
-    }
-    decisions = [
-        replace(
-            one,
-            action=Action.WARN,
-            by="at-most",
-            told=f"at most {options.at_most.of(str(one.rating.severity))} of this severity are tolerated",
-        )
-        if _is_budgeted(one) and one.rating.severity in tolerated
-        else one
-        for one in decisions
-    ]
+    decisions = [_decide(one, rate(one, known.options.rated_by), known) for one in found]
     return sorted(decisions, key=lambda one: -one.rating.severity)
-
-
-def _is_budgeted(decision: Decision) -> bool:
-    """Whether a decision denies for its severity alone, so that a number of them may be tolerated."""
-    return decision.action is Action.DENY and decision.by == "threshold"
 
 
 def _decide(found: Vulnerability, rating: Rating, known: Circumstances) -> Decision:
@@ -152,7 +131,7 @@ def _usual(found: Vulnerability, rating: Rating, known: Circumstances) -> Decisi
     denied_from = _denied_from(found, severity, known)
     if denied_from is not None:  # 6
         return Decision(found, rating, Action.WARN, "grace", f"denied from {denied_from} on", denied_from)
-    return Decision(found, rating, Action.DENY, "threshold")
+    return Decision(found, rating, Action.DENY, "threshold")  # 7
 
 
 def _counts(found: Vulnerability, known: Circumstances) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection
+from itertools import chain
 
 from gate.evidence import Vulnerability
+from gate.packages.version_order import order_of
 
 
 def is_fixable(found: Vulnerability) -> bool:
@@ -29,24 +30,19 @@ def fixed_version(found: Vulnerability) -> str:
         return " or ".join(versions)
 
 
-def _smallest(found: Vulnerability, per_scanner: Iterable[tuple[str, ...]]) -> str:
+def _smallest(found: Vulnerability, per_scanner: Collection[tuple[str, ...]]) -> str:
     """Choose by the order of versions of the package's own kind; raises `ValueError` where that does not work."""
-    from univers.version_range import (
-        RANGE_CLASS_BY_SCHEMES,
-    )  # here: it takes 0.1 s, and most fixes are one version
-
-    kind = RANGE_CLASS_BY_SCHEMES.get(found.package_type)
-    version_of: Any = getattr(kind, "version_class", None)
-    if version_of is None:
+    order = order_of(found.package_type, [found.package_version, *chain(*per_scanner)])
+    if order is None:
         raise ValueError(f"no order of versions is known for {found.package_type}")
     try:
-        installed = version_of(found.package_version)
+        installed = order(found.package_version)
         needed = []
         for group in per_scanner:
-            newer = [version for text in group if (version := version_of(text)) > installed]
+            newer = [(version, text) for text in group if (version := order(text)) > installed]
             if not newer:
                 raise ValueError("no fixed version is newer than the installed one")
             needed.append(min(newer))
-        return str(max(needed).string)
+        return max(needed)[1]
     except (TypeError, AttributeError) as error:
         raise ValueError(f"versions cannot be compared: {error}") from None

@@ -46,7 +46,7 @@ def check(
     ended = tuple(
         sorted(run.scanner for run in runs.runs.values() if isinstance(run, ScanRun) and run.end_of_life)
     )
-    today = subject.checked_at.date()
+    today = subject.day
     if end is None:
         yield from _by_scanners(name, ended)
     elif end < today + timedelta(days=options.remaining_days):

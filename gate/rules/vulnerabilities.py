@@ -11,6 +11,7 @@ from gate.rule import Action, Finding, Location, Remark, Rule, Severity
 from gate.rules._deciding import ALARMS, Circumstances, Decision, decide_all, undecided
 from gate.rules._exploitation import Exploitation, Question
 from gate.rules._fixes import fixed_version
+from gate.rules._tolerating import settle
 from gate.rules._vulnerability_options import VulnerabilitiesOptions
 
 _ASKED: Mapping[Question, str] = {
@@ -30,7 +31,7 @@ def check(
     scanners = sorted(name for name, run in runs.runs.items() if isinstance(run, ScanRun))
     _check_scanners(options, scanners)
     exploitation = Exploitation.of(vulnerabilities.feeds, runs)
-    known = Circumstances(options, scanners, subject.checked_at.date(), exploitation)
+    known = Circumstances(options, scanners, subject.day, exploitation)
     diff_ids = [str(digest) for digest in config.diff_ids]
     left_out = 0
     decisions = decide_all(vulnerabilities.found, known)
@@ -120,6 +121,7 @@ def _details(decision: Decision, exploitation: Exploitation) -> dict[str, object
         "known_exploited": any(exploitation.known(found).values()),
         "opinions": [opinion.facts for opinion in found.opinions],
         "package": found.package_name,
+        "purls": list(found.purls),
         "rated_by": {"rule": rating.rule, "scanner": rating.scanner, "source": rating.source},
         "title": next((opinion.title for opinion in found.opinions if opinion.title), ""),
         "type": found.package_type,
@@ -140,4 +142,5 @@ RULE = Rule(
     ),
     severity=Severity.HIGH,
     check=check,
+    settle=settle,
 )

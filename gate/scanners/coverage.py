@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import chain
 
 from msgspec import Struct
 
 from gate.errors import Unavailable, joined
 from gate.evidence import ScanRun, ScanRuns, Vulnerabilities
 from gate.oci.filesystem import Filesystem
+from gate.packages.file_lists import owned
 from gate.packages.hiding import traces
 from gate.packages.identity import package_type_of
 from gate.packages.inventory import Inventory
-from gate.packages.languages import language_of
+from gate.packages.languages import ENDINGS, GO, language_of
 from gate.scanners import ScannerReport
 from gate.scanners.merge import merge
 
@@ -32,15 +34,12 @@ _DISTRIBUTION_FOLDERS = (
 """Where distributions put the packages of languages: those belong to a package of theirs, and Trivy reports only that one."""
 
 
-_GO_PROGRAM = "go"
-"""The mark of a program that states the Go modules inside it."""
-
-
 class Seen(Struct, frozen=True):
     """What the gate itself saw in the image, and when it looked.
 
     `languages` maps purl types of language packages to one path that shows such a package (`languages`). `programs` are
-    the programs that state the Go modules inside them, each by all its paths, with a leading slash. `hidden` are sentences
+    the programs with Go modules inside that are of no package of the distribution, each by all its paths, with a leading
+    slash: its own advisories cover the others, and Trivy leaves them out. `hidden` are sentences
     on packages that are in the image and that nobody can see.
     """
 
@@ -61,13 +60,15 @@ def look(
         return inventory
     try:
         inventory.complete()
+        programs = [(entry.path, *entry.links) for entry in filesystem.marked() if GO in entry.marks]
+        by_distribution = owned(filesystem, inventory, chain.from_iterable(programs)).paths
     except Unavailable as error:
         return error
     return Seen(
         inventory,
         now,
-        languages(filesystem.paths()),
-        tuple((entry.path, *entry.links) for entry in filesystem.marked() if _GO_PROGRAM in entry.marks),
+        languages(filesystem.paths(ends=ENDINGS)),
+        tuple(paths for paths in programs if by_distribution.isdisjoint(paths)),
         tuple(trace.message for trace in traces(inventory, filesystem) if trace.unseen),
     )
 

@@ -11,10 +11,13 @@ from datetime import UTC, date, datetime
 from msgspec import Struct
 
 from gate.evidence import ScanRun, Vulnerability
+from gate.packages.file_lists import is_of_system
+from gate.packages.formats import SYSTEM_TYPES
 from gate.scanners.purls import key_of
 
 _DAY = 24 * 3600
 _SHOWN = 3
+_DISTRIBUTION = "; if a package of the distribution owns it, the distribution's advisories count for it, and do not list this"
 
 Package = tuple[str, str]
 """Type and name, with the namespace before it, as joined findings have them."""
@@ -60,7 +63,7 @@ def _reason(one: Vulnerability, seen: Seen, runs: Mapping[str, ScanRun]) -> str:
     """Say why a scanner does not have a finding: the package, another version, its data, or that it is not known."""
     versions = seen.versions.get((one.package_type, one.package_name))
     if versions is None:
-        return "it did not see the package"
+        return "it did not see the package" + (_DISTRIBUTION if _may_be_distributions(one, seen.run) else "")
     if one.package_version not in versions:
         return f"it saw the package as {_few(sorted(versions))}"
     if one.package_type in seen.run.uncovered:
@@ -71,6 +74,11 @@ def _reason(one: Vulnerability, seen: Seen, runs: Mapping[str, ScanRun]) -> str:
         known = f", fixed in {_few(fixed)}" if fixed else ""
         return f"it has it in {_few(names)}{known}, and takes this one for not affected"
     return _dates(one, seen.run, runs)
+
+
+def _may_be_distributions(one: Vulnerability, run: ScanRun) -> bool:
+    """Whether it lies where a distribution installs, and the scanner saw packages of one: Trivy leaves out what those own."""
+    return is_of_system(one.path) and any(package.type in SYSTEM_TYPES for package in run.packages)
 
 
 def _dates(one: Vulnerability, run: ScanRun, runs: Mapping[str, ScanRun]) -> str:

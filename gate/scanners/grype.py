@@ -26,6 +26,7 @@ from gate.scanners import (
 from gate.scanners.approval import admit, refusals, started
 from gate.scanners.basis import NO_PLACE, NOWHERE, basis_of, settled
 from gate.scanners.grype_database import GrypeDatabase, Release
+from gate.scanners.grype_packages import KnownPackages, Packages
 from gate.scanners.grype_renewal import environment, renew
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version
@@ -41,7 +42,7 @@ REQUIREMENT = Requirement(
 )
 _SEVERITIES = frozenset({"negligible", "low", "medium", "high", "critical"})
 _FIX_STATES = frozenset({"fixed", "not-fixed", "wont-fix"})
-_NO_CONFIGURATION = "empty.yaml"
+_NO_CONFIGURATION, _KNOWN = "empty.yaml", "known.json"
 
 
 class _Available(report.Part, frozen=True):
@@ -101,6 +102,11 @@ class _Artifact(report.Part, frozen=True):
     purl: str = ""
     locations: list[_Location] | None = None
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the package is called in the list of packages."""
+        return self.name, self.version, self.purl
+
 
 class _Match(report.Part, frozen=True):
     vulnerability: _Vulnerability
@@ -154,26 +160,8 @@ class _Report(report.Part, frozen=True, kw_only=True):
     alerts: list[_Alerts] | None = report.named("alertsByPackage", None)
 
 
-class _Property(report.Part, frozen=True):
-    name: str
-    value: str = ""
-
-
-class _Component(report.Part, frozen=True):
-    type: str
-    name: str
-    version: str = ""
-    purl: str = ""
-    properties: list[_Property] | None = None
-
-    def property(self, name: str) -> str:
-        """Return the value of a property, empty where there is none."""
-        return next((found.value for found in self.properties or () if found.name == name), "")
-
-
-class _Packages(report.Part, frozen=True, rename="camel"):
-    bom_format: str
-    components: list[_Component] | None = None
+_Answer = tuple[_Report, Packages, Finished]
+"""What Grype wrote in one run."""
 
 
 def prepare(settings: ScannerSettings, deadline: float) -> Prepared:
@@ -194,11 +182,15 @@ def scan(target: ScanTarget, settings: ScannerSettings, deadline: float) -> Scan
         return steady(lambda: _scan(running, target, settings, bounds, warnings))
 
 
-def _basis(program: Program, settings: ScannerSettings) -> Basis:
-    """Return what a scan rests on now."""
-    files = (settings.grype_database / "6" / name for name in ("vulnerability.db", "import.json"))
+def _basis(
+    program: Program,
+    settings: ScannerSettings,
+    databases: tuple[str, ...] = ("vulnerability.db", "import.json"),
+) -> Basis:
+    """Return what a scan rests on now, or what a part of it does that uses these files of the database."""
+    files = (settings.grype_database / "6" / name for name in databases)
     plain = replace(program, copy="")  # which lies elsewhere in each run
-    return basis_of(plain, _scan_command(plain, NOWHERE, settings, NO_PLACE), files)
+    return basis_of(plain, _scan_command(plain, _image(NOWHERE), settings, NO_PLACE), files)
 
 
 def _scan(
@@ -210,29 +202,65 @@ def _scan(
         basis, kept = settled(lambda: _basis(program, settings))
         database = GrypeDatabase.read(folder)
         place.path(_NO_CONFIGURATION).touch()
-        finished = run(_scan_command(program, target, settings, place), place, bounds)
-        if _basis(program, settings) != basis:
-            raise Replaced("Grype")
-        found = report.read(place.path("report.json"), _Report, "report of Grype")
-        packages = report.read(place.path("packages.json"), _Packages, "package list of Grype")
+        known = KnownPackages(settings.memory, target, _basis(program, settings, ()))
+
+        def ask(source: str) -> _Answer:
+            finished = run(_scan_command(program, source, settings, place), place, bounds)
+            if _basis(program, settings) != basis:
+                raise Replaced("Grype")
+            found = report.read(place.path("report.json"), _Report, "report of Grype")
+            return (
+                found,
+                report.read(place.path("packages.json"), Packages, "package list of Grype"),
+                finished,
+            )
+
+        listed = known.give(place.path(_KNOWN))
+        answer = _as_of_image(ask(f"sbom:{place.path(_KNOWN)}"), listed, target) if listed else None
+        found, packages, finished = answer or ask(_image(target))
         _check(found, packages, finished, target)
         status = found.descriptor.db.status
         database.check_used(status.built, valid=status.valid)
+        if kept and answer is None:
+            known.keep(place.path("packages.json"), packages)
     made = _report(program, database, (found, packages), finished, warnings)
     return replace(made, basis=basis if kept else None)
 
 
-def _scan_command(program: Program, target: ScanTarget, settings: ScannerSettings, place: Sandbox) -> Command:
+def _image(target: ScanTarget) -> str:
+    """Return how Grype is told to read an image."""
+    return f"oci-dir:{target.layout}"
+
+
+def _as_of_image(answer: _Answer, listed: Packages, target: ScanTarget) -> _Answer | None:
+    """Return what Grype says of the list of packages of an image as what it says of the image.
+
+    The list is sealed with the digests of its image, of which it states the manifest's alone. Nor does it state which of
+    its places a package was found at first. Returns None where Grype did not take all of the list.
+    """
+    found, packages, finished = answer
+    places = {component.key: component.place for component in listed.listed}
+    if packages.keys != listed.keys or not all(match.artifact.key in places for match in found.matches):
+        return None
+    matches = [
+        replace(match, artifact=replace(match.artifact, locations=[_Location(*places[match.artifact.key])]))
+        for match in found.matches
+    ]
+    image = replace(found.source.target, image_id=target.config_digest)
+    return replace(found, matches=matches, source=replace(found.source, target=image)), listed, finished
+
+
+def _scan_command(program: Program, source: str, settings: ScannerSettings, place: Sandbox) -> Command:
     """Build the scan's command line; not with `-q`, which hides that a part of the matching failed."""
     outputs = place.path("report.json"), place.path("packages.json")
     argv = (
-        program.start, f"oci-dir:{target.layout}", "--config", str(place.path(_NO_CONFIGURATION)),
+        program.start, source, "--config", str(place.path(_NO_CONFIGURATION)),
         "-o", f"json={outputs[0]}", "-o", f"cyclonedx-json={outputs[1]}",
     )  # fmt: skip
     return Command("Grype", argv, environment(place, settings, network=False), outputs, network=False)
 
 
-def _check(found: _Report, packages: _Packages, finished: Finished, target: ScanTarget) -> None:
+def _check(found: _Report, packages: Packages, finished: Finished, target: ScanTarget) -> None:
     """Refuse a report of another image, of another program, or of a run that lost a part of its work."""
     check_version(REQUIREMENT, found.descriptor.version)
     if found.descriptor.name != "grype" or found.source.type != "image" or packages.bom_format != "CycloneDX":
@@ -256,7 +284,7 @@ def _check(found: _Report, packages: _Packages, finished: Finished, target: Scan
 def _report(
     program: Program,
     database: GrypeDatabase,
-    documents: tuple[_Report, _Packages],
+    documents: tuple[_Report, Packages],
     finished: Finished,
     warnings: tuple[str, ...],
 ) -> ScannerReport:
@@ -305,15 +333,11 @@ def _warnings(log: str) -> Iterator[str]:
             yield message.strip()[:300]
 
 
-def _packages(listed: _Packages) -> Iterator[ScannedPackage]:
-    """Yield every package that Grype saw; components of other types are files and the operating system."""
-    for component in listed.components or ():
-        kind = component.property("syft:package:type")
-        if kind:
-            path = component.property("syft:location:0:path")
-            yield ScannedPackage(
-                type_of(component.purl) or kind, component.name, component.version, component.purl, path
-            )
+def _packages(packages: Packages) -> Iterator[ScannedPackage]:
+    """Yield every package that Grype saw."""
+    for component in packages.listed:
+        kind = type_of(component.purl) or component.kind
+        yield ScannedPackage(kind, component.name, component.version, component.purl, component.place[0])
 
 
 def _finding(match: _Match) -> RawFinding:

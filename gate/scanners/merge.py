@@ -11,18 +11,12 @@ Every finding that goes in is an opinion in exactly one finding that comes out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from gate.evidence import Vulnerabilities, Vulnerability
+from gate.identifiers import cve_ids, is_single
 from gate.scanners import RawFinding, ScannerReport
 from gate.scanners.purls import PackageKey, key_of, plain
-
-_SINGLE = re.compile(
-    r"(?:CVE|GHSA|GO|PYSEC|RUSTSEC|OSV|MAL|GSD|NSWG|TEMP|HSEC|RSEC|PSF|BIT)-.+", re.IGNORECASE
-)
-"""Ids that each stand for one vulnerability."""
-_CVE = "CVE-"
 
 
 def merge(reports: Mapping[str, ScannerReport]) -> Vulnerabilities:
@@ -54,8 +48,8 @@ def _same_vulnerability(findings: Iterable[RawFinding]) -> Iterator[list[RawFind
     ordered = sorted(findings, key=_rank)
     unions = _Unions()
     for finding in ordered:
-        aliases = [alias for alias in finding.opinion.aliases if _SINGLE.fullmatch(alias)]
-        if _SINGLE.fullmatch(finding.opinion.id) or len(_cves(aliases)) == 1:
+        aliases = [alias for alias in finding.opinion.aliases if is_single(alias)]
+        if is_single(finding.opinion.id) or len(cve_ids(aliases)) == 1:
             for alias in aliases:
                 unions.unite(finding.opinion.id, alias)
     groups: dict[str, list[RawFinding]] = {}
@@ -67,11 +61,6 @@ def _same_vulnerability(findings: Iterable[RawFinding]) -> Iterator[list[RawFind
 def _rank(finding: RawFinding) -> tuple[str, str, str, tuple[str, ...]]:
     """Return what findings are sorted by, so that contradicting aliases always end in the same way."""
     return finding.opinion.id, finding.opinion.scanner, finding.path, finding.opinion.aliases
-
-
-def _cves(ids: Iterable[str]) -> set[str]:
-    """Return the CVE ids among `ids`."""
-    return {id_ for id_ in ids if id_.startswith(_CVE)}
 
 
 class _Unions:
@@ -90,7 +79,7 @@ class _Unions:
     def unite(self, one: str, other: str) -> None:
         """Unite two ids' sets, unless that would bring two CVEs together."""
         first, second = self.root(one), self.root(other)
-        cves = _cves((one, other)) | {self._cve[root] for root in (first, second) if root in self._cve}
+        cves = cve_ids((one, other)) | {self._cve[root] for root in (first, second) if root in self._cve}
         if first != second and len(cves) <= 1:
             self._parents[second] = first
             if cves:
@@ -118,7 +107,7 @@ def _joined(key: PackageKey, findings: list[RawFinding]) -> Vulnerability:
     """Build one vulnerability out of the findings that are the same one."""
     ids = sorted({finding.opinion.id for finding in findings})
     aliases = {alias for finding in findings for alias in finding.opinion.aliases}
-    cves = sorted(_cves(ids)) or (sorted(_cves(aliases)) if len(_cves(aliases)) == 1 else [])
+    cves = sorted(cve_ids(ids)) or (sorted(cve_ids(aliases)) if len(cve_ids(aliases)) == 1 else [])
     chosen = cves[0] if cves else ids[0]
     purls = sorted(
         {plain(item.purl, item.package_version if key.type == "golang" else key.version) for item in findings}
@@ -134,4 +123,5 @@ def _joined(key: PackageKey, findings: list[RawFinding]) -> Vulnerability:
         opinions=tuple(finding.opinion for finding in findings),
         layer=next((finding.layer for finding in findings if finding.layer), ""),
         path=next((finding.path for finding in findings if finding.path), ""),
+        purls=tuple(sorted({finding.purl for finding in findings} - {""})),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 from packageurl import PackageURL
@@ -10,6 +11,8 @@ from packageurl import PackageURL
 from gate.packages.formats import SYSTEM_TYPES
 
 _PYPI = re.compile(r"[-_.]+")
+_PACKAGES = 16_384
+"""Purls that are taken apart once, though many findings name them: more than an image has packages, mostly."""
 
 
 class PackageKey(Struct, frozen=True, order=True):
@@ -27,7 +30,7 @@ def key_of(purl: str, package_type: str, name: str, version: str) -> PackageKey:
     `version` is the scanner's own field, because purls keep an epoch elsewhere. Where `purl` is none, type and name count.
     """
     try:
-        parsed = PackageURL.from_string(purl)
+        parsed = _parsed(purl)
     except ValueError:
         return PackageKey(package_type, "", name, version)
     kind, namespace, own_name = parsed.type, parsed.namespace or "", parsed.name
@@ -46,10 +49,17 @@ def type_of(purl: str) -> str:
     return rest.lstrip("/").partition("/")[0].lower() if scheme == "pkg" else ""
 
 
+@lru_cache(maxsize=_PACKAGES)
 def plain(purl: str, version: str) -> str:
     """Return a purl with this version and without qualifiers and subpath; empty for what is none."""
     try:
-        parsed = PackageURL.from_string(purl)
+        parsed = _parsed(purl)
     except ValueError:
         return ""
     return PackageURL(parsed.type, parsed.namespace, parsed.name, version or None).to_string()
+
+
+@lru_cache(maxsize=_PACKAGES)
+def _parsed(purl: str) -> PackageURL:
+    """Parse a purl; raises `ValueError`."""
+    return PackageURL.from_string(purl)

@@ -52,7 +52,7 @@ def decode(data: bytes, kind: type[T], what: str) -> T:
     """Read the bytes of a JSON document; see `read`."""
 
     def check(pairs: list[tuple[str, Any]]) -> None:
-        if len({key for key, _ in pairs}) != len(pairs):
+        if len(dict(pairs)) != len(pairs):
             raise ValueError("an object has the same key twice")
 
     def refuse(name: str) -> NoReturn:

@@ -98,8 +98,10 @@ def open_files(files: LayoutFiles, location: Location, wanted: Platform | None) 
     names = tuple(dict.fromkeys(name for entry in chosen for name in names_of(entry)))
     if len({_content(entry) for entry in chosen}) == 1:
         opened = resolve(documents, chosen[0], wanted, names)
-        return replace(opened, left_out={**attached, **opened.left_out})
-    return resolve(Documents(_WithIndex(blobs, index_bytes)), _descriptor(index_bytes), wanted, names)
+        opened = replace(opened, left_out={**attached, **opened.left_out})
+    else:
+        opened = resolve(Documents(_WithIndex(blobs, index_bytes)), _descriptor(index_bytes), wanted, names)
+    return replace(opened, listed=index.manifests, open_blob=blobs.open)
 
 
 def check_marker(data: bytes) -> None:

@@ -267,6 +267,7 @@ def writer(tmp_path: Path) -> Callable[[int], subprocess.Popen[str]]:
     return start
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_nothing_wrong(
     writer: Callable[[int], subprocess.Popen[str]], store: BlobStore, tmp_path: Path
 ) -> None:
@@ -283,6 +284,7 @@ def test_a_killed_writer_leaves_nothing_wrong(
         assert process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_many_writers_at_once(writer: Callable[[int], subprocess.Popen[str]]) -> None:
     """They write, read and remove one blob under each other's hands."""
     processes = [writer(50) for _ in range(3)]

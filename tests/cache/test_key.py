@@ -53,6 +53,7 @@ def test_where_none_can_be_kept_it_serves_this_run(state: Path) -> None:
     assert state.read_text() == "a file"
 
 
+@pytest.mark.slow
 def test_runs_that_start_together_agree(state: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         results = [pool.apply_async(machine_key) for _ in range(8)]

@@ -119,6 +119,20 @@ def test_a_copy_is_verified(data: bytes, opened: Callable[..., Image], tmp_path:
         store(with_layer(opened(), data), tmp_path / "copy", never)
 
 
+def test_layers_that_are_copied_at_the_same_time_are_all_verified(
+    opened: Callable[..., Image], tmp_path: Path
+) -> None:
+    others = [layer_of({"large": file(os.urandom(3_000_000))}) for _ in range(2)]
+    image = opened(build_image([LARGE, *others], SETTINGS))
+    copy = store(image, tmp_path / "copy", never)
+    for layer, path in zip(image.layers, [layer.path for layer in copy.layers], strict=True):  # type: ignore[attr-defined]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == layer.descriptor.digest.encoded
+    last = stored(others[1])
+    damaged = StoredLayer(last.descriptor, last.diff_id, last.data[:-1] + b"\1")
+    with pytest.raises(IntegrityError):
+        store(replace(image, layers=(*image.layers[:2], damaged)), tmp_path / "other", never)
+
+
 def test_an_endless_layer_is_not_copied_to_its_end(opened: Callable[..., Image], tmp_path: Path) -> None:
     class Endless(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:

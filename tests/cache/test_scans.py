@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +136,40 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
     store = ScanStore(tmp_path / "file/scans", KEY)
     store.put(ONE, VALUE)
     assert store.get(ONE, Value) is None
+
+
+FIRST_DECODED_BY_SEVERAL = """
+import sys, threading
+from pathlib import Path
+from msgspec import defstruct
+from gate.cache.scans import ScanStore
+
+sys.setswitchinterval(1e-5)
+store = ScanStore(Path(sys.argv[1]), bytes(32))
+for number in range(15):
+    kind = value = None
+    for level in range(12):
+        inner = [("inner", kind)] if kind else []
+        kind = defstruct(f"Level{level}OfType{number}", [("text", str), *inner])
+        value = kind("said", *([value] if inner else []))
+    store.put(value, value)
+    together, found = threading.Barrier(3), []
+
+    def read():
+        together.wait()
+        found.append(store.get(value, kind))
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [value] * 3
+"""
+
+
+def test_several_threads_may_be_the_first_to_read_a_type(tmp_path: Path) -> None:
+    """Both scanners are recalled at once; msgspec alone lets the process die of that."""
+    command = [sys.executable, "-c", FIRST_DECODED_BY_SEVERAL, str(tmp_path / "scans")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

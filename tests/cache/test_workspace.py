@@ -95,6 +95,7 @@ def test_nobody_sweeps_a_workspace_that_is_being_made(tmp_path: Path) -> None:
     assert not (runs / "being-made").exists()
 
 
+@pytest.mark.slow
 def test_many_runs_at_once(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom gate.cache.workspace import workspace\n"

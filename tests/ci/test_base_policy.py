@@ -175,8 +175,8 @@ def test_the_token_stands_on_no_command_line(
         return subprocess.CompletedProcess(command, 1, b"", b"no")
 
     monkeypatch.setattr(subprocess, "run", seen)
+    given = Origin("0" * 40, server.as_uri(), "user", "s3cret")
     with pytest.raises(Unavailable):
-        given = Origin("0" * 40, server.as_uri(), "user", "s3cret")
         base_policy.choose(None, given, variables, variables["FOLDER"])
     assert commands
     assert "s3cret" not in str(commands)

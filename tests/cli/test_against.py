@@ -1,4 +1,4 @@
-"""`check --against`: why it passed yesterday, from the report of yesterday."""
+"""`check --against`: why it passed yesterday, from the report of yesterday, or what another image has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ import pytest
 from tests.cli.conftest import Program
 
 RULES = "schema: 1\nrules: {no-shell: {}, no-setuid: {}, non-root: {}}\n"
+
+
+@pytest.fixture
+def program(inside: Program) -> Program:
+    """The program without a process of its own; tests/cli/test_check.py runs it as users do."""
+    return inside
 
 
 @pytest.fixture
@@ -68,3 +74,65 @@ def test_what_is_no_report_is_a_wrong_request(content: str | None, rules: Path, 
     done = program("check", "./good", "--policy", "rules.yaml", "--against", "old.json")
     assert (done.returncode, done.stdout) == (2, "")
     assert "old.json" in done.stderr
+
+
+def test_another_image_is_judged_for_comparison_alone(rules: Path, program: Program) -> None:
+    status, text = check(program, "good", "--against", "./bad")
+    assert status == 0
+    assert " AGAINST ./bad\n" in text
+    assert " ./good (linux/amd64): was fail, is pass; " in text
+    assert "   ~ image digest: sha256:" in text
+    assert "   - fixed: non-root " in text
+    assert "policy digest" not in text
+    report = json.loads((rules / "report.json").read_text())
+    assert [verdict["subject"]["reference"] for verdict in report["verdicts"]] == ["./good"]
+    assert report["run"]["against"]["image"] is True
+    status, text = check(program, "bad", "--against", "oci:good")
+    assert status == 1
+    assert "   + new: no-shell " in text
+
+
+def test_an_image_that_cannot_be_judged_is_said_to_be_and_counts_where_the_policy_asks(
+    rules: Path, program: Program
+) -> None:
+    (rules / "broken").mkdir()
+    (rules / "broken" / "oci-layout").write_text("{}")
+    status, text = check(program, "good", "--against", "./broken")
+    assert status == 0
+    assert " ! could not be judged for comparison: ./broken: " in text
+    assert " ! not in what it is compared with: ./good (linux/amd64)\n" in text
+    (rules / "rules.yaml").write_text(RULES + "sudden-fall: deny\n")
+    status, text = check(program, "good", "--against", "./broken")
+    assert status == 3
+    assert "could not be compared with ./broken" in text
+
+
+def test_a_report_may_be_called_anything(rules: Path, program: Program) -> None:
+    check(program, "bad")
+    (rules / "yesterday").write_text("\n " + (rules / "report.json").read_text())
+    assert " SINCE ./yesterday OF 20" in check(program, "bad", "--against", "./yesterday")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("yesterday", "is an image name, and there is a file or layout of that name here"),
+        ("./gone", "there is nothing at './gone'"),
+        ("gone.json", "the report 'gone.json' cannot be read"),
+        ("Not A Name", "'Not A Name'"),
+    ],
+)
+def test_what_is_neither_report_nor_image_is_a_wrong_request(
+    text: str, words: str, rules: Path, program: Program
+) -> None:
+    (rules / "yesterday").write_text("{}")
+    done = program("check", "./good", "--policy", "rules.yaml", "--against", text)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+def test_the_policy_says_where_the_other_image_may_come_from_as_well(rules: Path, program: Program) -> None:
+    (rules / "rules.yaml").write_text(RULES + "sources: {from: [file]}\n")
+    done = program("check", "./good", "--policy", "rules.yaml", "--against", "docker://alpine:3")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "docker://alpine:3" in done.stderr

@@ -24,6 +24,12 @@ BASELINE = f"baseline: {{file: baseline.json, until: {TODAY}}}\n"
 
 
 @pytest.fixture
+def program(inside: Program) -> Program:
+    """The program without a process of its own; tests/cli/test_check.py runs it as users do."""
+    return inside
+
+
+@pytest.fixture
 def images(place: Path) -> Path:
     """The images `bad`, `more` (with one program more that is a finding), and the policies `rules` and `known`."""
     now = datetime.now(UTC).replace(microsecond=0)
@@ -229,3 +235,41 @@ def test_an_older_report_updates_nothing(images: Path, program: Program) -> None
     (images / "report.json").write_text(json.dumps(report))
     done = program("baseline", "update", "report.json", "baseline.json")
     assert (done.returncode, "is older than the baseline" in done.stderr) == (2, True)
+
+
+def test_a_vulnerability_that_is_called_otherwise_stays_known(images: Path, program: Program) -> None:
+    check(program, "bad", "rules.yaml")
+    report = json.loads((images / "report.json").read_text())
+    shell = next(one for one in report["verdicts"][0]["results"] if one["rule"] == "no-shell")
+    found = {**shell["findings"][0], "id": "GHSA-a", "details": {"aliases": ["DSA-1", "GO-1"]}}
+
+    def write(*findings: Any) -> None:
+        shell["findings"] = findings
+        (images / "report.json").write_text(json.dumps(report))
+
+    write(found)
+    created(program)
+    known = json.loads((images / "baseline.json").read_text())["images"][0]["findings"]
+    assert [one["aliases"] for one in known if one["id"] == "GHSA-a"] == [["GO-1"]]
+    write({**found, "id": "CVE-1", "details": {"aliases": ["GO-1"]}})
+    assert ": 0 fixed" in program("baseline", "update", "report.json", "baseline.json").stdout
+    write({**found, "id": "CVE-1", "details": {"aliases": ["GO-2"]}})
+    assert ": 1 fixed" in program("baseline", "update", "report.json", "baseline.json").stdout
+
+
+def test_it_is_compared_with_a_report(images: Path, program: Program) -> None:
+    check(program, "more", "rules.yaml")
+    created(program)
+    report = json.loads((images / "report.json").read_text())
+    results = {one["rule"]: one for one in report["verdicts"][0]["results"]}
+    gone = results["no-setuid"]["findings"].pop()
+    results["no-shell"]["findings"][0] |= {"severity": "critical"}
+    results["non-root"] |= {"outcome": "unknown", "findings": []}
+    (images / "newer.json").write_text(json.dumps(report))
+    done = program("baseline", "show", "baseline.json", "--against", "newer.json")
+    marks = {(line[:2], line.split(": ")[0].split()[-1]) for line in done.stdout.splitlines()[2:]}
+    assert marks == {("- ", "no-setuid"), ("+ ", "no-shell"), ("? ", "non-root")}
+    assert gone["location"]["path"] in done.stdout
+    assert "+ critical    no-shell: " in done.stdout
+    done = program("baseline", "show", "baseline.json", "--against", "report.json")
+    assert len(done.stdout.splitlines()) == 2

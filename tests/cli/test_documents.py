@@ -11,11 +11,14 @@ import pytest
 from docs.cli_reference import ROOT
 from gate.cli.commands import IMAGE_GATE
 
-DOCUMENTS = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs/architecture.md")
+DOCUMENTS = (
+    *("README.md", "SECURITY.md", "CHANGELOG.md"),
+    *("docs/architecture.md", "docs/attest.md", "docs/signing-policies.md"),
+)
 
 
 TEXT = "".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
-BLOCKS = "".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL))
+BLOCKS = "".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)).replace("\\\n", " ")
 EXAMPLES = sorted(set(re.findall(r"^image-gate .*", BLOCKS, re.MULTILINE)))
 MENTIONS = sorted(set(re.findall(r"`(image-gate [^`]*)`", TEXT)))
 
@@ -27,7 +30,8 @@ def parse(line: str, *, complete: bool) -> None:
         _, inner, arguments = command.resolve_command(click.Context(command), arguments)
         assert inner
         command = inner
-    command.make_context(line, arguments, resilient_parsing=not complete)
+    settings = IMAGE_GATE.context_settings
+    command.make_context(line, arguments, resilient_parsing=not complete, **settings)
 
 
 @pytest.mark.parametrize("line", EXAMPLES)

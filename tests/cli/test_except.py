@@ -30,6 +30,12 @@ SELECTED = ("--path", "/bin/sh", "--until", FAR, "--reason", "it is needed: SEC-
 
 
 @pytest.fixture
+def program(inside: Program) -> Program:
+    """The program without a process of its own; tests/cli/test_check.py runs it as users do."""
+    return inside
+
+
+@pytest.fixture
 def policy(tmp_path: Path) -> Path:
     path = tmp_path / ".image-gate.yaml"
     path.write_text(POLICY)

@@ -127,6 +127,25 @@ def test_a_rule_is_a_rule_also_where_a_report_is_named(
     assert capfd.readouterr().out.startswith("no-shell (")
 
 
+def test_an_image_is_checked_and_tells_the_same(
+    report: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The options of `check` come from variables; what the policy makes of the image is no matter of explaining it."""
+    monkeypatch.setenv("IMAGE_GATE_POLICY", "policy.yaml")
+    monkeypatch.setenv("IMAGE_GATE_CACHE_DIR", str(report.parent / "cache"))
+    expected = told("CVE-2023-5363", report, capfd)
+    assert run(["explain", "ghsa-a", "--image", "./image"]) is Exit.PASS
+    assert capfd.readouterr().out == expected
+    assert run(["explain", "CVE-1999-1", "--image", "./image"]) is Exit.WRONG_REQUEST
+    assert "./image has no finding 'CVE-1999-1' among 4 of scanners" in capfd.readouterr().err
+
+
+def test_a_report_and_an_image_contradict_each_other(report: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    told = ["explain", "CVE-2023-5363", "--image", "./image", "--report", str(report)]
+    assert run(told) is Exit.WRONG_REQUEST
+    assert "choose one" in capfd.readouterr().err
+
+
 def changed(report: Path, change: Callable[[Any], object]) -> Path:
     document = json.loads(report.read_text())
     change(document)

@@ -253,3 +253,11 @@ def test_the_sample_is_valid(schema: Draft202012Validator) -> None:
     path = ROOT / "samples/config.yaml"
     assert set(load(path, {}).hosts) == {"docker.io", "registry.example.com", "localhost:5000"}
     assert accepts(schema, path.read_text())
+
+
+def test_signatures_may_lie_in_a_repository_of_their_own(read: Load, schema: Draft202012Validator) -> None:
+    text = HEAD + "registries:\n  docker.io: {signature-repository: Docker.io/team/signatures}\n"
+    assert read(text).hosts["docker.io"].signature_repository == "docker.io/team/signatures"
+    assert accepts(schema, text)
+    with pytest.raises(InvalidInput, match=r"c\.yaml:3:.*names an image"):
+        read(HEAD + "registries:\n  docker.io: {signature-repository: docker.io/team/signatures:1}\n")

@@ -14,10 +14,12 @@ from typing import Any
 import docker
 import pytest
 
+from gate.deadline import Deadline
 from gate.errors import Unavailable
 from gate.oci.descriptor import OCI_MANIFEST, Platform
 from gate.oci.reference import Reference
 from gate.registry import HostSettings, Login, RegistrySettings
+from gate.registry.push import RegistryWriter
 from gate.sources import ENGINE, REGISTRY
 from gate.sources.open import open_source
 from samples.images import builder
@@ -171,6 +173,21 @@ def test_a_registry_that_wants_a_login(
     ):
         with access(registries=settings) as reach, open_source(place(name, REGISTRY), None, reach) as opened:
             assert str(opened.digest) == SMALL.manifest.digest
+
+
+def test_writing_takes_a_login_as_well(closed_registry: str) -> None:
+    name = Reference.parse(f"{closed_registry}/shop/written:1")
+    for login in (None, Login(USER.user, "wrong-secret", (closed_registry,))):
+        settings = RegistrySettings(login=login)
+        with RegistryWriter(settings, Deadline(30)) as writer, pytest.raises(Unavailable, match="401"):
+            writer.blob(name, b"{}")
+    settings = RegistrySettings(login=Login(USER.user, USER.password, (closed_registry,)))
+    with RegistryWriter(settings, Deadline(30)) as writer:
+        for blob in SMALL.blobs():
+            writer.blob(name, blob)
+        writer.manifest(name, SMALL.manifest.data, OCI_MANIFEST, "1")
+    with access(registries=settings) as reach, open_source(place(str(name), REGISTRY), None, reach) as opened:
+        assert str(opened.digest) == SMALL.manifest.digest
 
 
 @pytest.fixture(scope="module")

@@ -222,6 +222,7 @@ def cyclonedx() -> dict[str, Any]:
     properties = {
         "syft:package:type": "deb",
         "syft:location:0:path": "/var/lib/dpkg/status",
+        "syft:location:0:layerID": "sha256:" + "1" * 64,
     }
     package = {
         "type": "library",

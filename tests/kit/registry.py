@@ -24,7 +24,7 @@ from typing import Any
 
 from samples.images.builder import Image, Index
 from tests.kit.registry_content import CALLS, KINDS, Behaviour, Call, Fault, Registry, Repository
-from tests.kit.registry_protocol import INDEX_TYPES, PATH, RESET, Answer, Answers, broken
+from tests.kit.registry_protocol import INDEX_TYPES, PATH, RESET, WRITES, Answer, Answers, broken
 
 __all__ = ["CALLS", "KINDS", "Behaviour", "Call", "Fault", "Registry", "serving_registry"]
 
@@ -98,10 +98,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815 -- the name that the standard library calls
     do_POST = do_GET  # noqa: N815
+    do_PUT = do_GET  # noqa: N815
 
     def _call(self) -> str:
         """Tell what is asked."""
         path = urllib.parse.urlsplit(self.path).path
+        if self.command in WRITES and path != "/token":
+            return "write"
         if path in ("/v2/", "/v2"):
             return "ping"
         match = PATH.fullmatch(path)

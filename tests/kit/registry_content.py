@@ -13,7 +13,8 @@ from samples.images.builder import Blob, Index
 from samples.images.layers import digest_of
 
 CALLS = ("ping", "token", "index", "manifest", "config", "layer", "referrers", "tags")
-"""What a registry is asked; `layer` is every blob that is no configuration, `index` every manifest that is an index."""
+"""What a registry is asked; `layer` is every blob that is no configuration, `index` every manifest that is an index.
+Beside these there is `write`, whatever is written."""
 
 KINDS = (
     "401", "403", "404", "429", "500", "502", "503", "reset", "slow", "slow-head", "cut-1", "cut-50", "cut-99", "bit-flip",
@@ -74,7 +75,8 @@ class Behaviour:
     `auth` is `none`, `basic` or `bearer`; with `anonymous` a bearer token is given without credentials too.
     `token_elsewhere` and `blobs_elsewhere` open servers on ports of their own. `realm` replaces the address of the token
     server in challenges, `challenge` the whole header. `referrers` says whether the referrers API is there, `ranges` whether
-    ranges of blobs are `served`, `ignored` or `refused`.
+    ranges of blobs are `served`, `ignored` or `refused`. `upload` replaces the address that uploads are sent to, and
+    `says_subject` whether the answer to a manifest tells that its subject was noted.
     """
 
     auth: str = "none"
@@ -93,6 +95,8 @@ class Behaviour:
     ranges: str = "served"
     last_modified: str = "Tue, 24 Nov 2026 10:00:00 GMT"
     forged_digest: str = ""
+    upload: str = ""
+    says_subject: bool = True
     redirect: Mapping[str, str] = field(default_factory=dict)
     """By call: the `Location` of a 307, whatever it says."""
 

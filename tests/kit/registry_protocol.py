@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import re
 import secrets
 import urllib.parse
@@ -11,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from samples.images.builder import INDEX, encode
+from samples.images.builder import INDEX, Blob, encode
+from samples.images.layers import digest_of
 from tests.kit.registry_content import Call, Fault, Registry, Repository
 
 INDEX_TYPES = frozenset({INDEX, "application/vnd.docker.distribution.manifest.list.v2+json"})
 _ERRORS = {401: "UNAUTHORIZED", 403: "DENIED", 404: "MANIFEST_UNKNOWN", 429: "TOOMANYREQUESTS"}
-PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<what>manifests|blobs|referrers|tags)/(?P<rest>[^/]+)")
+WRITES = frozenset({"POST", "PUT"})
+PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<what>manifests|blobs|referrers|tags)/(?P<rest>[^/]+/?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Answers:
         held = self._registry.repositories.get(match["name"])
         if held is None:
             return _error(404)
+        if made.method in WRITES:
+            return self._write(made, match["name"], match["what"], urllib.parse.unquote(match["rest"]))
         answers = {
             "manifests": self._manifest,
             "blobs": self._blob,
@@ -90,7 +95,8 @@ class Answers:
             challenge = 'Basic realm="the registry"'
         else:
             match = PATH.fullmatch(urllib.parse.urlsplit(made.target).path)
-            scope = f"repository:{match['name']}:pull" if match else ""
+            actions = "pull,push" if made.call == "write" else "pull"
+            scope = f"repository:{match['name']}:{actions}" if match else ""
             if scheme == "Bearer" and (not scope or self._registry.tokens.get(value) == scope):
                 return None
             realm = behaviour.realm or f"{self._registry.scheme}://{self._registry.hosts['token']}/token"
@@ -120,6 +126,27 @@ class Answers:
         self._registry.tokens[token] = form.get("scope", [""])[0]
         lifetime = {} if behaviour.expires_in is None else {"expires_in": behaviour.expires_in}
         return _json(200, {name: token, **lifetime})
+
+    def _write(self, made: Call, name: str, what: str, rest: str) -> Answer:
+        """Begin an upload, end it, or take a manifest."""
+        content = made.body.encode("latin-1")
+        if made.method == "POST":
+            where = self._behaviour.upload or f"/v2/{name}/blobs/{secrets.token_hex(4)}?state=kept"
+            return Answer(202, b"", {"Location": where})
+        if what == "blobs":
+            (digest,) = urllib.parse.parse_qs(urllib.parse.urlsplit(made.target).query)["digest"]
+            if digest != digest_of(content):
+                return _error(400)
+            self._registry.repositories[name].blobs[digest] = content
+            return Answer(201, b"", {"Location": f"/v2/{name}/blobs/{digest}"})
+        manifest = Blob(made.headers["content-type"], content)
+        tag = "" if rest.startswith("sha256:") else rest
+        if not tag and rest != manifest.digest:
+            return _error(400)
+        self._registry.put(name, manifest, (), tag=tag)
+        subject = json.loads(content).get("subject")
+        told = subject is not None and self._behaviour.referrers and self._behaviour.says_subject
+        return Answer(201, b"", {"OCI-Subject": subject["digest"]} if told else {})
 
     def _manifest(self, _made: Call, held: Repository, reference: str) -> Answer:
         """Serve a manifest by tag or digest."""

@@ -12,7 +12,8 @@ from gate.evidence import Base, Subject
 from gate.oci.descriptor import Digest, Platform
 from gate.oci.reference import Reference
 from gate.rule import Action, Finding, Location, Remark, Severity
-from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict
+from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict, Vexed
+from gate.vex import Claim, Document, Statement
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 BASE, TOP = (f"sha256:{digit * 64}" for digit in "ab")
@@ -237,6 +238,16 @@ def based_report() -> Report:
         ),
     )  # fmt: skip
     return report(verdict(*found, bases=bases))
+
+
+def vexed_report(text: str = "the server part is not started") -> Report:
+    """An image with a finding that a VEX document takes away, which says `text` wherever it may say what it wants."""
+    statement = Statement(
+        1, frozenset({"CVE-2026-0009"}), "not_affected", NOW, (), "vulnerable_code_not_in_execute_path", text
+    )
+    document = Document(text, "policy", f"sha256:{'e' * 64}", "OpenVEX", text, text, (statement,))
+    taken = Vexed(vulnerability("CVE-2026-0009", "bash", ("2.0-1",)), Claim(statement, document))
+    return report(verdict(result("vulnerabilities", vex=(taken,))))
 
 
 def hostile_findings() -> Mapping[str, object]:

@@ -70,6 +70,9 @@ def _report(name: str, target: ScanTarget) -> ScannerReport:
         scanner=name, version="1.0.0", binary=f"/usr/bin/{name}", binary_digest="0" * 64, database=Database("1", datetime.now(UTC)),
         image_id=target.config_digest, os_family=release.id if release else "", os_version=release.version_id if release else "",
         end_of_life=False, warnings=(), seconds=0.1,
-        packages=tuple(ScannedPackage(package.type, package.name, package.version, "") for package in inventory.packages),
+        packages=(
+            *(ScannedPackage(package.type, package.name, package.version, "") for package in inventory.packages),
+            ScannedPackage("golang", "stdlib", "1.26.8", "pkg:golang/stdlib@1.26.8", "/app/server"),
+        ),
     )  # fmt: skip
     return ScannerReport(run, ())

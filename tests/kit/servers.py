@@ -1,5 +1,7 @@
 """Real servers for tests: a Docker engine and two registries, each on a socket or the loopback interface alone.
 
+What other servers of the kit (private_sigstore.py) share with them is public here.
+
 Everything they need lies in a folder of their own. When a block ends, however it ends, no process, mount or file of
 theirs is left; where pytest itself is killed, the kernel ends them.
 """
@@ -49,7 +51,7 @@ def docker_engine(programs: Path) -> Iterator[str]:
     It has no network but its own socket, changes no rules of the firewall, and knows nothing of another engine here. What
     it stores is in memory, mounted where it alone sees it: all its mounts go when it goes.
     """
-    with _folder() as folder:
+    with server_folder() as folder:
         address = f"unix://{folder}/docker.sock"
         (folder / "none.json").write_text("{}")
         (folder / "state").mkdir()
@@ -70,8 +72,8 @@ def docker_engine(programs: Path) -> Iterator[str]:
 @contextmanager
 def docker_registry(programs: Path, *, keys: Keys | None = None, login: Login | None = None) -> Iterator[str]:
     """Run docker-registry from Debian's package; yields `HOST:PORT`, over TLS with `keys`, and closed with `login`."""
-    with _folder() as folder:
-        host = f"127.0.0.1:{_free_port()}"
+    with server_folder() as folder:
+        host = f"127.0.0.1:{free_port()}"
         lines = [
             *("version: 0.1", "log: {accesslog: {disabled: true}, level: warn}", "health: {}"),
             f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}",
@@ -93,7 +95,16 @@ def docker_registry(programs: Path, *, keys: Keys | None = None, login: Login | 
 @contextmanager
 def referrers_registry(program: Path) -> Iterator[str]:
     """Run the registry with the referrers API (tests/tools/referrers_registry); yields `HOST:PORT`."""
-    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with printing_its_address(str(program)) as host:
+        yield host
+
+
+@contextmanager
+def printing_its_address(*command: str) -> Iterator[str]:
+    """Run a server of our own (tests/tools) until the block ends; yields the `HOST:PORT` that it prints."""
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -104,7 +115,7 @@ def referrers_registry(program: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def server_folder() -> Iterator[Path]:
     """Make a folder with a short name, as sockets need; not pytest's, which keeps what is large for three runs."""
     folder = Path(tempfile.mkdtemp(prefix="server-"))
     try:
@@ -117,28 +128,42 @@ def _folder() -> Iterator[Path]:
 def _running(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], ready: Callable[[], bool]
 ) -> Iterator[None]:
-    """Run a server until the block ends, in a process group of its own; with the end of its log where it does not start."""
+    """Run a server until the block ends."""
+    with starting(command, folder / "log", environment, ready) as wait:
+        wait()
+        yield
+
+
+@contextmanager
+def starting(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], ready: Callable[[], bool]
+) -> Iterator[Callable[[], None]]:
+    """Start a server, in a process group of its own, and end it with the block.
+
+    Yields what waits until it is ready, and shows the end of its log where it does not start.
+    """
     tied = (
         ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     )  # so it ends if pytest is killed
-    with (folder / "log").open("wb") as log:
+    with log.open("wb") as file:
         process = subprocess.Popen(
             [*tied, *command],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=file,
+            stderr=file,
             env=environment,
             start_new_session=True,
         )
-        try:
+
+        def wait() -> None:
             end = time.monotonic() + START_SECONDS
             while not ready():
                 if process.poll() is not None or time.monotonic() > end:
-                    raise AssertionError(
-                        f"{command[0]} does not start: {(folder / 'log').read_text()[-3_000:]}"
-                    )
+                    raise AssertionError(f"{command[0]} does not start: {log.read_text()[-3_000:]}")
                 time.sleep(0.05)
-            yield
+
+        try:
+            yield wait
         finally:
             process.terminate()
             try:
@@ -197,7 +222,7 @@ def _answers(host: str, secure: bool) -> bool:
         connection.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that nobody listens at just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

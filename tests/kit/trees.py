@@ -13,7 +13,7 @@ from gate.oci.descriptor import Descriptor, Digest
 from gate.oci.filesystem import Filesystem
 from gate.oci.layer import Reading, index_layer, read_contents
 from gate.oci.manifest import ImageConfig
-from gate.packages.inventory import DATABASE_DIRECTORIES, READS, Inventory, read_inventory
+from gate.packages.inventory import DATABASE_DIRECTORIES, LISTS, READS, Inventory, read_inventory
 from gate.rule import Finding, Remark
 from samples.images import layers as sample
 from samples.images.entries import Entry, with_parents
@@ -64,7 +64,8 @@ def filesystem(
     """
     built = [stored(sample.layer_of(with_parents(entries))) for entries in layers]
     keep_below = tuple(path.encode() for path in DATABASE_DIRECTORIES)
-    reading = Reading(keep=KEPT, keep_below=keep_below, marks=True, credentials=True)
+    lists = tuple((folder.encode(), ending.encode()) for folder, ending in LISTS)
+    reading = Reading(KEPT, keep_below, lists, marks=True, credentials=True)
     indexes = [index_layer(layer, reading) for layer in built]
     for index in indexes:
         for path, found in (marks or {}).items():

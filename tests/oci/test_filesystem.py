@@ -33,6 +33,7 @@ from samples.images.entries import (
     whiteout_of,
 )
 from samples.images.layers import Compression, layer_from_tar, layer_of
+from samples.images.programs import static_program
 from tests.kit import hiding
 from tests.kit.raw_tar import END, Header, extended, member, records
 from tests.kit.trees import stored
@@ -390,6 +391,21 @@ def test_lists_are_in_the_order_of_paths() -> None:
     assert set(found.paths(("bin/", "a"))) == {"bin/ping", "bin/su", "bin/tee", "bin/wall", "a/sh"}
 
 
+def test_elf_files_are_programs_and_libraries_once_each() -> None:
+    elf = static_program("x")
+    found = tree(
+        {
+            "a": program(elf),
+            "b": hard_link("a", 0o755),
+            "lib/c.so": file(elf),
+            "d": file("x"),
+            "e": program(elf),
+        },
+        {whiteout_of("e"): whiteout()},
+    )
+    assert paths(found.elf_files()) == ["/a", "/lib/c.so"]
+
+
 def test_the_root_directory_is_an_entry_but_not_below_itself() -> None:
     found = tree(Header(b"./", b"5").block() + member(b"./x") + END)
     assert paths(found.entries()) == ["/", "/x"]
@@ -536,6 +552,7 @@ LOOKS: dict[str, Callable[[Filesystem], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_a_look_at_many_files_takes_little_memory(look: str) -> None:
     """The indexes of a million entries fill most of what the gate may take; lists of numbers or tuples would not fit."""

@@ -318,6 +318,12 @@ def test_only_wanted_contents_are_kept() -> None:
     }
 
 
+def test_lists_are_kept_by_folder_and_ending() -> None:
+    reading = Reading(keep_lists=((b"var/lib/dpkg/", b"base"), (b"etc/", b".list")))
+    index = index_layer(stored(LAYER), reading)
+    assert [index.paths[position] for position in index.kept] == [b"var/lib/dpkg/status.d/base"]
+
+
 def test_programs_and_scripts_are_told_by_content() -> None:
     index = index_layer(stored(LAYER), Reading())
     assert index.elf == {3}
@@ -526,6 +532,7 @@ LARGE: dict[str, tuple[Callable[[], Layer], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LARGE)
 def test_large_rows_end_within_time_and_memory(case: str, tmp_path: Path) -> None:
     make, expected = LARGE[case]

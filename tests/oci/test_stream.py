@@ -217,6 +217,7 @@ def test_the_number_of_members_is_limited(compression: Compression, monkeypatch:
             read(many)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [GZIP, ZSTD])
 def test_a_member_for_each_small_file_is_accepted(compression: Compression) -> None:
     """As eStargz and zstd:chunked have them, whose smallest hold a byte of content and the next tar header."""
@@ -258,6 +259,7 @@ def test_hostile_compression(case: HostileLayers) -> None:
         assert Expected.VIOLATION in case.expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [GZIP, ZSTD])
 def test_damage_is_noticed(compression: Compression) -> None:
     """Whatever a flipped bit does to the format, other content is never taken for the layer's."""

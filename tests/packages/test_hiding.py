@@ -118,6 +118,50 @@ def test_packages_that_are_cut_out_of_the_status() -> None:
     )
 
 
+def apk_database(*packages: str) -> dict[str, Entry]:
+    """Apk's database of these packages, each with a program of its name."""
+    records = (
+        alpine.Package(name, "1-r0").record(0) + f"F:usr\nF:usr/bin\nR:{name}\nF:etc\nR:{name}.conf\n\n"
+        for name in packages
+    )
+    return {"lib/apk/db/installed": file("".join(records))}
+
+
+APK_ROOT = {
+    **alpine.release_files(),
+    **apk_database("busybox", "curl"),
+    "usr/bin/busybox": file("x"),
+    "usr/bin/curl": file("x"),
+    "etc/curl.conf": file("x"),
+}
+
+
+def test_packages_that_are_cut_out_of_apk_s_database() -> None:
+    (found,) = run(APK_ROOT, apk_database("busybox"))
+    assert (found.id, found.unseen) == ("packages-dropped", True)
+    assert (
+        "drops 1 packages from /lib/apk/db/installed of layer 0 and leaves their files (curl)"
+        in found.message
+    )
+
+
+@pytest.mark.parametrize(
+    "upper",
+    [
+        {**apk_database("busybox"), whiteout_of("usr/bin/curl"): whiteout()},
+        apk_database("busybox", "curl", "more"),
+        {
+            "lib/apk/db/installed": file(
+                alpine.Package("curl8", "8-r0").record(0) + "F:usr/bin\nR:curl\nR:busybox\n\n"
+            )
+        },
+    ],
+    ids=["removed", "upgraded", "handed over"],
+)
+def test_packages_that_apk_removes_honestly(upper: Mapping[str, Entry]) -> None:
+    assert run(APK_ROOT, upper) == []
+
+
 def removed_lists(count: int) -> dict[str, Entry]:
     """Whiteouts of the file lists of the last packages, as removing them leaves."""
     return {whiteout_of(path): whiteout() for path in list(INFO)[-count:]}

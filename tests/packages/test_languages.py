@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gate.packages.languages import language_of
+from gate.oci.marks import Kind, names
+from gate.packages.languages import GO, RUST, installed_in, language_of, locked_by
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,9 @@ def test_package(path: str, language: str) -> None:
         "app/package.json",
         "app/node_modules/a/lib/package.json",
         "app/node_modules/@babel/package.json",
+        "app/node_modules/.cache/package.json",
+        "opt/java/openjdk/lib/jrt-fs.jar",
+        "usr/lib/jvm/java-8/jre/lib/ext/localedata.jar",
         "app/composer/installed.json",
         "app/rack.gemspec",
         "etc/x.json",
@@ -50,6 +54,48 @@ def test_package(path: str, language: str) -> None:
 )
 def test_near_miss(path: str) -> None:
     assert language_of(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("app/package-lock.json", "npm"),
+        ("yarn.lock", "npm"),
+        ("srv/a/uv.lock", "pypi"),
+        ("app/Cargo.lock", "cargo"),
+        ("app/Cargo.lock.bak", None),
+        ("app/node_modules/a/package-lock.json", None),
+        ("app/vendor/a/composer.lock", None),
+        ("usr/local/bundle/specifications/Gemfile.lock", None),
+        ("usr/local/bundle/gems/a-1/Gemfile.lock", None),
+        ("usr/share/doc/a/requirements.txt", None),
+        ("", None),
+    ],
+)
+def test_lock_files(path: str, kind: str | None) -> None:
+    assert locked_by(path) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("/app/node_modules/a/x", "/app/node_modules/"),
+        ("/app/node_modules/a/node_modules/b/x", "/app/node_modules/a/node_modules/"),
+        ("/v/lib/python3.11/site-packages/a/x", "/v/lib/python3.11/site-packages/"),
+        ("/usr/local/bundle/gems/a-1/x", "/usr/local/bundle/"),
+        ("/usr/local/bundle/specifications/a-1.gemspec", "/usr/local/bundle/"),
+        ("/gems/a/x", "/"),
+        ("/opt/vendor/tool", None),
+        ("/app/server", None),
+        ("", None),
+    ],
+)
+def test_folders_of_installed_packages(path: str, folder: str | None) -> None:
+    assert installed_in(path) == folder
+
+
+def test_marks_of_programs_with_their_packages_inside_are_those_that_are_searched_for() -> None:
+    assert names(Kind.GO, Kind.RUST) == {GO, RUST}
 
 
 def test_paths_with_many_components_take_no_time() -> None:

@@ -18,14 +18,14 @@ from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
 from gate.policy.baseline import (
     Baseline,
-    Key,
     Known,
+    KnownAs,
     baseline_schema,
     baseline_text,
-    fingerprint,
     read_baseline,
 )
 from gate.policy.policy import Policy
+from gate.policy.recognition import Key, fingerprint
 from gate.rule import Finding, Location, Severity
 from tests.policy.conftest import subject
 
@@ -38,8 +38,8 @@ CVE = Finding(
 )
 SHELL = Finding("/bin/sh is a shell (dash)", Location(path="/bin/sh"))
 KEYS = {
-    fingerprint("vulnerabilities", "CVE-1", PURL, "/db", "any"): Severity.HIGH,
-    fingerprint("no-shell", "", None, "/bin/sh", SHELL.message): Severity.HIGH,
+    fingerprint("vulnerabilities", "CVE-1", PURL, "/db", "any"): KnownAs(Severity.HIGH),
+    fingerprint("no-shell", "", None, "/bin/sh", SHELL.message): KnownAs(Severity.HIGH),
 }
 POLICY = "schema: 1\nrules: {no-shell: {}}\nbaseline: {file: b.json, until: 2026-12-31}\n"
 
@@ -121,13 +121,16 @@ def test_an_image_without_findings_is_known_to_have_none() -> None:
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=10)
 names = st.text("abc/", min_size=1, max_size=5)
 keys: st.SearchStrategy[Key] = st.tuples(names, texts, texts, texts, texts)
-known_ones = st.dictionaries(
-    st.tuples(names, names), st.dictionaries(keys, st.sampled_from(Severity), max_size=4), max_size=3
+known_as = st.builds(
+    KnownAs,
+    st.sampled_from(Severity),
+    st.sets(st.sampled_from(["GHSA-a", "GO-1"])).map(lambda found: tuple(sorted(found))),
 )
+known_ones = st.dictionaries(st.tuples(names, names), st.dictionaries(keys, known_as, max_size=4), max_size=3)
 
 
 @given(known_ones, st.dates(date(2020, 1, 1), date(2030, 1, 1)))
-def test_what_is_written_is_read(known: dict[tuple[str, str], dict[Key, Severity]], day: date) -> None:
+def test_what_is_written_is_read(known: dict[tuple[str, str], dict[Key, KnownAs]], day: date) -> None:
     text = baseline_text(day, known)
     assert read_baseline(text.encode(), "b.json") == (day, known)
     assert baseline_text(day, dict(reversed(known.items()))) == text
@@ -183,7 +186,11 @@ def load(path: str, directory: Path, **environment: str) -> Policy:
 
 def test_a_policy_names_it_and_its_digest_covers_it(folder: Path) -> None:
     policy = load("p.yaml", folder)
-    assert policy.baseline == baseline()
+    found, expected = policy.baseline, baseline()
+    assert found is not None
+    assert (found.file, found.created, found.known, found.until) == (
+        expected.file, expected.created, expected.known, expected.until,
+    )  # fmt: skip
     data = (folder / "b.json").read_bytes()
     assert policy.digest == "sha256:" + hashlib.sha256(POLICY.encode() + data).hexdigest()
     (folder / "b.json").write_text(baseline_text(DAY, {}))
@@ -225,3 +232,63 @@ def test_what_was_made_for_bases_is_no_baseline(folder: Path) -> None:
 def test_it_ends_with_its_last_day() -> None:
     assert baseline().in_force(date(2026, 12, 31))
     assert not baseline().in_force(date(2027, 1, 1))
+
+
+def renamed(id_: str, *aliases: str, **changes: Any) -> Finding:
+    """The finding under another id, with aliases that its rule tells."""
+    found = moved(CVE, **changes)
+    return Finding(found.message, found.location, id=id_, details={"aliases": list(aliases)})
+
+
+WITH_ALIASES = baseline(
+    {
+        (NAME, PLATFORM): {
+            fingerprint("vulnerabilities", "GHSA-a", PURL, "/db", "x"): KnownAs(Severity.HIGH),
+            fingerprint("vulnerabilities", "CVE-1", PURL, "/db", "x"): KnownAs(
+                Severity.HIGH, ("GHSA-b", "GO-1")
+            ),
+        }
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("finding", "known"),
+    [
+        (renamed("CVE-2", "GHSA-a"), True),
+        (renamed("CVE-2", "GHSA-a", "DSA-1"), True),
+        (renamed("GHSA-b"), True),
+        (renamed("GO-1"), True),
+        (renamed("GHSA-c", "CVE-1"), True),
+        (renamed("CVE-2", "GHSA-b"), False),
+        (renamed("CVE-2", "GHSA-c"), False),
+        (renamed("CVE-2", "GHSA-a", path="/other"), False),
+        (renamed("CVE-2", "GHSA-a", package="pkg:deb/debian/other@1"), False),
+    ],
+)
+def test_a_vulnerability_is_recognised_by_another_of_its_names_but_never_by_another_cve(
+    finding: Finding, known: bool
+) -> None:
+    assert WITH_ALIASES.covers("vulnerabilities", finding, Severity.HIGH, IMAGE) is known
+    assert not WITH_ALIASES.covers("vulnerabilities", finding, Severity.CRITICAL, IMAGE)
+    assert not WITH_ALIASES.covers("no-shell", finding, Severity.LOW, IMAGE)
+
+
+def test_advisories_on_several_vulnerabilities_recognise_none() -> None:
+    known = baseline(
+        {
+            (NAME, PLATFORM): {
+                fingerprint("r", "CVE-1", PURL, "/db", "x"): KnownAs.of(Severity.HIGH, "CVE-1", ["DSA-1"])
+            }
+        }
+    )
+    assert known.known[NAME, PLATFORM][fingerprint("r", "CVE-1", PURL, "/db", "x")].aliases == ()
+    assert not known.covers("r", renamed("DSA-1"), Severity.LOW, IMAGE)
+    assert not known.covers("r", renamed("TEMP-1", "DSA-1"), Severity.LOW, IMAGE)
+
+
+def test_a_baseline_of_before_there_were_aliases_is_read() -> None:
+    found = document()
+    for one in found["images"][0]["findings"]:
+        del one["aliases"]
+    assert read_baseline(json.dumps(found).encode(), "b.json")[1] == {(NAME, PLATFORM): KEYS}

@@ -81,6 +81,7 @@ def test_what_was_recorded_again_stands_once_as_of_the_first_day() -> None:
         assert read(bases_text(order, TODAY).encode()) == (first, moved)
 
 
+@pytest.mark.slow
 def test_a_file_is_bounded() -> None:
     many = [base(f"x.test/a:{number}", "a") for number in range(LIMITS.bases + 1)]
     assert len(read(bases_text(many[:-1], TODAY).encode())) == LIMITS.bases

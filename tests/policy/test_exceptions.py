@@ -31,7 +31,10 @@ FINDING = Finding(
     "a finding",
     Location(layer=LAYER, layer_index=1, path="/app/lib/x.so", package=OPENSSL),
     id="CVE-2026-0001",
-    details={"aliases": ["GHSA-aaaa-bbbb-cccc", "DSA-1"]},
+    details={
+        "aliases": ["GHSA-aaaa-bbbb-cccc", "DSA-1"],
+        "purls": ["pkg:deb/debian/openssl@3.0.11-1?arch=amd64&distro=debian-12&upstream=openssl-src"],
+    },
 )
 BARE = Finding("a finding without anything")
 IMAGE = subject("registry.example.com/shop/api:1.4")
@@ -47,6 +50,7 @@ IMAGE = subject("registry.example.com/shop/api:1.4")
         "package: 'pkg:deb/debian/openssl'",
         "package: 'pkg:deb/debian/openssl@3.0.11-1'",
         "package: 'pkg:deb/debian/openssl?arch=amd64'",
+        "package: 'pkg:deb/debian/openssl?upstream=openssl-src'",
         "package: openssl, versions: '>=3.0.11-1 <3.0.12'",
         "package: 'pkg:deb/debian/openssl', versions: '>=3.0.11-1~rc1, <= 3.0.11-1'",
         "path: /app/lib/x.so",

@@ -19,6 +19,10 @@ LEFT_OUT = {
     "base-outdated": "which need to be told your bases",
     "healthcheck": "which Kubernetes does not use",
     "pinned-digest": "select it in a scope",
+    **dict.fromkeys(
+        ("signed", "provenance", "sbom-attested", "scan-attested", "attested"),
+        "which need to be told whose signatures count",
+    ),
 }
 
 

@@ -11,6 +11,7 @@ from gate.policy.baseline import baseline_text
 from gate.policy.policy import Policy
 from gate.policy.render import render_policy, template
 from gate.policy.schema import PROFILES
+from tests.kit.vex import openvex, statement
 
 Load = Callable[[str], Policy]
 
@@ -111,3 +112,13 @@ def test_a_baseline_and_what_a_sudden_fall_does_are_shown(load: Load, tmp_path: 
     assert (again.baseline, again.sudden_fall) == (policy.baseline, policy.sudden_fall)
     assert again.baseline is not None
     assert "sudden-fall" not in render_policy(load(head))
+
+
+def test_vex_documents_are_shown(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_bytes(openvex(statement()))
+    head = "schema: 1\nrules: {no-shell: {}}\n"
+    for text in ("{files: [v.json]}", "{command-line: true}"):
+        policy = load(f"{head}vex: {text}\n")
+        again = load(render_policy(policy))
+        assert (again.vex, again.vex_from_runs) == (policy.vex, policy.vex_from_runs)
+    assert "vex" not in render_policy(load(head))

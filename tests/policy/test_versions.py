@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from packageurl import PackageURL
 
 from gate.errors import InvalidInput
-from gate.policy.versions import ECOSYSTEMS, LONGEST_VERSION, VersionRange, version_of
+from gate.packages.version_order import ECOSYSTEMS
+from gate.policy.versions import LONGEST_VERSION, VersionRange, version_of
 
 
 def holds(purl: str, text: str) -> bool:

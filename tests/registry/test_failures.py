@@ -6,7 +6,6 @@ import ssl
 import time
 
 import pytest
-import requests
 import urllib3
 
 from gate.deadline import Deadline
@@ -22,9 +21,7 @@ POOL = urllib3.HTTPSConnectionPool("registry.example.com")
 
 def wrapped(error: Exception) -> Exception:
     """Wrap an error as the libraries do."""
-    return requests.exceptions.ConnectionError(
-        urllib3.exceptions.MaxRetryError(POOL, "/?token=hunter2", urllib3.exceptions.SSLError(error))
-    )
+    return urllib3.exceptions.MaxRetryError(POOL, "/?token=hunter2", urllib3.exceptions.SSLError(error))
 
 
 def untrusted() -> ssl.SSLCertVerificationError:
@@ -51,18 +48,13 @@ def tls(reason: str) -> ssl.SSLError:
         (urllib3.exceptions.ProtocolError("x", http.client.IncompleteRead(b"")), True, "breaks off"),
         (http.client.BadStatusLine("hunter2"), True, "breaks off"),
         (ValueError("hunter2"), True, "breaks off"),
-        (requests.exceptions.ReadTimeout("hunter2"), True, "takes too long"),
         (urllib3.exceptions.ReadTimeoutError(POOL, "/?token=hunter2", "x"), True, "takes too long"),
         (socket.timeout("x"), True, "takes too long"),  # noqa: UP041 -- the name that libraries still use
         (untrusted(), False, "cannot be verified: self-signed certificate"),
         (wrapped(untrusted()), False, "cannot be verified: self-signed certificate"),
         (wrapped(tls("WRONG_VERSION_NUMBER")), True, "fails: wrong version number"),
         (wrapped(tls("")), True, "fails: it ends"),
-        (
-            requests.exceptions.ProxyError(urllib3.exceptions.ProxyError("x", OSError("Tunnel: 403"))),
-            True,
-            "the proxy",
-        ),
+        (urllib3.exceptions.ProxyError("x", OSError("Tunnel: 403")), True, "the proxy"),
     ],
 )
 def test_what_a_failure_means(error: Exception, transient: bool, message: str) -> None:

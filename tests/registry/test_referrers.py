@@ -10,6 +10,7 @@ from gate.errors import MalformedImage, Unavailable
 from gate.limits import LIMITS
 from gate.oci.descriptor import Digest
 from gate.oci.reference import Reference
+from gate.registry import HostSettings
 from samples.images.builder import CONFIG, INDEX, MANIFEST, Blob, encode
 from tests.kit.hostile_images import CLEAN_IMAGE
 from tests.kit.registry import Fault, Registry, serving_registry
@@ -124,3 +125,23 @@ def test_no_answer_is_not_an_empty_one(status: str, client: Client) -> None:
         pytest.raises(Unavailable, match=status),
     ):
         kinds(registry, client)
+
+
+def test_that_there_are_none_only_the_registry_itself_can_say(client: Client) -> None:
+    """Mirrors often carry images without what refers to them."""
+    with serving_registry(IMAGES, referrers=False) as mirror, serving_registry(IMAGES) as registry:
+        settings = {registry.host: HostSettings(mirrors=(mirror.host,))}
+        assert kinds(registry, client, hosts=settings) == []
+        registry.put(NAME, referrer(SIGNATURE), [])
+        assert kinds(registry, client, hosts=settings) == [SIGNATURE]
+        tagged(mirror, referrer(SBOM))
+        assert kinds(registry, client, hosts=settings) == [SBOM]
+
+
+def test_a_mirror_that_lists_nothing_is_no_answer_where_the_registry_gives_none(client: Client) -> None:
+    with (
+        serving_registry(IMAGES) as mirror,
+        serving_registry(IMAGES, [Fault("referrers", "500")]) as registry,
+        pytest.raises(Unavailable, match="500"),
+    ):
+        kinds(registry, client, hosts={registry.host: HostSettings(mirrors=(mirror.host,))})

@@ -71,7 +71,7 @@ def test_each_kind_of_change_has_its_mark() -> None:
         "  ? not told: its rule did not run, or could not be decided: vulnerabilities CVE-5 (high) pkg:deb/x",
         "  ! no-shell found much before and nothing now: see that it still looks",
         "! not in this run: p",
-        "! not in the earlier report: q",
+        "! not in what it is compared with: q",
     ]
 
 
@@ -113,3 +113,10 @@ def test_what_people_read_says_what_changed(name: str) -> None:
     assert "SINCE old.json OF 2026-11-24" in shown
     assert "new: vulnerabilities CVE-1 (high) pkg:deb/x" in shown
     assert "fixed: vulnerabilities CVE-2" in shown
+
+
+def test_an_image_to_compare_with_has_no_date_and_may_not_have_been_judged() -> None:
+    facts = {"report": "./other", "image": True, "started": "2026-11-22", "not_judged": ["./other: \x1bgone"]}
+    title, lines = since({"against": facts}, verbose=False)
+    assert title == "AGAINST ./other"
+    assert lines == [("! ", "could not be judged for comparison: ./other: \\x1bgone")]

@@ -33,10 +33,18 @@ from tests.kit.reports import (
     report,
     result,
     verdict,
+    vexed_report,
     vulnerability,
 )
 
-REPORTS = (passing_report, failing_report, based_report, hostile_report)
+REPORTS = (
+    passing_report,
+    failing_report,
+    based_report,
+    hostile_report,
+    vexed_report,
+    lambda: vexed_report(HOSTILE),
+)
 DOCKERFILE = Dockerfile("deploy/Dockerfile", ((1, "FROM"), (2, "USER")))
 OPTIONS = (RenderOptions(), RenderOptions(verbose=True), RenderOptions(dockerfile=DOCKERFILE))
 
@@ -86,6 +94,14 @@ def test_an_image_that_was_not_judged_is_seen(name: str) -> None:
     assert "oci:broken" in text
     if name != "openmetrics":
         assert "the manifest is cut off" in text
+
+
+@pytest.mark.parametrize("name", ["text", "json", "html", "markdown", "comment"])
+def test_what_vex_takes_away_is_seen(name: str) -> None:
+    text = words(name, reporter(name).render(vexed_report(), RenderOptions()))
+    assert "CVE-2026-0009" in text
+    assert "not_affected" in text
+    assert "vulnerable_code_not_in_execute_path" in text
 
 
 @pytest.mark.parametrize("name", formats())

@@ -63,6 +63,15 @@ def test_a_pass_is_a_few_lines() -> None:
     assert len(render(passing_report(), PLAIN).splitlines()) == 4
 
 
+def test_what_nobody_saw_is_no_failure() -> None:
+    unseen = Finding("a program of no package", Location(path="/app/server"), unknown=True)
+    told = result("scan-coverage", Outcome.UNKNOWN, findings=(unseen,), reason="/app/server: nobody saw it")
+    text = render(report(verdict(told)), PLAIN)
+    assert "WHAT FAILED" not in text
+    assert re.search(r"WHAT NOBODY SAW .*\n \? scan-coverage .*a program of no package +/app/server", text)
+    assert "COULD NOT TELL\n ? scan-coverage: /app/server: nobody saw it" in text
+
+
 @pytest.mark.parametrize("width", [40, 60, 100, 200])
 def test_lines_stay_within_the_width(width: int) -> None:
     *lines, last = render(failing_report(), RenderOptions(width=width)).splitlines()

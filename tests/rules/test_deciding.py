@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gate.evidence import Vulnerability
 from gate.rule import Action, Severity
 from gate.rules._deciding import Circumstances, Decision, decide_all
-from gate.rules._vulnerability_options import AtMost, Grace, Refinement, VulnerabilitiesOptions
+from gate.rules._vulnerability_options import Grace, Refinement, VulnerabilitiesOptions
 from tests.kit.vulnerabilities import opinion, vulnerability
 
 TODAY = date(2026, 11, 23)
@@ -65,11 +65,10 @@ def test_a_warning_about_exploitation_excuses_nothing() -> None:
     assert actions(high, known_exploited="warn") == [Action.DENY]
 
 
-def test_what_is_known_to_be_exploited_has_no_grace_and_no_budget() -> None:
+def test_what_is_known_to_be_exploited_has_no_grace() -> None:
     fresh = vulnerability(opinion(known_exploited=True, published="2026-11-22T10:00:00Z"))
-    lenient = {"grace": Grace(high=30), "at_most": AtMost(high=5)}
-    assert actions(fresh, known_exploited="deny", **lenient) == [Action.DENY]
-    assert actions(fresh, **lenient) == [Action.WARN]
+    assert actions(fresh, known_exploited="deny", grace=Grace(high=30)) == [Action.DENY]
+    assert actions(fresh, grace=Grace(high=30)) == [Action.WARN]
 
 
 @pytest.mark.parametrize(
@@ -175,20 +174,6 @@ def numbered(count: int, severity: str = "high", **more: Any) -> list[Vulnerabil
     return [vulnerability(opinion(severity, **more), id_=f"CVE-2023-{number}") for number in range(count)]
 
 
-@pytest.mark.parametrize(("number", "action"), [(1, Action.WARN), (2, Action.WARN), (3, Action.DENY)])
-def test_a_number_of_findings_is_tolerated_and_one_more_makes_all_of_them_deny(
-    number: int, action: Action
-) -> None:
-    found = decide(*numbered(number), *numbered(1, "critical"), at_most=AtMost(high=2))
-    assert [one.action for one in found] == [Action.DENY, *[action] * number]
-    assert {one.by for one in found[1:]} == {"at-most" if action is Action.WARN else "threshold"}
-
-
-def test_what_is_in_its_grace_is_not_counted() -> None:
-    fresh = numbered(3, published="2026-11-22")
-    assert actions(*numbered(2), *fresh, at_most=AtMost(high=2), grace=Grace(high=7)) == [Action.WARN] * 5
-
-
 @pytest.mark.parametrize(
     ("versions", "only_fixable", "action", "by"),
     [
@@ -231,7 +216,6 @@ OPTIONS = st.builds(
     only_fixable=st.booleans(),
     unrated=st.sampled_from(["deny", "warn", "ignore"]),
     grace=st.builds(Grace, high=st.sampled_from([0, 30])),
-    at_most=st.builds(AtMost, high=st.sampled_from([None, 0, 2])),
 )
 FOUND = st.lists(
     st.builds(

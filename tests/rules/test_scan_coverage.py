@@ -2,16 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 
 from gate.errors import IntegrityError, MalformedImage, Unavailable
 from gate.evidence import Database, ScannedPackage, ScanRun, ScanRuns
-from gate.options import NoOptions
-from gate.rule import Finding, Remark
-from gate.rules.scan_coverage import check
+from gate.rule import Action, Finding, Remark
+from gate.rules.scan_coverage import ScanCoverageOptions, check
 from samples.images import alpine, debian
-from samples.images.entries import Entry, file, whiteout, whiteout_of
+from samples.images.entries import Entry, file, program, whiteout, whiteout_of
+from samples.images.programs import static_program
 from tests.kit import trees
 
 STATUS = "var/lib/dpkg/status"
@@ -19,9 +20,11 @@ ROOT = {**debian.release_files(), **debian.status_file(debian.RELEASE_12_0)}
 NOTHING = ScanRuns({})
 
 
-def run(*layers: Mapping[str, Entry], runs: ScanRuns = NOTHING) -> list[Finding | Remark]:
+def run(
+    *layers: Mapping[str, Entry], runs: ScanRuns = NOTHING, unseen: Literal["deny", "warn", "ignore"] = "deny"
+) -> list[Finding | Remark]:
     tree = trees.filesystem(*layers)
-    return list(check(trees.inventory(tree), tree, runs, NoOptions()))
+    return list(check(trees.inventory(tree), tree, runs, ScanCoverageOptions(unseen=unseen)))
 
 
 def scanner(name: str, *types: str) -> ScanRun:
@@ -92,11 +95,35 @@ def test_a_scan_of_another_image_is_an_integrity_error() -> None:
 
 def test_what_the_image_hides_comes_before_what_is_unknown() -> None:
     tree = trees.filesystem(ROOT, {whiteout_of(STATUS): whiteout()})
-    found = check(trees.inventory(tree), tree, ScanRuns({"trivy": Unavailable("missing")}), NoOptions())
+    found = check(
+        trees.inventory(tree), tree, ScanRuns({"trivy": Unavailable("missing")}), ScanCoverageOptions()
+    )
     first = next(found)
     assert isinstance(first, Finding)
     with pytest.raises(Unavailable):
         list(found)
+
+
+TOOL = {"app/server": program(static_program("a tool"))}
+RAN = ScanRuns({"trivy": scanner("trivy", "deb")})
+
+
+def test_what_no_scanner_saw_is_unknown_with_its_path() -> None:
+    (found,) = run(TOOL, runs=RAN)
+    assert isinstance(found, Finding)
+    assert (found.id, found.location.path, found.unknown) == ("unseen-program", "/app/server", True)
+    assert (found.action, found.details) == (None, {"ecosystem": "generic"})
+
+
+def test_what_no_scanner_saw_may_only_warn_or_be_ignored() -> None:
+    (found,) = run(TOOL, runs=RAN, unseen="warn")
+    assert isinstance(found, Finding)
+    assert found.action is Action.WARN
+    assert run(TOOL, runs=RAN, unseen="ignore") == []
+
+
+def test_where_no_scanner_ran_nothing_is_compared() -> None:
+    assert run(TOOL) == []
 
 
 def test_languages_that_one_scanner_alone_saw_are_a_remark() -> None:

@@ -52,6 +52,7 @@ def _bucket(raw: bytes, value: bytes) -> dict[str, Any]:
     return _elements(raw, raw, root * PAGE) if root else _elements(raw, value, 16)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(tree=TREES)
 def test_what_is_written_is_read(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> None:

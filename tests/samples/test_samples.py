@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import datetime
@@ -23,6 +24,7 @@ NAMES = {
     "demo": "registry.example.com/shop/server:1.4.2",
     "production": "registry.example.com/production/server:1.4.2",
     "team": "registry.example.com/shop/server:1.4.2",
+    "vex": "registry.example.com/shop/server:1.4.2",
 }
 """A name under which the good image satisfies each policy."""
 INSTRUCTIONS = {"CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "LABEL", "RUN", "USER", "WORKDIR"}
@@ -123,6 +125,52 @@ def test_policies_part_bad_from_good(
             [sys.executable, "-m", "gate", *arguments], check=False, capture_output=True, text=True
         )
         assert run.returncode == code, run.stdout + run.stderr
+
+
+@pytest.mark.real
+def test_the_vex_documents_take_away_what_they_name(
+    trivy_binary: Path,
+    grype_binary: Path,
+    trivy_cache: Path,
+    grype_cache: Path,
+    tmp_path: Path,
+    built: datetime,
+) -> None:
+    write_directory(oci_layout({"": bad(built)}), tmp_path / "bad")
+    arguments = ["check", f"oci:{tmp_path / 'bad'}", "--policy", str(SAMPLES / "policies" / "vex.yaml")]
+    arguments += [
+        "--as",
+        NAMES["vex"],
+        "--offline",
+        "--format",
+        "json",
+        "--cache-dir",
+        str(tmp_path / "cache"),
+    ]
+    arguments += ["--trivy", str(trivy_binary), "--trivy-cache", str(trivy_cache)]
+    arguments += ["--grype", str(grype_binary), "--grype-db", str(grype_cache)]
+    run = subprocess.run(
+        [sys.executable, "-m", "gate", *arguments], check=False, capture_output=True, text=True
+    )
+    report = json.loads(run.stdout)
+    (result,) = (one for one in report["verdicts"][0]["results"] if one["rule"] == "vulnerabilities")
+    taken = {item["finding"]["id"]: (item["document"], item["finding"]["details"]) for item in result["vex"]}
+    assert {id_: document for id_, (document, _) in taken.items()} == {
+        "CVE-2021-44228": "vex/supplier.cdx.json",
+        "CVE-2021-44906": "vex/shop.openvex.json",
+    }
+    assert all(details["found_by"] == ["grype", "trivy"] for _, details in taken.values())
+    assert [document["unused"] for document in report["run"]["vex"]] == [0, 0]
+
+
+def test_the_team_has_exceptions_in_a_file_as_well() -> None:
+    policy = Policy.load(str(SAMPLES / "policies" / "team.yaml"))
+    assert policy.named_files == ("exceptions/shop.yaml",)
+    assert [exception.rule for exception in policy.exceptions] == [
+        "vulnerabilities",
+        "vulnerabilities",
+        "no-shell",
+    ]
 
 
 def test_the_demo_policy_says_that_it_requires_trivy_alone() -> None:

@@ -159,6 +159,7 @@ def test_pages_that_lead_in_a_circle(tmp_path: Path) -> None:
         bucket_names(path)
 
 
+@pytest.mark.slow
 @hypothesis_settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200
 )

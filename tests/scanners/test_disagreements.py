@@ -31,6 +31,22 @@ def test_the_package_was_not_seen() -> None:
     assert why(packages=()) == "it did not see the package"
 
 
+@pytest.mark.parametrize(
+    ("path", "packages", "whose"),
+    [
+        ("/usr/bin/tool", (LIBSSL,), True),
+        ("/app/tool", (LIBSSL,), False),
+        ("/usr/bin/tool", (), False),
+        ("", (LIBSSL,), False),
+    ],
+)
+def test_what_the_distribution_may_own(path: str, packages: tuple[ScannedPackage, ...], whose: bool) -> None:
+    found = vulnerability(opinion(), package_type="golang", package_name="stdlib", path=path)
+    (first,) = reasons((found,), {"trivy": scan_run("trivy"), "grype": scan_run("grype", *packages)})
+    assert first["grype"].startswith("it did not see the package")
+    assert ("the distribution's advisories count for it" in first["grype"]) is whose
+
+
 def test_the_package_was_seen_as_another_version() -> None:
     other = replace(LIBSSL, version="3.0.8-1")
     assert why(packages=(other,)) == "it saw the package as 3.0.8-1"

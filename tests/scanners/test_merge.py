@@ -258,6 +258,7 @@ def raw(found: Vulnerability) -> list[RawFinding]:
     return [RawFinding(*package, opinion, layer=found.layer, path=found.path) for opinion in found.opinions]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [20_000])
 def test_many_findings_take_no_time(count: int) -> None:
     findings = [finding("trivy", f"CVE-{number}") for number in range(count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -19,6 +20,8 @@ import pytest
 from msgspec.structs import replace
 
 from gate.errors import Unavailable
+from gate.rule import Finding
+from gate.rules.scan_coverage import ScanCoverageOptions, check
 from gate.scanners import (
     Approval,
     Scanner,
@@ -33,7 +36,7 @@ from gate.scanners.coverage import look, scan_runs, vulnerabilities
 from gate.scanners.disagreements import reasons
 from gate.scanners.merge import merge
 from gate.scanners.program import located
-from samples.databases.advisories import load
+from samples.databases.advisories import Affected, load
 from samples.databases.bolt import PAGE, write_bolt
 from samples.databases.grype import write_grype_database
 from samples.databases.trivy import write_trivy_database
@@ -41,6 +44,7 @@ from samples.databases.xxhash import xxh64
 from samples.images import alpine, debian
 from samples.images.entries import Entry, file, program, symbolic_link, whiteout, whiteout_of
 from samples.images.languages import java_library, node_package, python_distribution
+from samples.images.programs import go_program, static_program
 from tests.kit import trees
 from tests.kit.scans import write_target
 
@@ -164,6 +168,115 @@ def test_what_only_one_database_lists_is_found_by_one_scanner_and_explained(
     assert {(one.id, one.found_by) for one, _ in alone} == {("CVE-2023-5363", ("trivy",))}
     assert alone
     assert all(list(lacking) == ["grype"] and why in lacking["grype"] for _, lacking in alone)
+
+
+def lacking(settings: ScannerSettings, target: ScanTarget) -> dict[tuple[str, str, str], dict[str, str]]:
+    """Why one scanner does not have what the other found: by id, version and path."""
+    ran = {
+        name: report
+        for name, report in scan_all(settings, target).items()
+        if isinstance(report, ScannerReport)
+    }
+    assert ran.keys() == {"grype", "trivy"}
+    found = merge(ran).found
+    missing = reasons(found, {name: report.run for name, report in ran.items()})
+    return {
+        (one.id, one.package_version, one.path): dict(why)
+        for one, why in zip(found, missing, strict=True)
+        if why
+    }
+
+
+SERVER = go_program({"golang.org/x/net": "v0.16.0"})
+
+
+def test_a_package_that_only_one_saw_is_explained(real: ScannerSettings, tmp_path: Path) -> None:
+    """Trivy reads Go programs only if they can be executed."""
+    target = write_target(tmp_path / "image", {"app/server": file(SERVER)})
+    assert lacking(real, target)["CVE-2023-39325", "0.16.0", "/app/server"] == {
+        "trivy": "it did not see the package"
+    }
+
+
+def test_a_package_that_one_leaves_to_the_distribution_is_explained_and_covered(
+    real: ScannerSettings, tmp_path: Path
+) -> None:
+    """Trivy leaves out what packages of the distribution own, because those have advisories of their own."""
+    path, info = "usr/bin/server", "var/lib/dpkg/info/libc6:amd64"
+    layer = {
+        **ROOT,
+        path: program(SERVER),
+        f"{info}.list": file(f"/{path}\n"),
+        f"{info}.md5sums": file("0" * 32 + f"  {path}\n"),
+    }
+    why = lacking(real, write_target(tmp_path / "image", layer))["CVE-2023-39325", "0.16.0", f"/{path}"]
+    assert list(why) == ["trivy"]
+    assert "the distribution's advisories count for it" in why["trivy"]
+    assert problems(real, tmp_path / "covered", layer) == {"grype": (), "trivy": ()}
+
+
+def test_another_range_of_versions_is_explained(real: ScannerSettings, tmp_path: Path) -> None:
+    """Two copies, of which one database takes the newer for not affected."""
+    shorter = [
+        dataclasses.replace(one, affected=tuple(map(until_3_4, one.affected)))
+        if one.id == "CVE-2020-11023"
+        else one
+        for one in load()
+    ]
+    built = datetime.now(UTC).replace(microsecond=0)
+    write_grype_database(tmp_path / "shorter", shorter, built)
+    layers = {**node_package("jquery", "3.3.1", "a"), **node_package("jquery", "3.4.1", "b")}
+    why = lacking(
+        replace(real, grype_database=tmp_path / "shorter"), write_target(tmp_path / "image", layers)
+    )
+    assert why["CVE-2020-11023", "3.4.1", "/b/node_modules/jquery/package.json"] == {
+        "grype": "it has it in jquery 3.3.1, fixed in 3.4.0, and takes this one for not affected"
+    }
+
+
+def until_3_4(affected: Affected) -> Affected:
+    """The same, with 3.4.0 as the version that fixes it."""
+    ranges = tuple(dataclasses.replace(one, fixed="3.4.0") for one in affected.ranges)
+    return dataclasses.replace(affected, ranges=ranges)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "expected"),
+    [
+        ("app/tool", program(static_program("a tool")), ("unseen-program", "generic")),
+        (
+            "app/package-lock.json",
+            file('{"lockfileVersion": 3, "packages": {}}'),
+            ("unseen-lock-file", "npm"),
+        ),
+        ("app/poetry.lock", file("[["), ("unseen-lock-file", "pypi")),
+        ("app/node_modules/x/package.json", file('{"name": "x"}'), ("unseen-package", "npm")),
+        ("app/x.jar", file("PK"), ("unseen-package", "maven")),
+        ("opt/v/lib/python3.11/site-packages/x.dist-info/METADATA", file("x"), ("unseen-package", "pypi")),
+    ],
+)
+def test_what_no_scanner_saw_is_named(
+    real: ScannerSettings, tmp_path: Path, path: str, content: Entry, expected: tuple[str, str]
+) -> None:
+    """Beside packages of the same kind that both saw."""
+    seen = {
+        **ROOT,
+        **java_library("org.apache.logging.log4j", "log4j-core", "2.14.1", "opt/lib"),
+        **node_package("jquery", "3.4.1", "srv" if "lock" in path else "app"),
+        **(
+            python_distribution("Jinja2", "3.1.2", "opt/v/lib/python3.11/site-packages")
+            if "METADATA" in path
+            else {}
+        ),
+    }
+    reports = scan_all(real, write_target(tmp_path / "image", {**seen, path: content}))
+    tree = trees.filesystem({**seen, path: content})
+    runs = scan_runs(reports, look(tree, trees.inventory(tree), datetime.now(UTC)), {})
+    found = list(check(trees.inventory(tree), tree, runs, ScanCoverageOptions()))
+    named = [
+        (one.id, one.details["ecosystem"], one.location.path) for one in found if isinstance(one, Finding)
+    ]
+    assert named == [(*expected, f"/{path}")]
 
 
 def write_import(database: Path) -> None:

@@ -168,6 +168,7 @@ BOMBS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
 def test_values_are_counted(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gate.sources.tool_yaml.LIMITS", Limits(list_values=20_000))
@@ -188,6 +189,7 @@ def test_few_aliases_of_many_are_counted_where_they_are_looked_at() -> None:
         visit(document.value["a11"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -27,6 +27,8 @@ TESTS = {
     "gate/oci/tar_header.py": ["tests/oci/test_tar_header.py", "tests/oci/test_tarball.py"],
     "gate/oci/tarball.py": ["tests/oci/test_tarball.py"],
     "gate/rules/_deciding.py": ["tests/rules/test_deciding.py"],
+    "gate/rules/_tolerating.py": ["tests/rules/test_tolerating.py"],
+    "gate/vex/matching.py": ["tests/vex/test_matching.py"],
 }
 """What is changed, and the tests that have to notice."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import functools
 import hashlib
 import itertools
 import json
@@ -34,6 +35,18 @@ GRYPE_VERSION = "0.121.2"
 GRYPE_PACKAGE = "github.com/anchore/grype/cmd/grype"
 GRYPE_BUILD = ("-trimpath", "-ldflags", f"-s -w -X main.version={GRYPE_VERSION}")
 GO_MINIMUM = (1, 26, 8)
+GO_BUILD = ("-trimpath", "-ldflags", "-s -w")
+SIGSTORE_PROGRAMS = {
+    "cosign": "github.com/sigstore/cosign/v3/cmd/cosign",
+    "fulcio": "github.com/sigstore/fulcio",
+    "timestamp_authority": "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
+    "rekor_tiles": "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",
+    "rekor": "github.com/sigstore/rekor/cmd/rekor-server",
+}
+"""Folder beside this file, whose go.mod names one release and whose go.sum locks it, to the package that is its program."""
+
+GO_WORK = CACHE / ".go-work"
+"""Downloaded sources and compiled packages of one run of this program: some gigabytes, so they do not stay."""
 
 NOTHING: Mapping[str, str] = {}
 
@@ -225,19 +238,23 @@ def _go_version(program: Path) -> tuple[int, ...]:
 
 
 def go_build(target: Path, package: str, *options: str, folder: Path = HERE) -> Path:
-    """Build `package` of the module in a folder into `target`, unless it is there; sources and objects do not stay."""
+    """Build `package` of the module in a folder into `target`, unless it is there.
+
+    Sources and objects are kept until all tools are there, because their modules have many packages in common.
+    """
     if not target.exists():
         program = go()
-        with made(target) as path, tempfile.TemporaryDirectory(dir=CACHE, prefix=".go-") as work:
+        with made(target) as path:
             settings = {
-                "GOPATH": f"{work}/path",
-                "GOCACHE": f"{work}/objects",
+                "GOPATH": f"{GO_WORK}/path",
+                "GOCACHE": f"{GO_WORK}/objects",
                 "GOFLAGS": "-mod=readonly -modcacherw",
                 "GOTOOLCHAIN": "local",
                 "GOWORK": "off",
                 "CGO_ENABLED": "0",
             }
             run(
+                "nice",
                 program,
                 "build",
                 "-buildvcs=false",
@@ -273,6 +290,16 @@ def own_module(name: str) -> Path:
     made_from = b"".join((folder / part).read_bytes() for part in ("main.go", "go.mod", "go.sum"))
     key = hashlib.sha256(made_from).hexdigest()[:16]
     return go_build(CACHE / name / key / name, ".", "-trimpath", folder=folder)
+
+
+def sigstore_program(name: str) -> Path:
+    """Build a program of Sigstore from the sources that its folder's go.sum names."""
+    folder, package = HERE / name, SIGSTORE_PROGRAMS[name]
+    made_from = b"".join((folder / part).read_bytes() for part in ("go.mod", "go.sum")) + package.encode()
+    target = CACHE / name / hashlib.sha256(made_from + repr(GO_BUILD).encode()).hexdigest()[:16] / name
+    if not target.exists():
+        say(f"building {name} of Sigstore; some minutes, once")
+    return go_build(target, package, *GO_BUILD, folder=folder)
 
 
 def sarif_schema() -> Path:
@@ -375,6 +402,9 @@ PROVIDERS: dict[str, Callable[[], Path]] = {
     "referrers_registry": lambda: own_module("referrers_registry"),
     "debian_root": debian_root,
     "grype": grype,
+    "trillian": lambda: own_module("trillian"),
+    "tesseract": lambda: own_module("tesseract"),
+    **{name: functools.partial(sigstore_program, name) for name in SIGSTORE_PROGRAMS},
 }
 """Name of a tool to what provides it, the quick ones first."""
 
@@ -394,6 +424,7 @@ def provide_tools() -> int:
             except (Missing, OSError) as reason:
                 missing[name] = str(reason)
                 say(f"MISSING {name}: {reason}")
+        shutil.rmtree(GO_WORK, ignore_errors=True)
     TOOLS_FILE.write_text(json.dumps({"paths": paths, "missing": missing}, indent=2) + "\n")
     say(f"{len(paths)} provided, {len(missing)} missing; cache {CACHE}")
     return 1 if missing and os.environ.get("CI") else 0
