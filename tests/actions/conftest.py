@@ -39,12 +39,12 @@ def consumer(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def checked(runner: Runner, consumer: Path, trivy_cache: Path) -> Callable[..., Ran]:
-    """Run the action on an image of the repository, with further inputs."""
+    """Run the action on an image of the repository, with variables of the job and further inputs."""
 
-    def check(image: str, **inputs: str) -> Ran:
+    def check(image: str, variables: dict[str, str] | None = None, **inputs: str) -> Ran:
         given = {"dockerfile": "Dockerfile", "trivy-cache": str(trivy_cache), "offline": "true"}
         more = {name.replace("_", "-"): value for name, value in inputs.items()}
-        write_workflow(consumer, {"image": image, **given, **more})
+        write_workflow(consumer, {"image": image, **given, **more}, variables)
         commit(consumer)
         return runner.run(consumer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ pytestmark = pytest.mark.real
 
 POLICY = "schema: 1\nrules: {non-root: {}, no-setuid: {}}\n"
 FORGED = "::notice title=forged::the gate is open"
+
+HIDING = {"TRIVY_SEVERITY": "LOW", "GRYPE_ONLY_FIXED": "true"}
+"""Variables that hide what scanners find."""
 
 HIJACK = """\
 import os
@@ -134,18 +138,31 @@ def planting(consumer: Path) -> Path:
 def test_settings_for_scanners_are_not_read(
     checked: Callable[..., Ran], planting: Path, tmp_path: Path
 ) -> None:
-    ran = checked("oci:images/bad", report_dir=str(tmp_path / "reports"))
+    ran = checked("oci:images/bad", HIDING, report_dir=str(tmp_path / "reports"))
     assert "vulnerabilities" in json.loads(ran.told["failed-rules"])
     report = (tmp_path / "reports" / "image-gate.json").read_text()
     assert "CVE-2021-44228" in report
 
 
-def test_trivy_alone_would_read_them(trivy_binary: Path, trivy_cache: Path, planting: Path) -> None:
-    command = [str(trivy_binary), "image", "--quiet", "--input", "images/bad", "--format", "json"]
-    options = ["--cache-dir", str(trivy_cache), "--skip-db-update", "--skip-java-db-update", "--offline-scan"]
-    done = subprocess.run([*command, *options], cwd=planting, capture_output=True, text=True, check=True)
+def test_trivy_alone_would_read_the_files(trivy_binary: Path, trivy_cache: Path, planting: Path) -> None:
+    assert "CVE-2021-44228" not in told_by_trivy(trivy_binary, trivy_cache, planting, {})
+
+
+def test_trivy_alone_would_read_the_variables(trivy_binary: Path, trivy_cache: Path, consumer: Path) -> None:
+    assert "CVE-2021-44228" in told_by_trivy(trivy_binary, trivy_cache, consumer, {})
+    assert "CVE-2021-44228" not in told_by_trivy(trivy_binary, trivy_cache, consumer, HIDING)
+
+
+def told_by_trivy(trivy: Path, cache: Path, folder: Path, variables: dict[str, str]) -> str:
+    """Return what Trivy says of the bad image where it is started in the checkout."""
+    command = [str(trivy), "image", "--quiet", "--input", "images/bad", "--format", "json"]
+    options = ["--cache-dir", str(cache), "--skip-db-update", "--skip-java-db-update", "--offline-scan"]
+    environment = {**os.environ, **variables}
+    done = subprocess.run(
+        [*command, *options], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
     assert '"Results"' in done.stdout
-    assert "CVE-2021-44228" not in done.stdout
+    return done.stdout
 
 
 def test_settings_for_installers_are_not_read(runner: Runner, consumer: Path) -> None:

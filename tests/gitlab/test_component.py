@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.kit.act import commit
+from tests.kit.act import ROOT, commit
 from tests.kit.gitlab import Pipelines, Ran, write_pipeline
 
 pytestmark = pytest.mark.real
@@ -98,3 +99,18 @@ def test_a_branch_is_judged_by_the_policy_of_the_default_one(
     ran = pipelines.run(project, **fetched)
     assert "told fail 1 non-root" in ran.log
     assert "[WARN] image-gate: This change has another policy" in ran.log
+
+
+def test_a_gitlab_without_components_includes_a_file(
+    pipelines: Pipelines, project: Path, trivy_cache: Path
+) -> None:
+    shutil.copy(ROOT / "gitlab" / "image-gate.gitlab-ci.yml", project)
+    (project / ".gitlab-ci.yml").write_text("include: [{local: image-gate.gitlab-ci.yml}]\n")
+    ran = pipelines.run(
+        project,
+        IMAGE_GATE_RUNNER_IMAGE="registry.example.com/image-gate:1",
+        IMAGE_GATE_IMAGE="oci:images/bad",
+        IMAGE_GATE_TRIVY_CACHE=str(trivy_cache),
+        IMAGE_GATE_OFFLINE="true",
+    )
+    assert ran.jobs == {"image-gate-scan": "PASS", "image-gate": "FAIL"}, ran.log
