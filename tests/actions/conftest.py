@@ -42,10 +42,23 @@ def checked(runner: Runner, consumer: Path, trivy_cache: Path) -> Callable[..., 
     """Run the action on an image of the repository, with variables of the job and further inputs."""
 
     def check(image: str, variables: dict[str, str] | None = None, **inputs: str) -> Ran:
-        given = {"dockerfile": "Dockerfile", "trivy-cache": str(trivy_cache), "offline": "true"}
         more = {name.replace("_", "-"): value for name, value in inputs.items()}
-        write_workflow(consumer, {"image": image, **given, **more}, variables)
+        write_workflow(consumer, {"image": image, **usual(trivy_cache), **more}, variables)
         commit(consumer)
         return runner.run(consumer)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def bad_run(runner: Runner, trivy_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """What the action makes of the bad image; one run for all who look at it."""
+    folder = write_consumer(tmp_path_factory.mktemp("bad") / "consumer")
+    write_workflow(folder, {"image": "oci:images/bad", **usual(trivy_cache)})
+    commit(folder)
+    return runner.run(folder)
+
+
+def usual(trivy_cache: Path) -> dict[str, str]:
+    """The inputs that nearly all runs have: no network, and a database made today."""
+    return {"dockerfile": "Dockerfile", "trivy-cache": str(trivy_cache), "offline": "true"}
