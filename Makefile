@@ -120,6 +120,6 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --pytho
 
 lock: $(VENV)/.maintain ## renew every lock under requirements/ from pyproject.toml
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
-	for group in build demo dev go maintain node; do \
+	for group in build ci demo dev go maintain node; do \
 		$(LOCK) --group $$group -c requirements/runtime.txt -o requirements/$$group.txt || exit 1; \
 	done

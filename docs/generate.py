@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from docs.ci_reference import action_readme, component_readme
 from docs.cli_reference import cli_reference, readme
 from docs.schema_reference import schema_reference
 from gate.configuration.file import ConfigurationFile, DatabaseSources, RegistryEntry, configuration_schema
@@ -164,6 +165,9 @@ def parsed_profiles_text() -> str:
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "README.md": readme,
+    "actions/check/README.md": action_readme("check"),
+    "actions/setup/README.md": action_readme("setup"),
+    "gitlab/README.md": component_readme,
     "docs/cli.md": cli_reference,
     "docs/configuration.md": configuration_reference,
     "docs/policy.md": policy_reference,

@@ -26,7 +26,7 @@ ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
         "policy, then evaluate",
         "cache registry, then sources, then scanners signatures",
         "against bundle configuration dockerfile exploitation, then doctor facts inspection lookups origins platforms sourcing starting vouching, then collect, then pipeline",
-        "cli",
+        "ci, then cli",
         "__init__ __main__",
     )
 )

@@ -34,6 +34,7 @@ MODULES: Mapping[str, str] = {
     "signatures": "gate.cli.signatures",
     "trust": "gate.cli.trust",
     "doctor": "gate.cli.doctor",
+    "ci": "gate.cli.ci",
     "completion": "gate.cli.completion",
 }
 """Command to module; each holds a constant `COMMAND`."""
