@@ -25,7 +25,7 @@ ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
         "rules reporters",
         "policy, then evaluate",
         "cache registry, then sources, then scanners signatures",
-        "against bundle configuration dockerfile exploitation, then doctor facts inspection lookups origins platforms sourcing vouching, then collect, then pipeline",
+        "against attested_vex bundle configuration dockerfile exploitation, then doctor facts inspection lookups origins platforms sourcing vouching, then collect, then pipeline",
         "cli",
         "__init__ __main__",
     )
