@@ -24,7 +24,7 @@ INSTALL := $(PIP) --require-hashes --no-deps --only-binary :all:
 # Tests with real tools are not among them: those take all cores themselves, and some look at what is left on the machine.
 SIDE_BY_SIDE := -n auto --dist worksteal
 
-.PHONY: python help demo dev lint format test test-fast generate bench scanner-release mutate lock clean
+.PHONY: python help demo dev lint format test test-fast generate bench scanner-release container container-lock mutate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -63,6 +63,17 @@ bench: $(VENV)/.demo ## measure what the README claims of speed and memory
 
 scanner-release: $(VENV)/.dev ## add a release to the table of known scanners: SCANNER= VERSION= CHECKSUMS= [SIGNED=]
 	$(PY) -m tests.tools.scanner_release $(SCANNER) $(VERSION) $(CHECKSUMS) $(if $(SIGNED),'$(SIGNED)')
+
+container: $(VENV)/.dev ## build the official image: TRIVY=PROGRAM GRYPE=PROGRAM (each @sha256:… if unknown) SOURCE=URL
+	rm -rf build/container
+	$(PY) -m container.prepare base build/container/base
+	$(PY) -m container.prepare context build/container/context build/container/base 'trivy=$(TRIVY)' 'grype=$(GRYPE)'
+	DOCKER_BUILDKIT=0 docker build --network none --tag image-gate --build-arg 'SOURCE=$(SOURCE)' \
+		--build-arg VERSION=$$($(PY) -c 'import gate; print(gate.__version__)') \
+		--file build/container/context/Containerfile build/container/context
+
+container-lock: $(VENV)/.dev ## renew the lock of the image's Debian packages, on Debian or Ubuntu
+	$(PY) -m container.prepare lock
 
 mutate: $(VENV)/.maintain ## change the code that decides, and see whether a test notices (tests/mutants.md)
 	$(PY) tests/tools/mutate.py
@@ -109,6 +120,6 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --pytho
 
 lock: $(VENV)/.maintain ## renew every lock under requirements/ from pyproject.toml
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
-	for group in build demo dev go maintain node; do \
+	for group in build ci demo dev go maintain node; do \
 		$(LOCK) --group $$group -c requirements/runtime.txt -o requirements/$$group.txt || exit 1; \
 	done

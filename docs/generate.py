@@ -9,7 +9,9 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from docs.ci_reference import action_readme, component_readme
 from docs.cli_reference import cli_reference, readme
+from docs.schema_reference import schema_reference
 from gate.configuration.file import ConfigurationFile, DatabaseSources, RegistryEntry, configuration_schema
 from gate.options import Options, option_table
 from gate.policy.baseline import baseline_schema
@@ -96,6 +98,36 @@ def rule_reference() -> str:
     return _INTRODUCTION + "\n".join(lines) + "\n\n" + "\n".join(_section(rule) for rule in rules.values())
 
 
+_POLICY = """\
+# Policy files
+
+What a policy can say, made from [its schema](../gate/schemas/policy.json), which editors read by a first line
+`# yaml-language-server: $schema=…`. The options of each rule stand in [the reference of rules](rules.md); every rule takes
+`action`, `on-unknown` and `severity` beside them. A mistake is an error with line and column.
+
+The schema has a number, `schema: 1`. Under one number keys are only ever added, so a policy that is valid stays valid and means
+the same; a release that knows a new key says so in the [list of changes](../CHANGELOG.md).
+"""
+
+_REPORT = """\
+# The JSON report
+
+What `--format json` writes, made from [its schema](../gate/schemas/report.json). Under one number of `schema` fields are only ever
+added: read those you know, and leave the others aside. `image-gate report` reads the reports of earlier releases of the same
+number. What stands under `run` and `evidence` is for people and for reports, and grows.
+"""
+
+
+def policy_reference() -> str:
+    """Return docs/policy.md."""
+    return schema_reference(policy_schema(Catalogue()), _POLICY)
+
+
+def report_reference() -> str:
+    """Return docs/report-format.md."""
+    return schema_reference(report_schema(), _REPORT)
+
+
 def policy_schema_text() -> str:
     """Return gate/schemas/policy.json."""
     return json.dumps(policy_schema(Catalogue()), indent=2, ensure_ascii=False) + "\n"
@@ -133,8 +165,13 @@ def parsed_profiles_text() -> str:
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "README.md": readme,
+    "actions/check/README.md": action_readme("check"),
+    "actions/setup/README.md": action_readme("setup"),
+    "gitlab/README.md": component_readme,
     "docs/cli.md": cli_reference,
     "docs/configuration.md": configuration_reference,
+    "docs/policy.md": policy_reference,
+    "docs/report-format.md": report_reference,
     "docs/rules.md": rule_reference,
     "gate/policy/profiles/parsed.json": parsed_profiles_text,
     "gate/schemas/baseline.json": baseline_schema_text,

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,6 +77,17 @@ def trivy_binary(tools: Tools) -> Path:
 def grype_binary(tools: Tools) -> Path:
     """The unmodified Grype, built from its published sources."""
     return tools.path("grype")
+
+
+@pytest.fixture(scope="session")
+def trivy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trivy's database of the sample advisories, made today; do not change it."""
+    from samples.databases.advisories import load
+    from samples.databases.trivy import write_trivy_database
+
+    folder = tmp_path_factory.mktemp("databases") / "trivy"
+    write_trivy_database(folder, load(), datetime.now(UTC))
+    return folder
 
 
 @pytest.fixture(scope="session")

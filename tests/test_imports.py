@@ -25,8 +25,8 @@ ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
         "rules reporters",
         "policy, then evaluate",
         "cache registry, then sources, then signatures, then scanners",
-        "against attested_vex bundle configuration dockerfile exploitation, then doctor facts inspection lookups origins platforms sourcing vouching, then collect, then pipeline",
-        "cli",
+        "against attested_vex bundle configuration dockerfile exploitation, then doctor facts inspection lookups origins platforms sourcing starting vouching, then collect, then pipeline",
+        "ci, then cli",
         "__init__ __main__",
     )
 )

@@ -84,3 +84,14 @@ def test_the_referrers_registry_ends_with_its_input(tools: Tools) -> None:
         check=True,
     )
     assert done.stdout.startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [("act", "0.2.89"), ("zizmor", "1.32.0"), ("actionlint", "1.7.12")]
+)
+def test_what_runs_and_checks_actions_says_its_version(tools: Tools, name: str, version: str) -> None:
+    assert version in output(tools.path(name), "--version")
+
+
+def test_what_runs_pipelines_says_its_version(tools: Tools) -> None:
+    assert "4.75.1" in output(tools.path("node"), tools.path("gitlab_ci_local"), "--version")

@@ -22,6 +22,7 @@ MODULES: Mapping[str, str] = {
     "explain": "gate.cli.explain",
     "rules": "gate.cli.rules",
     "dockerfile": "gate.cli.dockerfile",
+    "init": "gate.cli.init",
     "policy": "gate.cli.policy",
     "except": "gate.cli.except_",
     "baseline": "gate.cli.baseline",
@@ -33,6 +34,7 @@ MODULES: Mapping[str, str] = {
     "signatures": "gate.cli.signatures",
     "trust": "gate.cli.trust",
     "doctor": "gate.cli.doctor",
+    "ci": "gate.cli.ci",
     "completion": "gate.cli.completion",
 }
 """Command to module; each holds a constant `COMMAND`."""

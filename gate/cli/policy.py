@@ -37,6 +37,13 @@ def init(path: Path, profile: str) -> Exit:
     """Write a first policy file, with the usual changes as comments; PATH is .image-gate.yaml unless stated."""
     from gate.policy.render import template
 
+    write_new(path, template(profile))
+    write_stdout(f"{path} extends {profile}; `image-gate policy show` prints what that comes to\n")
+    return Exit.PASS
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that must not exist. Raises `InvalidInput` if it does, `Unavailable` if it could not be written whole."""
     try:
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except FileExistsError:
@@ -45,12 +52,10 @@ def init(path: Path, profile: str) -> Exit:
         raise InvalidInput(f"{path} cannot be written: {error.strerror}") from None
     try:
         with open(number, "w", encoding="utf-8") as file:
-            file.write(template(profile))
+            file.write(text)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise Unavailable(f"{path} could not be written: {error.strerror}") from None
-    write_stdout(f"{path} extends {profile}; `image-gate policy show` prints what that comes to\n")
-    return Exit.PASS
 
 
 @COMMAND.command(short_help="Print the whole policy, defaults included.")

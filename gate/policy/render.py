@@ -51,9 +51,14 @@ def render_policy(policy: Policy) -> str:
     )
 
 
-def template(profile: str) -> str:
-    """Return the text of a first policy file that extends `profile`, with the usual changes as comments."""
-    return _TEMPLATE.replace("PROFILE", profile)
+def template(profile: str, *, registry: str = "", bases: Sequence[str] = ()) -> str:
+    """Return the text of a first policy file that extends `profile`, with the usual changes as comments.
+
+    `registry` and `bases`, names in the grammar of references, take the place of the examples in them.
+    """
+    text = _TEMPLATE.replace("PROFILE", profile)
+    text = text.replace("REGISTRY", registry or "registry.example.com")
+    return text.replace("BASES", ", ".join(bases) or "registry.example.com/base/java:21")
 
 
 def suggestion(rules: Mapping[str, Mapping[str, Any]], roots: Sequence[str]) -> str:
@@ -131,8 +136,8 @@ extends: PROFILE
 # Per rule: `action` (deny, warn, off), `on-unknown` (deny, warn), and the rule's own options.
 rules:
   max-age: {days: 90}
-  # allowed-registries: {action: deny, registries: [registry.example.com]}
-  # base-image: {action: warn, bases: [registry.example.com/base/java:21]}
+  # allowed-registries: {action: deny, registries: [REGISTRY]}
+  # base-image: {action: warn, bases: [BASES]}
 
 # What differs for some images, by name; later scopes refine earlier ones.
 # scopes:

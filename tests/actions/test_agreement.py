@@ -1,0 +1,112 @@
+"""What the actions and the component say of inputs is what the program takes: no input is lost, and none is code."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from docs.ci_reference import read_action, read_component
+from gate.ci import github, gitlab
+from gate.ci.child import TOKEN
+
+ACTION = read_action("check")
+INPUTS, JOBS = read_component()
+STEPS: list[Mapping[str, Any]] = ACTION["runs"]["steps"]
+STEP = next(step for step in STEPS if step.get("id") == "check")
+SCAN = JOBS["$[[ inputs.job-prefix ]]-scan"]
+OF_THE_ACTION = {"mode", "scanners", "upload-sarif", "cache"}
+"""Inputs that steps of the action use themselves."""
+OF_THE_COMPONENT = {"gate-image", "mode", "stage", "job-prefix", "report-expire-in"}
+BASH_LINES = 12
+
+
+def variables_of(*commands: str) -> set[str]:
+    """Return the variables of the options of these commands."""
+    check = importlib.import_module("gate.cli.check").COMMAND
+    ci = importlib.import_module("gate.cli.ci").COMMAND
+    found = {"check": check, **ci.commands}
+    parameters = [parameter for name in commands for parameter in found[name].params]
+    return {str(one.envvar) for one in parameters if isinstance(one, click.Option) and one.envvar}
+
+
+def variable(name: str) -> str:
+    """Return the variable that an input is handed over by."""
+    return f"IMAGE_GATE_{name.upper().replace('-', '_')}"
+
+
+def test_each_input_of_the_action_is_handed_over_by_its_own_variable() -> None:
+    handed = {name: str(value) for name, value in STEP["env"].items()}
+    for name in set(ACTION["inputs"]) - OF_THE_ACTION:
+        assert re.search(rf"\binputs\.{name}\b", handed[variable(name)]), name
+    own = {"IMAGE_GATE_CACHE_DIR", "PROGRAM", "PROGRAMS"}
+    assert set(handed) - own == {variable(name) for name in set(ACTION["inputs"]) - OF_THE_ACTION}
+
+
+def test_each_variable_of_the_action_is_one_of_the_program() -> None:
+    given = {name for name in STEP["env"] if name.startswith("IMAGE_GATE_")} - {TOKEN}
+    assert given <= variables_of("check", "github")
+
+
+def test_the_other_inputs_of_the_action_are_used() -> None:
+    text = str(STEPS)
+    assert {name for name in OF_THE_ACTION if f"inputs.{name}" in text} == OF_THE_ACTION
+
+
+def test_the_outputs_of_the_action_are_those_of_the_program(tmp_path: Path) -> None:
+    from gate.ci.child import Outcome
+
+    written = github.outputs(Outcome(3, None, ()), tmp_path)
+    assert set(ACTION["outputs"]) | {"reason"} == set(written)
+    for name, output in ACTION["outputs"].items():
+        assert f"steps.check.outputs.{name}" in output["value"]
+
+
+@pytest.mark.parametrize("name", ["check", "setup"])
+def test_no_expression_stands_in_a_script(name: str) -> None:
+    scripts = [step["run"] for step in read_action(name)["runs"]["steps"] if "run" in step]
+    assert scripts
+    assert [script for script in scripts if "${{" in script] == []
+
+
+def test_there_is_little_bash() -> None:
+    lines = [line for step in STEPS if "run" in step for line in step["run"].splitlines()]
+    script = (Path(__file__).parents[2] / "actions" / "install.sh").read_text().splitlines()
+    code = [line for line in lines + script if line and not line.startswith("#")]
+    assert len(code) <= BASH_LINES
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if "uses" in step], ids=lambda step: step["name"])
+def test_actions_of_others_are_pinned_by_commit(step: Mapping[str, Any]) -> None:
+    assert re.fullmatch(r"[a-z/-]+@[0-9a-f]{40}", step["uses"])
+
+
+def test_each_input_of_the_component_is_handed_over_by_its_own_variable() -> None:
+    wanted = {variable(name): f"$[[ inputs.{name} ]]" for name in set(INPUTS) - OF_THE_COMPONENT}
+    assert dict(SCAN["variables"]) == wanted
+    assert set(wanted) <= variables_of("check", "gitlab")
+
+
+def test_free_text_stands_in_no_script_of_the_component() -> None:
+    scripts = [line for job in JOBS.values() for line in job["script"]]
+    assert scripts == ["image-gate ci gitlab --hand-over", "image-gate verdict image-gate.json"]
+
+
+def test_the_component_names_the_reports_that_are_written() -> None:
+    named = set(SCAN["artifacts"]["reports"].values()) | set(SCAN["artifacts"]["paths"])
+    assert named == {*gitlab.REPORTS.values(), gitlab.VARIABLES}
+
+
+def test_the_plain_file_has_the_same_jobs() -> None:
+    from ruamel.yaml import YAML
+
+    plain = YAML(typ="safe").load(Path(__file__).parents[2] / "gitlab" / "image-gate.gitlab-ci.yml")
+    assert list(plain) == ["image-gate-scan", "image-gate"]
+    assert [job["script"] for job in plain.values()] == [job["script"] for job in JOBS.values()]
+    assert plain["image-gate-scan"]["artifacts"]["reports"] == SCAN["artifacts"]["reports"]
+    assert plain["image-gate-scan"]["artifacts"]["paths"] == SCAN["artifacts"]["paths"]
