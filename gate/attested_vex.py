@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -21,7 +22,7 @@ _REASON = 500
 
 
 class AttestedVex(Struct, frozen=True):
-    """What was attested about one image: the documents that count, what does not, and the places that gave no answer."""
+    """What was attested about one image: the documents that count, what does not, and why not all of it is known."""
 
     documents: tuple[Document, ...] = ()
     refused: tuple[RefusedSignature, ...] = ()
@@ -29,22 +30,20 @@ class AttestedVex(Struct, frozen=True):
 
 
 def attested_vex(evidence: Evidence, options: SignersOptions, subject: Subject) -> AttestedVex:
-    """Return the VEX documents among the attestations of an image; what cannot be read or looked up takes nothing away.
+    """Return the VEX documents among the attestations of an image.
 
     1. An attestation counts if it was verified, is of a type of VEX, and is of a signer that the policy lists.
     2. Where the policy wants several signers, each must have attested the same document.
     3. It is read as strictly as a file. What names no product is about the image whose digest was attested.
+    4. Where a place gave no answer, or a document of a listed signer cannot be read, none counts: the newest statement may
+       be there, and it may say that the image is affected after all.
     """
     found = kept(lambda: evidence.get(Attestations))
     if isinstance(found, Unavailable):
         return AttestedVex(missing=(found,))
     parts = parted(of_type(found, options, _is_vex), options, lambda _: "")  # 1
     refused, missing, documents = list(parts.refused), list(found.missing), []
-    same: dict[bytes, list[tuple[Attestation, frozenset[int]]]] = {}
-    for one, positions in parts.counted:
-        if isinstance(one, Attestation) and _states_anything(one):
-            same.setdefault(msgspec.json.encode(one.predicate, order="sorted"), []).append((one, positions))
-    for attested in same.values():
+    for attested in _by_document(parts.counted):
         chosen = distinct(attested)
         if len(chosen) < options.threshold:  # 2
             reason = (
@@ -52,14 +51,12 @@ def attested_vex(evidence: Evidence, options: SignersOptions, subject: Subject) 
             )
             refused.append(RefusedSignature(chosen[0].manifest, chosen[0].place, reason))
             continue
-        read = kept(lambda one=attested[0][0], chosen=chosen: _document(one, chosen, subject))  # type: ignore[misc]  # 3
+        read = kept(partial(_document, attested[0][0], chosen, subject))  # 3
         if isinstance(read, Unavailable):
             missing.append(read)
-        elif isinstance(read, RefusedSignature):
-            refused.append(read)
         elif read.statements or read.refused:
             documents.append(read)
-    return AttestedVex(tuple(documents), tuple(refused), tuple(missing))
+    return AttestedVex(() if missing else tuple(documents), tuple(refused), tuple(missing))  # 4
 
 
 def attested_facts(found: Mapping[str, AttestedVex]) -> Mapping[str, object]:
@@ -97,20 +94,28 @@ def _states_anything(attestation: Attestation) -> bool:
     )
 
 
-def _document(
-    attestation: Attestation, signers: Iterable[Signature], subject: Subject
-) -> Document | RefusedSignature:
-    """Read a document; one that is not as its format says is refused."""
+def _by_document(
+    counted: Iterable[tuple[Signature, frozenset[int]]],
+) -> Iterable[list[tuple[Attestation, frozenset[int]]]]:
+    """Return the attestations of each document together, whoever signed them."""
+    same: dict[bytes, list[tuple[Attestation, frozenset[int]]]] = {}
+    for one, positions in counted:
+        if isinstance(one, Attestation) and _states_anything(one):
+            same.setdefault(msgspec.json.encode(one.predicate, order="sorted"), []).append((one, positions))
+    return same.values()
+
+
+def _document(attestation: Attestation, signers: Iterable[Signature], subject: Subject) -> Document:
+    """Read a document; raises `Unavailable` for one that is not as its format says."""
     origin = f"attestation of {' and '.join(named(one.signer) for one in signers)}"
+    name = f"attested in {attestation.manifest[:200]}"
     image = ImageIdentity(
         digest=str(subject.digest)
     )  # proven to be what was attested, or to be in that index
     try:
-        return read_predicate(
-            attestation.predicate, f"attested in {attestation.manifest[:200]}", origin, image
-        )
+        return read_predicate(attestation.predicate, name, origin, image)
     except InvalidInput as error:
-        return RefusedSignature(attestation.manifest, attestation.place, error.message)
+        raise Unavailable(error.message, hint=error.hint) from None
 
 
 def _refusal(refused: RefusedSignature) -> dict[str, str]:

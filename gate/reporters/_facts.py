@@ -287,7 +287,7 @@ def facts_of_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
 
 
 def _facts_of_attested_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
-    """Return what is said of VEX that was looked for among attestations: what gave no answer, and what does not count.
+    """Return what is said of VEX that was looked for among attestations: what is not known, and what does not count.
 
     Beside a document that counts, what does not is named only if `verbose`: anyone who may push can attach any number.
     """
@@ -297,7 +297,7 @@ def _facts_of_attested_vex(run: Mapping[str, object], *, verbose: bool) -> list[
             continue
         about = f"attested VEX of {_word(image, 'image')}"
         lines += [
-            f"{about} could not all be looked up, and takes nothing away from there: {shown(str(reason))}"
+            f"{about} is not known in full, so nothing of it counts: {shown(str(reason))}"
             for reason in _items(image, "no_answer")
         ]
         refused = [item for item in _items(image, "refused") if isinstance(item, Mapping)]
