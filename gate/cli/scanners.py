@@ -86,8 +86,8 @@ def install(name: str, origin: str | None, folder: Path | None, **chosen: Any) -
 
     The archive is hashed before it is opened, and only its one program is unpacked. Releases that are known to be
     compromised, that are older than what image-gate was tried with, or whose digest neither the shipped table nor the
-    policy knows are refused. Where the release's signature lies beside the archive, as ARCHIVE.sigstore.json, it must hold and be
-    of the workflow that makes the releases. What was there before is replaced in one step.
+    policy knows are refused. Where the release's signature lies beside the archive (a file *.sigstore.json), it must hold and be of
+    the workflow that makes the releases. What was there before is replaced in one step.
     """
     from gate.configuration import load
     from gate.deadline import Deadline

@@ -70,11 +70,15 @@ class Refusal(_Entry, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class ReleaseSigner(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who signs the archives of a scanner's releases, keyless: the workflow's identity, with `{version}` in it, and its issuer."""
+    """Who signs a scanner's releases, keyless: the workflow's identity, where `{version}` may stand in it, and its issuer.
+
+    `signs` says what: each archive, or the file of checksums that lists them.
+    """
 
     scanner: Literal["grype", "trivy"]
-    identity: Annotated[str, Meta(pattern=r"\Ahttps://[!-~]+\{version\}[!-~]*\Z")]
+    identity: Annotated[str, Meta(pattern=r"\Ahttps://[!-~]+/\.github/workflows/[!-~]+@refs/[!-~]+\Z")]
     issuer: Annotated[str, Meta(pattern=r"\Ahttps://[!-~]+\Z")]
+    signs: Literal["archive", "checksums"]
     sources: Sources
 
 

@@ -26,7 +26,7 @@ from gate.scanners.program import Program, Requirement, check_version, located, 
 _GZIP = b"\x1f\x8b"
 _WHAT = "the archive"
 SIGNATURE = ".sigstore.json"
-"""What the name of an archive's signature ends with, beside the archive's own (trivy.dev, "Signature Verification")."""
+"""What the name of a signature ends with, behind that of the file that was signed (trivy.dev, "Signature Verification")."""
 
 
 class Order(Struct, frozen=True):
@@ -76,8 +76,8 @@ def install(order: Order, approval: Approval, settings: RegistrySettings, deadli
             )
             digest = _fetched(wanted, fetched, settings, deadline)
             _check(order, release, digest, approval)
-            data = _signature(origin, Path(private) / "signature", settings, deadline)
-            signature = _signed_by(order, release, digest, data)
+            beside = _Beside(origin, Path(private) / "beside", settings, deadline)
+            signature = _signed_by(order, release, digest, beside)
             program = Path(private) / requirement.name
             _unpack(fetched, program, deadline)
             done = _placed(order, program, release, digest, approval)
@@ -176,38 +176,52 @@ def _fetched(wanted: Download, target: Path, settings: RegistrySettings, deadlin
         return write(bounded(_chunks(source, deadline), wanted.limit), written)
 
 
-def _signature(origin: str, target: Path, settings: RegistrySettings, deadline: Deadline) -> bytes | None:
-    """Return the signature beside an archive, unverified; None where there is none.
+class _Beside(Struct, frozen=True):
+    """The place that an archive comes from, where other files of its release may lie; they are brought to a private file."""
 
-    Raises `Unavailable` where a place gives no answer, which is not the same as having none.
-    """
-    path, mark, query = origin.partition("?") if "://" in origin else (origin, "", "")
-    beside = f"{path}{SIGNATURE}{mark}{query}"
-    if "://" not in beside and not os.path.lexists(beside):
-        return None
-    hint = "try again, or name a mirror with --from"
-    try:
-        _fetched(
-            Download(beside, "the signature of the archive", LIMITS.signature, hint),
-            target,
-            settings,
-            deadline,
-        )
-    except NotThere:
-        return None
-    return target.read_bytes()
+    origin: str
+    target: Path
+    settings: RegistrySettings
+    deadline: Deadline
+
+    def signed(self, name: str = "") -> tuple[bytes, bytes] | None:
+        """Return a file of this name (nothing for the archive itself) and its signature, unverified; None where there is none.
+
+        Raises `Unavailable` where a place gives no answer, which is not the same as having none.
+        """
+        path, mark, query = self.origin.partition("?") if "://" in self.origin else (self.origin, "", "")
+        path = f"{path.rpartition('/')[0]}/{name}" if name and "/" in path else name or path
+        signature = self._read(f"{path}{SIGNATURE}{mark}{query}")
+        data = self._read(f"{path}{mark}{query}") if name and signature is not None else b""
+        return None if signature is None or data is None else (data, signature)
+
+    def _read(self, place: str) -> bytes | None:
+        """Return what is at a place, None where there is nothing."""
+        if "://" not in place and not os.path.lexists(place):
+            return None
+        hint = "try again, or name a mirror with --from"
+        wanted = Download(place, "the signature of the release", LIMITS.signature, hint)
+        try:
+            _fetched(wanted, self.target, self.settings, self.deadline)
+        except NotThere:
+            return None
+        return self.target.read_bytes()
 
 
-def _signed_by(order: Order, release: Release | None, digest: str, data: bytes | None) -> str:
-    """Say who signed an archive; raises `IntegrityError` for a signature that is there and does not hold."""
-    wanted = shipped().signer(order.requirement.name)
-    if data is None:
-        return "no signature was found beside it, so its digest alone decided"
-    if wanted is None:
-        return f"the signature beside it was not verified: it is not known who signs {order.requirement.name}"
-    from gate.scanners.release_signature import verified  # here, because its libraries are slow to import
-
+def _signed_by(order: Order, release: Release | None, digest: str, beside: _Beside) -> str:
+    """Say who signed a release; raises `IntegrityError` for a signature that is there and does not hold."""
+    name = order.requirement.name
+    wanted = shipped().signer(name)
     version = release.version if release and digest == release.archive else order.version
-    signer = verified(data, digest, wanted, version)
+    if wanted is None or (wanted.signs == "checksums" and not version):
+        return "no signature was looked for, so its digest alone decided"
+    checksums = f"{name}_{version}_checksums.txt" if wanted.signs == "checksums" else ""
+    found = beside.signed(checksums)
+    if found is None:
+        return "no signature was found beside it, so its digest alone decided"
+    from gate.scanners.release_signature import listed, verified  # here: its libraries are slow to import
+
+    data, signature = found
+    signer = verified(signature, listed(data, digest, wanted) if checksums else digest, wanted, version)
     subject = signer.identity.subject if signer.identity else ""
-    return f"its archive was signed by {subject}, log index {signer.log_index}"
+    return f"its release was signed by {subject}, log index {signer.log_index}"

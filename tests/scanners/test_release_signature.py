@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from gate.deadline import Deadline
 from gate.errors import IntegrityError, Unavailable
-from gate.scanners import approval
-from gate.scanners.install import SIGNATURE
+from gate.limits import LIMITS
+from gate.registry import RegistrySettings
+from gate.scanners import Approval, approval, grype
+from gate.scanners.install import SIGNATURE, Order, install
 from gate.scanners.release_signature import verified
 from gate.signatures import trust
 from samples.databases.oci_artifact import Served
 from tests.kit.loopback import serving
 from tests.kit.sigstore import ISSUER, Signing, Sigstore, bundle_of, new_key, statement
 from tests.kit.transparency_log import b64
-from tests.scanners.test_install import PROGRAM, RELEASE, installed, known, left, sha256
+from tests.scanners.test_install import PROGRAM, RELEASE, archive, installed, known, left, sha256
 
 WORKFLOW = "https://github.com/aquasecurity/trivy/.github/workflows/reusable-release.yaml@refs/tags/v0.76.0"
 GITHUB = "https://token.actions.githubusercontent.com"
@@ -68,8 +71,8 @@ def test_a_signature_of_the_project_s_workflow(shape: Any, version: str, sigstor
 
 
 WRONG: dict[str, tuple[Callable[[Sigstore], bytes], str]] = {
-    "another file": (lambda s: of_blob(s, b"other"), "it is about another archive"),
-    "a statement on another file": (lambda s: of_statement(s, b"other"), "it is about another archive"),
+    "another file": (lambda s: of_blob(s, b"other"), "it is about another file"),
+    "a statement on another file": (lambda s: of_statement(s, b"other"), "it is about another file"),
     "another version": (lambda s: of_blob(s, signing=replace(RIGHT, subject=WORKFLOW.replace("76", "75"))), "v0.75.0 "),
     "another workflow": (lambda s: of_blob(s, signing=replace(RIGHT, subject=WORKFLOW.replace("reusable-", ""))), "it is of https"),
     "a longer name": (lambda s: of_blob(s, signing=replace(RIGHT, subject=f"{WORKFLOW}1")), "it is of https"),
@@ -90,7 +93,7 @@ def test_any_other_is_refused(case: str, sigstore: Sigstore) -> None:
     made, reason = WRONG[case]
     with pytest.raises(IntegrityError) as caught:
         verified(made(sigstore), sha256(RELEASE), TRIVY, "0.76.0")
-    assert caught.value.message.startswith("the signature beside the archive of trivy does not count: ")
+    assert caught.value.message.startswith("the signature of the release of trivy does not count: ")
     assert reason in caught.value.message
 
 
@@ -130,7 +133,7 @@ def test_the_signature_of_a_mirror_is_verified(
     with serving(served(of_blob(sigstore))) as server:
         done = installed(tmp_path, f"http://{server.host}/x/trivy.tar.gz?token=1")
         assert server.requests == ["GET /x/trivy.tar.gz", f"GET /x/trivy.tar.gz{SIGNATURE}"]
-    assert done.signature.startswith(f"its archive was signed by {WORKFLOW}, log index ")
+    assert done.signature.startswith(f"its release was signed by {WORKFLOW}, log index ")
 
 
 def test_one_that_does_not_hold_keeps_a_known_archive_out(
@@ -163,14 +166,47 @@ def test_a_signature_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         installed(tmp_path, str(tmp_path / "trivy.tar.gz"))
 
 
+GRYPE_WORKFLOW = "https://github.com/anchore/grype/.github/workflows/release.yaml@refs/heads/main"
+GRYPE = archive(("grype", b"#!/bin/sh\n"))
+CHECKSUMS = (
+    f"{'1' * 64}  grype_0.121.2_linux_arm64.tar.gz\n{sha256(GRYPE)[7:]}  grype_0.121.2_linux_amd64.tar.gz\n"
+)
+
+
+def grype_installed(tmp_path: Path, version: str = "0.121.2") -> str:
+    order = Order(grype.REQUIREMENT, version, "linux/amd64", str(tmp_path / "g.tar.gz"), tmp_path / "bin")
+    told = Approval(programs=(sha256(GRYPE),))
+    return install(order, told, RegistrySettings(), Deadline(30)).signature
+
+
+def test_the_signature_of_checksums_is_one_of_what_they_list(tmp_path: Path, sigstore: Sigstore) -> None:
+    (tmp_path / "g.tar.gz").write_bytes(GRYPE)
+    assert "no signature was found" in grype_installed(tmp_path)
+    right = replace(RIGHT, subject=GRYPE_WORKFLOW)
+    checksums = tmp_path / "grype_0.121.2_checksums.txt"
+    beside = tmp_path / f"{checksums.name}{SIGNATURE}"
+    checksums.write_text(CHECKSUMS)
+    beside.write_bytes(of_blob(sigstore, CHECKSUMS.encode(), right))
+    assert f"was signed by {GRYPE_WORKFLOW}, log index" in grype_installed(tmp_path)
+    assert "no signature was looked for" in grype_installed(tmp_path, "")
+    for wrong, reason in (
+        (CHECKSUMS.replace(sha256(GRYPE)[7:], "2" * 64), "do not list this archive"),
+        (f"{CHECKSUMS}{'3' * 64}  more\n", "it is about another file"),
+    ):
+        checksums.write_text(wrong)
+        with pytest.raises(IntegrityError, match=reason):
+            grype_installed(tmp_path)
+    checksums.write_text(CHECKSUMS)
+    beside.write_bytes(of_blob(sigstore, CHECKSUMS.encode()))
+    with pytest.raises(IntegrityError, match=r"it is of https://github\.com/aquasecurity"):
+        grype_installed(tmp_path)
+
+
 def test_a_signature_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sigstore: Sigstore
 ) -> None:
-    from gate.limits import LIMITS
-    from gate.scanners import install
-
     known(monkeypatch, RELEASE, PROGRAM)
-    monkeypatch.setattr(install, "LIMITS", replace(LIMITS, signature=1000))
+    monkeypatch.setattr("gate.scanners.install.LIMITS", replace(LIMITS, signature=1000))
     with (
         serving(served(of_blob(sigstore))) as server,
         pytest.raises(Unavailable, match="more than 1,000 bytes"),
