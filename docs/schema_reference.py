@@ -11,9 +11,10 @@ Schema = Mapping[str, Any]
 
 def schema_reference(schema: Schema, introduction: str) -> str:
     """Return a page: the introduction, then the fields of the whole and of every object in it, each with its anchor."""
-    sections = [introduction.rstrip() + "\n", *_section("The file", schema)]
+    definitions = schema.get("$defs", {})
+    sections = [introduction.rstrip() + "\n", *_section("The file", schema, definitions)]
     for name, part in sorted(_objects(schema).items()):
-        sections += _section(name, part)
+        sections += _section(name, part, definitions)
     return "\n".join(sections)
 
 
@@ -41,7 +42,7 @@ def _is_table(name: str, part: Schema) -> bool:
     return bool(name) and name != "rules" and bool(part.get("properties"))
 
 
-def _section(name: str, part: Schema) -> Iterator[str]:
+def _section(name: str, part: Schema, definitions: Schema) -> Iterator[str]:
     """Yield a heading, what the object is, and a table of its fields."""
     yield f"## {name}\n"
     if part.get("description"):
@@ -56,26 +57,32 @@ def _section(name: str, part: Schema) -> Iterator[str]:
             if "default" in of
             else "–"
         )
-        yield _row([f"`{field}`", _kind(of), default, of.get("description", "")])
+        yield _row([f"`{field}`", _kind(of, definitions), default, of.get("description", "")])
     yield ""
 
 
-def _kind(of: Schema) -> str:
+def _kind(of: Schema, definitions: Schema) -> str:
     """Say what a field holds."""
     if "$ref" in of:
         name = of["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        if name == "rules":
+            return "[rules](rules.md)"
+        return (
+            f"[{name}](#{name.lower()})"
+            if _is_table(name, definitions[name])
+            else _kind(definitions[name], definitions)
+        )
     if "enum" in of:
         return ", ".join(f"`{value}`" for value in of["enum"])
     if "anyOf" in of:
-        return " or ".join(_kind(one) for one in of["anyOf"])
+        return " or ".join(_kind(one, definitions) for one in of["anyOf"])
     kind = of.get("type", "anything")
     if kind == "array":
-        return f"list of {_kind(of.get('items', {}))}"
+        return f"list of {_kind(of.get('items', {}), definitions)}"
     if kind == "object" and of.get("title") and of.get("properties"):
         return f"[{of['title']}](#{of['title'].lower()})"
     if kind == "object" and isinstance(of.get("additionalProperties"), Mapping):
-        return f"mapping to {_kind(of['additionalProperties'])}"
+        return f"mapping to {_kind(of['additionalProperties'], definitions)}"
     return str(of.get("format", kind))
 
 
