@@ -21,7 +21,7 @@ from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import ImageGateError, InvalidInput, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import LOOKED_UP, SIGNED, Evidence, ScanRuns, Subject, Vulnerabilities
+from gate.evidence import LOOKED_UP, SIGNED, Attestations, Evidence, ScanRuns, Subject, Vulnerabilities
 from gate.facts import facts_of
 from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gate.against import Earlier
+    from gate.attested_vex import AttestedVex
     from gate.lookups import Lookups
     from gate.oci.image import Opened
     from gate.scanners import Approval, Scanner, ScannerSettings
@@ -118,6 +119,7 @@ class _Run:
         self._policy = policy
         self._settings = settings
         self._vex = (*policy.vex, *settings.vex)
+        self._attested_vex: dict[str, AttestedVex] = {}
         self._wanted = None if settings.platform == "all" else platform_of(settings.platform)
         self._names = (Reference.parse(settings.name),) if settings.name else ()
         self._stack = stack
@@ -153,6 +155,7 @@ class _Run:
         """Judge another image under the same policy, with what this run has opened, and report on it alone."""
         other = copy(self)
         other._verdicts, other._undecided, other._left_out, other._partial = [], [], {}, []
+        other._attested_vex = {}
         other.judge(location, "for comparison: ")
         return other.report()
 
@@ -177,8 +180,8 @@ class _Run:
         ):  # what was collected, and how old the databases are, is of today all the same
             subject = structs.replace(subject, checked_at=self._asked_about)
             evidence = Evidence({**evidence.values, Subject: subject})
-        if self._vex:
-            evidence = Evidence({**evidence.values, Vex: Vex(self._vex)})
+        if documents := (*self._vex, *self._attested_documents(policy, evidence, subject)):
+            evidence = Evidence({**evidence.values, Vex: Vex(documents)})
         facts = facts_of(evidence, image, origin)
         if "scanners" in facts and self._access.cache is not None:
             from gate.bundle.record import read_record, traced
@@ -197,6 +200,8 @@ class _Run:
         origin = opened.origin or Origin(subject.source)
         rules = [setting.rule for setting in policy.settings]
         kinds = frozenset(kind for rule in rules for kind in rule.evidence)
+        if policy.vex_signers is not None and Vulnerabilities in kinds:
+            kinds |= {Attestations}
         scanned = bool(kinds & {ScanRuns, Vulnerabilities} and policy.scanners_required)
         if scanned and self._settings.scanners is None:
             raise InvalidInput(
@@ -247,7 +252,7 @@ class _Run:
         """Prepare the search for signatures, where a rule asks for any: what is wrong with keys or files is found before any work."""
         variants = (policy, *(policy.scoped([scope]) for scope in policy.scopes))
         rules = [setting.rule for variant in variants for setting in variant.settings]
-        if not any(SIGNED & {*rule.evidence} for rule in rules):
+        if policy.vex_signers is None and not any(SIGNED & {*rule.evidence} for rule in rules):
             if self._settings.bundles:
                 raise InvalidInput(
                     "--bundle brings signatures, and the policy selects no rule that asks for any",
@@ -258,6 +263,19 @@ class _Run:
 
         check_trust(policy)
         return Vouching(self._access, self._settings.bundles, self._names[0] if self._names else None)
+
+    def _attested_documents(
+        self, policy: Policy, evidence: Evidence, subject: Subject
+    ) -> tuple[Document, ...]:
+        """Return the VEX documents that those whom the policy names attested about an image."""
+        needed = any(Vulnerabilities in setting.rule.evidence for setting in policy.settings)
+        if policy.vex_signers is None or not needed:
+            return ()
+        from gate.attested_vex import attested_vex  # here, because few policies let any count
+
+        found = attested_vex(evidence, policy.vex_signers, subject)
+        self._attested_vex[f"{subject.reference} ({subject.platform})"] = found
+        return found.documents
 
     def _names_of(self, location: Location, image: Image, origin: Origin) -> tuple[Reference, ...]:
         """Return what an image is called: in a registry as it was asked for, elsewhere as the caller says.
@@ -297,9 +315,18 @@ class _Run:
                     **exception_facts(policy, self._verdicts, today),
                     **baseline_facts(policy, self._verdicts, today),
                 },
-                **vex_facts(self._vex, self._verdicts),
+                **self._vex_facts(),
             },
         )
+
+    def _vex_facts(self) -> Mapping[str, object]:
+        """Return what the report tells of VEX documents, those that were attested among them."""
+        if not self._attested_vex:
+            return vex_facts(self._vex, self._verdicts)
+        from gate.attested_vex import attested_facts, documents_of
+
+        documents = (*self._vex, *documents_of(self._attested_vex.values()))
+        return {**vex_facts(documents, self._verdicts), **attested_facts(self._attested_vex)}
 
 
 def _compared(run: _Run, policy: Policy, against: Earlier | Location) -> Report:

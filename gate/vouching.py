@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def asked_trust(policy: Policy) -> tuple[TrustRequest, ...]:
-    """Return what the selected rules want signatures to be verified with, each once."""
-    options = [setting.options for setting in policy.settings if isinstance(setting.options, SignersOptions)]
-    return tuple(dict.fromkeys(one.trust for one in options))
+    """Return what the selected rules, and the section about VEX, want signatures to be verified with, each once."""
+    options = (*(setting.options for setting in policy.settings), policy.vex_signers)
+    return tuple(dict.fromkeys(one.trust for one in options if isinstance(one, SignersOptions)))
 
 
 def check_trust(policy: Policy) -> None:

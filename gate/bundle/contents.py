@@ -18,7 +18,7 @@ from gate.scanners.databases import Kind
 from gate.scanners.program import Requirement, located
 
 TRUST_ROOT = "sigstore"
-"""The one part of trust roots: files as signature checks are configured with, such as trusted_root.json."""
+"""The one part of trust roots: files that policies can name under `trusted-roots`, such as trusted_root.json."""
 
 
 class Content(Struct, frozen=True):
@@ -64,7 +64,7 @@ def policy(path: str, loaded: Policy) -> Content:
 
 
 def trust_roots(paths: Sequence[Path]) -> Content:
-    """Take the files of trust roots; raises `InvalidInput` where two have one name, or one cannot be carried."""
+    """Take the files of trust roots; raises `InvalidInput` where two have one name, or one is no root or cannot be carried."""
     names = [path.name for path in paths]
     for name in names:
         if not is_file_name(name) or names.count(name) > 1:
@@ -72,9 +72,20 @@ def trust_roots(paths: Sequence[Path]) -> Content:
                 f"a trust root is called {name[:100]!r}", hint="give each a plain name of its own"
             )
     for path in paths:
-        if path.is_file() and path.stat().st_size > LIMITS.document:
-            raise InvalidInput(f"the trust root {path} has more than {LIMITS.document:,} bytes")
+        check_root(path, str(path))
     return Content(Part("trust-root", TRUST_ROOT), dict(zip(names, paths, strict=True)))
+
+
+def check_root(path: Path, shown: str) -> None:
+    """Refuse a file that is no trust root as a whole, with `InvalidInput`: signatures could not be verified with it."""
+    from gate.signatures import trust  # here, because few bundles carry any
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(LIMITS.document + 1)
+    except OSError as error:
+        raise InvalidInput(f"the trust root {shown} cannot be read: {error.strerror}") from None
+    trust.from_bytes(data, shown)
 
 
 def is_relative(name: str) -> bool:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from gate.bundle import Part
-from gate.bundle.contents import TRUST_ROOT, is_relative
+from gate.bundle.contents import TRUST_ROOT, check_root, is_relative
 from gate.bundle.reading import Bundle
 from gate.bundle.record import Record, write_record
 from gate.deadline import Deadline
@@ -31,6 +31,9 @@ REQUIREMENTS: Mapping[str, Requirement] = {one.name: one for one in (trivy.REQUI
 """The scanners that a bundle can carry, by name."""
 _PROGRAMS = "bin"
 """The folder for programs, where `scanners install` puts them too."""
+
+
+_ROOTS = "trust-root"
 
 
 class Use(Struct, frozen=True):
@@ -97,7 +100,7 @@ def _target(part: Part, told: Use) -> _Target:
             told.folder, "policy", _any_file, lambda private: _check_policy(private / "policy" / part.name)
         )
     if part.kind == "trust-root" and part.name == TRUST_ROOT:
-        return _Target(told.folder, "trust-root", _any_file, _nothing)
+        return _Target(told.folder, _ROOTS, _any_file, _check_roots)
     raise MalformedImage(
         f"the bundle has a part {part.title}, which is not known here",
         hint="a newer image-gate may have written it",
@@ -147,8 +150,10 @@ def _scanner(part: Part, told: Use) -> _Target:
     )
 
 
-def _nothing(_private: Path) -> None:
-    """Trust roots are read strictly by whoever verifies with them, each time."""
+def _check_roots(private: Path) -> None:
+    """Read the trust roots that were unpacked; raises `InvalidInput` for a file that is none."""
+    for path in sorted(path for path in (private / _ROOTS).rglob("*") if path.is_file()):
+        check_root(path, f"{path.name[:100]!r} in the bundle")
 
 
 def _any_file(name: str) -> int:

@@ -15,6 +15,7 @@ from gate.cli.options import FOLDER, SECONDS, cache_folder, option
 from gate.cli.output import write_stdout
 from gate.errors import InvalidInput, Unavailable
 from gate.limits import LIMITS
+from gate.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,8 @@ def install(name: str, origin: str | None, folder: Path | None, **chosen: Any) -
 
     The archive is hashed before it is opened, and only its one program is unpacked. Releases that are known to be
     compromised, that are older than what image-gate was tried with, or whose digest neither the shipped table nor the
-    policy knows are refused. What was there before is replaced in one step.
+    policy knows are refused. Where the release's signature lies beside the archive (a file *.sigstore.json), it must hold and be of
+    the workflow that makes the releases. What was there before is replaced in one step.
     """
     from gate.configuration import load
     from gate.deadline import Deadline
@@ -110,7 +112,7 @@ def install(name: str, origin: str | None, folder: Path | None, **chosen: Any) -
     if done.judgement.standing is Standing.UNKNOWN:
         text = "its archive is approved; where only listed programs may run, the policy must list this digest too:"
     write_stdout(
-        f"installed {done.program.path}\n  {text}\n  {done.program.digest}\n"
+        f"installed {done.program.path}\n  {text}\n  {done.program.digest}\n  {printable(done.signature, 500)}\n"
         f"  use it with --{scanner} {done.program.path}, or put its folder on PATH\n"
     )
     return Exit.PASS

@@ -33,6 +33,7 @@ from gate.rule import Action, Rule
 
 if TYPE_CHECKING:
     from gate.policy.exceptions import PolicyException
+    from gate.rules._signers import SignersOptions
 
 FILE_NAMES = (".image-gate.yaml", ".image-gate.yml")
 DEFAULT_PROFILE = "baseline"
@@ -241,6 +242,7 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         not_selected=not_selected,
         scopes=_scopes(sections, rules),
         exceptions=_exceptions(sections, rules),
+        vex_signers=_vex_signers(sections),
         vex_from_runs=file.vex.command_line,
         sudden_fall=Action(file.sudden_fall),
         exceptions_notice_days=file.exceptions_notice_days,
@@ -304,3 +306,13 @@ def _exceptions(sections: Mapping[str, Node], rules: Mapping[str, Rule]) -> tupl
     from gate.policy.exceptions_file import read_exceptions  # here: few policies have any
 
     return read_exceptions(sections["exceptions"], rules)
+
+
+def _vex_signers(sections: Mapping[str, Node]) -> SignersOptions | None:
+    """Read whose VEX attestations count; None where the policy lets none count."""
+    node = sections["vex"].value.get("attested") if "vex" in sections else None
+    if node is None:
+        return None
+    from gate.rules._signers import SignersOptions  # here: few policies have any
+
+    return decode(node, SignersOptions, "vex.attested")

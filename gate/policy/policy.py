@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from gate.policy.baseline import Baseline
     from gate.policy.exceptions import PolicyException
+    from gate.rules._signers import SignersOptions
     from gate.vex import Document
 
 
@@ -57,7 +58,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     `for_subject`. `scanning` says which scanners' programs may run. `recorded_bases` are those in the files that options
     name, by that name, and `trust_files` the keys and roots there that signatures are verified with; `exceptions` are those
     of the policy, then those of its files. `baseline` is what was known on a day. `vex` are the VEX documents that
-    it names, and `vex_from_runs` says whether a run may bring others.
+    it names, `vex_signers` says whose attested ones count, and `vex_from_runs` whether a run may bring others.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     exceptions_notice_days: int = 14
     baseline: Baseline | None = None
     vex: tuple[Document, ...] = ()
+    vex_signers: SignersOptions | None = None
     vex_from_runs: bool = False
     sudden_fall: Action = Action.WARN
     recorded_bases: Mapping[str, tuple[Base, ...]] = {}

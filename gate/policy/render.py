@@ -37,9 +37,10 @@ def render_policy(policy: Policy) -> str:
     if policy.baseline is not None:
         baseline = policy.baseline
         document["baseline"] = {"file": baseline.file, "until": baseline.until.isoformat()}
-    if policy.vex or policy.vex_from_runs:
+    if policy.vex or policy.vex_signers or policy.vex_from_runs:
         files = [found.name for found in policy.vex]
-        document["vex"] = {"files": files, "command-line": policy.vex_from_runs}
+        attested = {} if policy.vex_signers is None else {"attested": encode(policy.vex_signers)}
+        document["vex"] = {"files": files, **attested, "command-line": policy.vex_from_runs}
     if policy.exceptions:
         document["exceptions-notice-days"] = policy.exceptions_notice_days
         document["exceptions"] = [_exception(exception) for exception in policy.exceptions]

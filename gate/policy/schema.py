@@ -243,6 +243,13 @@ class VexEntry(Options):
             max_length=100,
         ),
     ] = ()
+    attested: Annotated[
+        dict[str, Any] | UnsetType,
+        describe(
+            "Whose VEX attestations of an image count, by the options that rules about signatures have; they are looked for where "
+            "signatures are, for the rule `vulnerabilities`."
+        ),
+    ] = UNSET
     command_line: Annotated[
         bool,
         describe(
@@ -305,12 +312,17 @@ class PolicyFile(Options):
 
 def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:
     """Return the JSON schema of policy files, with every option of `rules`; editors complete and check with it."""
+    from gate.rules._signers import SignersOptions  # here: a policy seldom says who attests VEX
+
     names = sorted(rules)
-    parts = (ScannerSettings, SourceRequirements, PlatformRequirements)
+    parts = (SignersOptions, ScannerSettings, SourceRequirements, PlatformRequirements)
     kinds = (PolicyFile, ScopeEntry, ExceptionEntry, RuleControl, *parts)
     references, definitions = json_schema(*kinds, *(rules[name].options for name in names))
     schemas = [definitions[reference["$ref"].rpartition("/")[2]] for reference in references]
-    (file, scope, exception, control, *sections), options = schemas[: len(kinds)], schemas[len(kinds) :]
+    (file, scope, exception, control, signers, *sections), options = (
+        schemas[: len(kinds)],
+        schemas[len(kinds) :],
+    )
     entries = {
         name: {
             "description": rules[name].title,
@@ -329,6 +341,8 @@ def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:
     scope["properties"]["rules"] |= chosen
     exception["properties"]["rule"]["enum"] = names
     keys = file["properties"]
+    attested = definitions["VexEntry"]["properties"]["attested"]
+    definitions["VexEntry"]["properties"]["attested"] = {**signers, "description": attested["description"]}
     for name, section in zip(("scanners", "sources", "platforms"), sections, strict=True):
         keys[name] = {**section, "description": keys[name]["description"]}
     keys["rules"] |= chosen

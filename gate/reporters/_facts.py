@@ -266,7 +266,9 @@ def facts_of_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
         if not isinstance(document, Mapping):
             continue
         name = f"VEX document {_word(document, 'name')}"
-        if document.get("origin") != "policy":
+        if str(document.get("origin")).startswith("attestation of "):
+            lines.append(f"{name} counts: {_word(document, 'origin')}")
+        elif document.get("origin") != "policy":
             lines.append(f"{name} is of this run ({_word(document, 'origin')}), not of the policy")
         refused = [item for item in _items(document, "refused_statements") if isinstance(item, Mapping)]
         named = refused if verbose else refused[:1]
@@ -281,6 +283,31 @@ def facts_of_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
         if isinstance(unused, int) and unused:
             verb = "takes" if unused == 1 else "take"
             lines.append(f"{name}: {count(unused, 'statement')} {verb} nothing away here")
+    return lines + _facts_of_attested_vex(run, verbose=verbose)
+
+
+def _facts_of_attested_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
+    """Return what is said of VEX that was looked for among attestations: what is not known, and what does not count.
+
+    Beside a document that counts, what does not is named only if `verbose`: anyone who may push can attach any number.
+    """
+    lines = []
+    for image in _items(run, "attested_vex"):
+        if not isinstance(image, Mapping):
+            continue
+        about = f"attested VEX of {_word(image, 'image')}"
+        lines += [
+            f"{about} is not known in full, so nothing of it counts: {shown(str(reason))}"
+            for reason in _items(image, "no_answer")
+        ]
+        refused = [item for item in _items(image, "refused") if isinstance(item, Mapping)]
+        named = refused if verbose else [] if _items(image, "documents") else refused[:3]
+        lines += [
+            f"{about} does not count: {_word(item, 'reason')} ({_word(item, 'manifest')})" for item in named
+        ]
+        total = image.get("refused_count")
+        if named and isinstance(total, int) and total > len(named):
+            lines.append(f"{about}: {total - len(named):,} more do not count")
     return lines
 
 

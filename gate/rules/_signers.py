@@ -101,7 +101,7 @@ class SignersOptions(Options):
         return tuple(name for name in (*trust.keys, *trust.roots) if name != PUBLIC_GOOD)
 
 
-class _Sorted(Struct):
+class Parted(Struct):
     """The signatures that count, and why each of the others does not."""
 
     counted: list[tuple[Signature, frozenset[int]]] = []
@@ -122,8 +122,8 @@ def judged(
     3. Where that suffices, nothing else matters: neither what lies beside, nor a place that gave no answer.
     4. Where it does not, a place without an answer may hold what is missing, so it is unknown; else it is a finding.
     """
-    parts = _sorted(found, options, fault)  # 1
-    chosen = _distinct(parts.counted)  # 2
+    parts = parted(found, options, fault)  # 1
+    chosen = distinct(parts.counted)  # 2
     if len(chosen) >= options.threshold:  # 3
         for signature in chosen:
             yield Remark(described(signature))
@@ -158,11 +158,9 @@ def named(signer: Signer) -> str:
     return f"{signer.identity.subject} (issuer {signer.identity.issuer})"
 
 
-def _sorted(
-    found: Signatures | Attestations, options: SignersOptions, fault: Callable[[Any], str]
-) -> _Sorted:
+def parted(found: Signatures | Attestations, options: SignersOptions, fault: Callable[[Any], str]) -> Parted:
     """Part what counts from what does not."""
-    parts = _Sorted()
+    parts = Parted()
     for signature in found.accepted.get(options.trust, ()):
         positions = _positions(signature.signer, options.signers, found.keys)
         reason = ""
@@ -204,7 +202,7 @@ def _stranger(signer: Signer, entries: Sequence[SignerEntry]) -> str:
     return reason
 
 
-def _distinct(counted: Sequence[tuple[Signature, frozenset[int]]]) -> list[Signature]:
+def distinct(counted: Sequence[tuple[Signature, frozenset[int]]]) -> list[Signature]:
     """Return as many signatures as possible that stand each for a listed signer of its own, and are each of another signer.
 
     A key can be listed twice, and patterns can overlap; so signers are matched with the list (Kuhn's algorithm), and one

@@ -69,12 +69,30 @@ class Refusal(_Entry, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reason: Annotated[str, Meta(min_length=10)]
 
 
+class ReleaseSigner(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who signs a scanner's releases, keyless: the workflow's identity, where `{version}` may stand in it, and its issuer.
+
+    `signs` says what: each archive, or the file of checksums that lists them.
+    """
+
+    scanner: Literal["grype", "trivy"]
+    identity: Annotated[str, Meta(pattern=r"\Ahttps://[!-~]+/\.github/workflows/[!-~]+@refs/[!-~]+\Z")]
+    issuer: Annotated[str, Meta(pattern=r"\Ahttps://[!-~]+\Z")]
+    signs: Literal["archive", "checksums"]
+    sources: Sources
+
+
 class Table(Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of releases."""
 
     schema: Literal[1]
     releases: tuple[Release, ...]
     refused: tuple[Refusal, ...]
+    signers: tuple[ReleaseSigner, ...] = ()
+
+    def signer(self, scanner: str) -> ReleaseSigner | None:
+        """Return who signs a scanner's releases, None where that is not known."""
+        return next((one for one in self.signers if one.scanner == scanner), None)
 
     def find(self, scanner: str, on: str, version: str = "") -> Release | None:
         """Return the release of a version for a platform, the newest without one; None where none was seen."""
@@ -94,7 +112,8 @@ def parse_table(data: bytes) -> Table:
         raise ValueError(str(error)) from None
     keys = [(entry.scanner, entry.version, entry.platform) for entry in table.releases]
     bad = {(entry.scanner, entry.version) for entry in table.refused}
-    if len(set(keys)) != len(keys) or len(bad) != len(table.refused):
+    signing = {entry.scanner for entry in table.signers}
+    if (len(set(keys)), len(bad), len(signing)) != (len(keys), len(table.refused), len(table.signers)):
         raise ValueError("the table names a release twice")
     if bad & {key[:2] for key in keys}:
         raise ValueError("the table approves a release that it refuses")

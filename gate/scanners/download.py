@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from gate.registry.transport import Transport
 
 
+class NotThere(Unavailable):
+    """An address whose server says that there is nothing."""
+
+
 class Download(Struct, frozen=True):
     """What is fetched from where: `what` names it in errors, `limit` are the most bytes, `hint` says what helps."""
 
@@ -31,7 +35,8 @@ class Download(Struct, frozen=True):
 def download(wanted: Download, target: Path, settings: RegistrySettings, deadline: Deadline) -> str:
     """Write what an address answers to a file and return its digest; tried again where that may help.
 
-    Nothing is believed of the answer but its bytes, which the caller compares or looks into. Raises `Unavailable`.
+    Nothing is believed of the answer but its bytes, which the caller compares or looks into. Raises `Unavailable`, and its kind
+    `NotThere` where there is nothing.
     """
     from gate.registry.retries import persist  # here and below: what needs the network needs `requests`
     from gate.registry.transport import Transport
@@ -54,7 +59,7 @@ def _attempt(transport: Transport, wanted: Download, target: Path) -> Callable[[
         with contextlib.closing(answer), target.open("wb") as written:
             if answer.status != 200:
                 failure = Transient if answer.status in TRANSIENT else Unavailable
-                raise failure(
+                raise (NotThere if answer.status in (404, 410) else failure)(
                     f"{url.authority!r} answers {answer.status} for {wanted.what}", hint=wanted.hint
                 )
             chunks = iter(lambda: answer.read(LIMITS.chunk), b"")

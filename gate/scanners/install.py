@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gate.deadline import Deadline
 from gate.errors import IntegrityError, InvalidInput, Unavailable
@@ -19,11 +20,13 @@ from gate.oci.tarball import TarReader
 from gate.registry import RegistrySettings
 from gate.scanners import Approval
 from gate.scanners.approval import Judgement, Release, Standing, judge, shipped
-from gate.scanners.download import Download, bounded, download, write
+from gate.scanners.download import Download, NotThere, bounded, download, write
 from gate.scanners.program import Program, Requirement, check_version, located, number
 
 _GZIP = b"\x1f\x8b"
 _WHAT = "the archive"
+SIGNATURE = ".sigstore.json"
+"""What the name of a signature ends with, behind that of the file that was signed (trivy.dev, "Signature Verification")."""
 
 
 class Order(Struct, frozen=True):
@@ -40,10 +43,11 @@ class Order(Struct, frozen=True):
 
 
 class Installed(Struct, frozen=True):
-    """What was installed: the program, and what is known of it."""
+    """What was installed: the program, what is known of it, and in words who signed its archive."""
 
     program: Program
     judgement: Judgement
+    signature: str
 
 
 def install(order: Order, approval: Approval, settings: RegistrySettings, deadline: Deadline) -> Installed:
@@ -67,11 +71,17 @@ def install(order: Order, approval: Approval, settings: RegistrySettings, deadli
         order.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".image-gate-", dir=order.folder) as private:
             fetched = Path(private) / "archive"
-            digest = _fetched(origin, fetched, settings, deadline)
+            wanted = Download(
+                origin, _WHAT, LIMITS.scanner_program, "look at the version, or name a mirror with --from"
+            )
+            digest = _fetched(wanted, fetched, settings, deadline)
             _check(order, release, digest, approval)
+            beside = _Beside(origin, Path(private) / "beside", settings, deadline)
+            signature = _signed_by(order, release, digest, beside)
             program = Path(private) / requirement.name
             _unpack(fetched, program, deadline)
-            return _placed(order, program, release, digest, approval)
+            done = _placed(order, program, release, digest, approval)
+            return replace(done, signature=signature)
     except OSError as error:
         raise Unavailable(
             f"{requirement.name} cannot be installed to {order.folder}: {error.strerror}",
@@ -112,7 +122,7 @@ def _placed(order: Order, path: Path, release: Release | None, digest: str, appr
         raise Unavailable(f"the program in the archive is refused: {found.text}")
     target = order.folder.absolute() / order.requirement.name
     os.replace(path, target)
-    return Installed(Program(str(target), program.digest, program.stated, found.by), found)
+    return Installed(Program(str(target), program.digest, program.stated, found.by), found, "")
 
 
 def _unpack(archive: Path, program: Path, deadline: Deadline) -> None:
@@ -154,16 +164,64 @@ def _chunks(file: IO[bytes], deadline: Deadline) -> Iterator[bytes]:
         yield chunk
 
 
-def _fetched(origin: str, target: Path, settings: RegistrySettings, deadline: Deadline) -> str:
+def _fetched(wanted: Download, target: Path, settings: RegistrySettings, deadline: Deadline) -> str:
     """Bring what is at an address or in a file into a private file, and return its digest."""
-    if "://" in origin:
-        wanted = Download(
-            origin, _WHAT, LIMITS.scanner_program, "look at the version, or name a mirror with --from"
-        )
+    if "://" in wanted.address:
         return download(wanted, target, settings, deadline)
     try:
-        source = open(origin, "rb")  # noqa: SIM115 -- the block below closes it
+        source = open(wanted.address, "rb")  # noqa: SIM115 -- the block below closes it
     except OSError as error:
-        raise InvalidInput(f"--from {origin!r} cannot be read: {error.strerror}") from None
+        raise InvalidInput(f"--from {wanted.address!r} cannot be read: {error.strerror}") from None
     with source, target.open("wb") as written:
-        return write(bounded(_chunks(source, deadline), LIMITS.scanner_program), written)
+        return write(bounded(_chunks(source, deadline), wanted.limit), written)
+
+
+class _Beside(Struct, frozen=True):
+    """The place that an archive comes from, where other files of its release may lie; they are brought to a private file."""
+
+    origin: str
+    target: Path
+    settings: RegistrySettings
+    deadline: Deadline
+
+    def signed(self, name: str = "") -> tuple[bytes, bytes] | None:
+        """Return a file of this name (nothing for the archive itself) and its signature, unverified; None where there is none.
+
+        Raises `Unavailable` where a place gives no answer, which is not the same as having none.
+        """
+        path, mark, query = self.origin.partition("?") if "://" in self.origin else (self.origin, "", "")
+        path = f"{path.rpartition('/')[0]}/{name}" if name and "/" in path else name or path
+        signature = self._read(f"{path}{SIGNATURE}{mark}{query}")
+        data = self._read(f"{path}{mark}{query}") if name and signature is not None else b""
+        return None if signature is None or data is None else (data, signature)
+
+    def _read(self, place: str) -> bytes | None:
+        """Return what is at a place, None where there is nothing."""
+        if "://" not in place and not os.path.lexists(place):
+            return None
+        hint = "try again, or name a mirror with --from"
+        wanted = Download(place, "the signature of the release", LIMITS.signature, hint)
+        try:
+            _fetched(wanted, self.target, self.settings, self.deadline)
+        except NotThere:
+            return None
+        return self.target.read_bytes()
+
+
+def _signed_by(order: Order, release: Release | None, digest: str, beside: _Beside) -> str:
+    """Say who signed a release; raises `IntegrityError` for a signature that is there and does not hold."""
+    name = order.requirement.name
+    wanted = shipped().signer(name)
+    version = release.version if release and digest == release.archive else order.version
+    if wanted is None or (wanted.signs == "checksums" and not version):
+        return "no signature was looked for, so its digest alone decided"
+    checksums = f"{name}_{version}_checksums.txt" if wanted.signs == "checksums" else ""
+    found = beside.signed(checksums)
+    if found is None:
+        return "no signature was found beside it, so its digest alone decided"
+    from gate.scanners.release_signature import listed, verified  # here: its libraries are slow to import
+
+    data, signature = found
+    signer = verified(signature, listed(data, digest, wanted) if checksums else digest, wanted, version)
+    subject = signer.identity.subject if signer.identity else ""
+    return f"its release was signed by {subject}, log index {signer.log_index}"

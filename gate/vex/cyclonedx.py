@@ -112,12 +112,17 @@ def is_one(plain: Any) -> bool:
     return isinstance(plain, dict) and plain.get("bomFormat") == "CycloneDX"
 
 
-def read(plain: Any, name: str) -> tuple[tuple[str, str], list[Statement], list[Refused]]:
-    """Return id and author, the statements, and those that do not count; raises `InvalidInput`."""
+def read(
+    plain: Any, name: str, image: ImageIdentity | None = None
+) -> tuple[tuple[str, str], list[Statement], list[Refused]]:
+    """Return id and author, the statements, and those that do not count; raises `InvalidInput`.
+
+    `image` is the subject of the attestation that a document came in: what it describes, where it does not say that itself.
+    """
     document = converted(plain, _Document, name)
     said = [(number, one) for number, one in enumerate(document.vulnerabilities, 1) if _speaks(one)]
     bounded(sum(max(1, len(place.versions)) for _, one in said for place in one.affects), name)
-    places = _Places(document, name)
+    places = _Places(document, name, image)
     statements: list[Statement] = []
     refused: list[Refused] = []
     for number, one in said:
@@ -145,7 +150,7 @@ def _statement(number: int, said: _Vulnerability, document: _Document, places: _
     analysis = said.analysis or _Analysis()
     status = _STATUSES[analysis.state or "in_triage"]
     dated = analysis.last_updated or analysis.first_issued or document.metadata.timestamp
-    products = tuple(product for place in said.affects for product in places.products(place))
+    products = places.of(said)
     if not said.id:
         return "it names no vulnerability"
     if dated is None:
@@ -170,9 +175,12 @@ def _statement(number: int, said: _Vulnerability, document: _Document, places: _
 class _Places:
     """What the references of a document stand for, within the image that it describes, if it describes one."""
 
-    def __init__(self, document: _Document, name: str) -> None:
-        self._subject = document.metadata.component
-        self._image = None if self._subject is None else _image(self._subject)
+    def __init__(self, document: _Document, name: str, attested: ImageIdentity | None) -> None:
+        subject = self._subject = document.metadata.component
+        self._attested = attested
+        self._image = None if subject is None else _image(subject)
+        if subject is None or (subject.type in ("", "container") and not (subject.purl or subject.hashes)):
+            self._image = self._image or attested
         self._known: dict[str, _Component] = {}
         waiting = [*([self._subject] if self._subject else []), *document.components]
         while waiting:
@@ -181,11 +189,17 @@ class _Places:
             if component.bom_ref and self._known.setdefault(component.bom_ref, component) is not component:
                 raise InvalidInput(f"{name} has the bom-ref {component.bom_ref[:100]!r} twice")
 
+    def of(self, said: _Vulnerability) -> tuple[Product, ...]:
+        """Return the products of a statement; where it names none, what it was attested about."""
+        if not said.affects and self._attested is not None:
+            return (Product(self._attested),)
+        return tuple(product for affected in said.affects for product in self.products(affected))
+
     def products(self, affected: _Affected) -> Iterator[Product]:
         """Yield what one entry of `affects` comes to, nothing for what cannot be told."""
         component = self._known.get(affected.ref) or _Component(purl=_written(affected.ref))
         purl = component.purl if parsed(component.purl) else ""
-        image = _image(component)
+        image = self._image if component is self._subject else _image(component)
         if image is not None and not affected.versions:
             yield Product(image)
         elif self._subject is not None and self._subject.type == "container" and self._image is None:

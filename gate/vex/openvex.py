@@ -67,8 +67,13 @@ def is_one(plain: Any) -> bool:
     return isinstance(plain, dict) and str(plain.get("@context", "")).startswith(_CONTEXT)
 
 
-def read(plain: Any, name: str) -> tuple[tuple[str, str], list[Statement], list[Refused]]:
-    """Return id and author, the statements, and those that do not count; raises `InvalidInput`."""
+def read(
+    plain: Any, name: str, image: ImageIdentity | None = None
+) -> tuple[tuple[str, str], list[Statement], list[Refused]]:
+    """Return id and author, the statements, and those that do not count; raises `InvalidInput`.
+
+    A statement without products is about `image`, the subject of the attestation that a document came in.
+    """
     document = converted(plain, _Document, name)
     bounded(
         sum(max(1, len(one.subcomponents)) for said in document.statements for one in said.products), name
@@ -77,6 +82,8 @@ def read(plain: Any, name: str) -> tuple[tuple[str, str], list[Statement], list[
     refused: list[Refused] = []
     for number, said in enumerate(document.statements, 1):
         products = tuple(product for one in said.products for product in _products(one))
+        if not said.products and image is not None:
+            products = (Product(image),)
         if reason := _refusal(said, products):
             refused.append(Refused(number, said.vulnerability.name, reason))
             continue

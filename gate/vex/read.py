@@ -7,6 +7,7 @@ kept as refused, so that reports can say so.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -15,7 +16,7 @@ import msgspec
 from gate.errors import InvalidInput, MalformedImage
 from gate.limits import LIMITS
 from gate.oci import strict_json
-from gate.vex import Document
+from gate.vex import Document, ImageIdentity
 
 T = TypeVar("T")
 
@@ -40,6 +41,22 @@ def read_vex(data: bytes, name: str, origin: str) -> Document:
     for form in (openvex, cyclonedx, csaf):
         if form.is_one(plain):
             (id_, author), statements, refused = form.read(plain, name)
+            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            return Document(name, origin, digest, form.FORMAT, id_, author, tuple(statements), tuple(refused))
+    raise InvalidInput(f"{name} is no VEX document", hint=HINT)
+
+
+def read_predicate(predicate: Mapping[str, object], name: str, origin: str, image: ImageIdentity) -> Document:
+    """Read a document that was attested about `image`, which it need not name again; otherwise as `read_vex`.
+
+    The digest is of the predicate as compact JSON with sorted names: how it was written is the payload's matter.
+    """
+    from gate.vex import cyclonedx, openvex
+
+    for form in (openvex, cyclonedx):
+        if form.is_one(predicate):
+            (id_, author), statements, refused = form.read(predicate, name, image)
+            data = msgspec.json.encode(predicate, order="sorted")
             digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
             return Document(name, origin, digest, form.FORMAT, id_, author, tuple(statements), tuple(refused))
     raise InvalidInput(f"{name} is no VEX document", hint=HINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from samples.databases.advisories import load
 from samples.databases.feeds import write_feeds
 from samples.databases.grype import write_grype_database
 from samples.databases.trivy import write_trivy_database
+from tests.kit.sigstore import Sigstore
 
 BUILT = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 PROGRAM = b"#!/bin/sh\necho a scanner that was built here\n"
@@ -48,9 +50,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "schema: 1\nextends: baseline\nexceptions-files: [more/accepted.yaml]\n"
     )
     (folder / "policies" / "more" / "accepted.yaml").write_text("schema: 1\nexceptions: []\n")
-    (folder / "trusted_root.json").write_text(
-        '{"mediaType": "application/vnd.dev.sigstore.trustedroot+json"}'
-    )
+    (folder / "trusted_root.json").write_text(json.dumps(Sigstore().trusted_root()))
     return folder
 
 

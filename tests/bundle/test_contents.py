@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gate.policy.policy import Policy
 from gate.scanners import Approval
 from gate.scanners.databases import KINDS
 from tests.bundle.conftest import machine
+from tests.kit.sigstore import Sigstore
 
 
 def test_a_database_that_is_not_here(tmp_path: Path) -> None:
@@ -39,14 +41,26 @@ def test_a_policy_that_names_files_elsewhere(tmp_path: Path) -> None:
 def test_trust_roots_have_plain_names_of_their_own(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "root.json").write_text("{}")
+        (tmp_path / folder / "root.json").write_text(json.dumps(Sigstore().trusted_root()))
     with pytest.raises(InvalidInput, match=r"a trust root is called 'root\.json'"):
         contents.trust_roots([tmp_path / "a" / "root.json", tmp_path / "b" / "root.json"])
     with pytest.raises(InvalidInput, match="a trust root is called 'a b'"):
         contents.trust_roots([tmp_path / "a b"])
-    (tmp_path / "a" / "root.json").write_bytes(bytes(5 * 1024 * 1024))
-    with pytest.raises(InvalidInput, match="has more than"):
-        contents.trust_roots([tmp_path / "a" / "root.json"])
+    assert contents.trust_roots([tmp_path / "a" / "root.json"]).files == {
+        "root.json": tmp_path / "a" / "root.json"
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"{}", "is no trusted root"), (bytes(5 << 20), "at most 4,194,304 are read"), (b"", "holds 0 roots")],
+)
+def test_what_is_no_trust_root_is_not_carried(data: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "root.json").write_bytes(data)
+    with pytest.raises(InvalidInput, match=reason):
+        contents.trust_roots([tmp_path / "root.json"])
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        contents.trust_roots([tmp_path / "none.json"])
 
 
 @pytest.mark.parametrize(

@@ -16,19 +16,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gate.bundle import ARTIFACT_TYPE, reading
+from gate.bundle import ARTIFACT_TYPE, contents, reading
 from gate.bundle.reading import opened
 from gate.bundle.record import read_record, traced
 from gate.bundle.using import use
+from gate.bundle.writing import write
 from gate.deadline import Deadline
 from gate.errors import ImageGateError, IntegrityError, InvalidInput, MalformedImage, Unavailable
 from gate.limits import LIMITS
 from gate.policy.policy import Policy
 from gate.scanners import Approval
 from gate.scanners.databases import KINDS
+from gate.vouching import check_trust
 from samples.databases.advisories import load
 from samples.databases.feeds import write_feeds
 from tests.bundle.conftest import APPROVED, BUILT, PROGRAM, machine
+from tests.kit.sigstore import Sigstore
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -179,6 +182,7 @@ def link(name: str) -> tarfile.TarInfo:
     return info
 
 
+ROOT = json.dumps(Sigstore().trusted_root()).encode()
 POLICY = ("p.yaml", b"schema: 1\nextends: baseline\n")
 BAD = {
     "above": ([layer("policy", "p.yaml", POLICY, ("../evil", b"x"))], "does not belong there"),
@@ -207,13 +211,40 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_bundle_that_is_no_good_changes_nothing(tmp_path: Path, case: str) -> None:
     layers, reason = BAD[case]
-    good = layer("trust-root", "sigstore", ("root.json", b"{}"))
+    good = layer("trust-root", "sigstore", ("root.json", ROOT))
     path = forged(tmp_path / "bad.tar", *([good, *layers] if layers else []))
     (tmp_path / "new" / "policy").mkdir(parents=True)
     (tmp_path / "new" / "policy" / "mine.yaml").write_text("mine")
     with pytest.raises(ImageGateError, match=reason):
         used(path, tmp_path / "new")
     assert content(tmp_path / "new") == {"policy/mine.yaml": b"mine"}
+
+
+@pytest.mark.parametrize(
+    "data", [b"{}", b"not JSON", ROOT[:-2], ROOT.replace(b'"start": "', b'"start": "x', 1)]
+)
+def test_what_is_no_trust_root_is_not_installed(data: bytes, tmp_path: Path) -> None:
+    path = forged(tmp_path / "bad.tar", layer("trust-root", "sigstore", ("a", ROOT), ("b", data)))
+    with pytest.raises(InvalidInput, match="'b' in the bundle"):
+        used(path, tmp_path / "new")
+    assert content(tmp_path / "new") == {}
+
+
+def test_a_policy_brings_the_keys_and_roots_that_it_names(tmp_path: Path) -> None:
+    """Nothing else is needed where it is used: they lie beside it, and its digest covers them."""
+    folder = tmp_path / "here"
+    (folder / "trust").mkdir(parents=True)
+    (folder / "trust" / "root.json").write_bytes(ROOT)
+    (folder / "p.yaml").write_text(
+        "schema: 1\nrules: {signed: {signers: [{identity: a@example.com, issuer: 'https://x.test'}],"
+        " trusted-roots: [trust/root.json]}}\n"
+    )
+    before = Policy.load(str(folder / "p.yaml"))
+    write([contents.policy(str(folder / "p.yaml"), before)], tmp_path / "b.tar", Deadline(60))
+    (place,) = used(tmp_path / "b.tar", tmp_path / "new")
+    after = Policy.load(str(place))
+    assert (after.digest, after.trust_files) == (before.digest, {"trust/root.json": ROOT})
+    check_trust(after)
 
 
 def test_a_database_that_is_another_than_the_manifest_says(source: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from samples.databases.advisories import load
 from samples.databases.feeds import write_feeds
 from samples.databases.grype import write_grype_database
 from samples.databases.trivy import write_trivy_database
+from tests.kit.sigstore import Sigstore
 
 PROGRAM = b"#!/bin/sh\necho grype\n"
 
@@ -30,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "p.yaml").write_text(
         f"schema: 1\nextends: baseline\nscanners: {{programs: ['sha256:{digest}']}}\n"
     )
-    (tmp_path / "trusted_root.json").write_text("{}")
+    (tmp_path / "trusted_root.json").write_text(json.dumps(Sigstore().trusted_root()))
     monkeypatch.setenv("IMAGE_GATE_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))

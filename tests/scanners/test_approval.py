@@ -71,6 +71,14 @@ def refused_twice(found: dict[str, Any]) -> None:
     found["refused"].append(found["refused"][0])
 
 
+def signed_twice(found: dict[str, Any]) -> None:
+    found["signers"].append(found["signers"][0])
+
+
+def signed_for_any(found: dict[str, Any]) -> None:
+    found["signers"][0]["identity"] = "https://github.com/aquasecurity/trivy"
+
+
 def first(key: str, value: object) -> Callable[[dict[str, Any]], None]:
     return lambda found: found["releases"][0].update({key: value})
 
@@ -78,7 +86,7 @@ def first(key: str, value: object) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     "change",
     [
-        twice, refused_too, refused_twice, first("archive", "sha256:" + "A" * 64), first("archive", "a" * 64 + "\n"),
+        twice, refused_too, refused_twice, signed_twice, signed_for_any, first("archive", "sha256:" + "A" * 64), first("archive", "a" * 64 + "\n"),
         first("sources", []), first("address", "http://example.com/x.tar.gz"), first("version", "1.0"),
         first("platform", "linux"), first("scanner", "other"), first("more", 1), first("program", "sha256:"),
     ],
