@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from gate.attested_vex import AttestedVex, attested_facts, attested_vex, documents_of
 from gate.errors import InvalidInput, Unavailable
 from gate.evidence import Attestations, Evidence
+from gate.oci.reference import Reference
 from gate.pipeline import check
 from gate.policy.catalogue import Catalogue
 from gate.policy.policy import Policy
@@ -26,7 +27,9 @@ from gate.rules._signers import SignersOptions
 from gate.scanners import RawFinding
 from gate.verdict import Report, Status
 from samples.images.catalogue import good
+from tests.conftest import Tools
 from tests.kit import runs, vouched
+from tests.kit.cosign import OFFLINE, Cosign, pushed
 from tests.kit.registry import Fault, Registry, serving_registry
 from tests.kit.reports import subject
 from tests.kit.sigstore import ISSUER, WORKFLOW, Signing, Sigstore, new_key, public_pem
@@ -235,10 +238,10 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sigstore: Sigstore, k
     scanners = runs.seeing_scanners(**{name: finding(name) for name in ("grype", "trivy")})
     monkeypatch.setattr("gate.pipeline._scanners", lambda: scanners)
 
-    def judged(registry: Registry, signer: str = KEY, **changes: Any) -> Report:
+    def judged(place: Registry | Reference, signer: str = KEY) -> Report:
         policy = runs.policy(tmp_path, POLICY.replace("SIGNER", signer))
-        image = f"docker://{registry.host}/shop/api:1.4"
-        return check([image], policy, runs.settings(tmp_path, **changes))
+        name = place if isinstance(place, Reference) else f"{place.host}/shop/api:1.4"
+        return check([f"docker://{name}"], policy, runs.settings(tmp_path))
 
     return judged
 
@@ -321,6 +324,23 @@ def test_a_registry_without_an_answer_leaves_the_finding(judge: Judge) -> None:
         report = judge(registry)
     assert report.status is Status.FAIL
     assert "is not known in full, so nothing of it counts" in as_text(report)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", ["openvex", "cyclonedx"])
+def test_what_cosign_attests(
+    kind: str, judge: Judge, key: Any, tools: Tools, tmp_path: Path, referrers_registry_host: str
+) -> None:
+    cosign = Cosign(tools.path("cosign"), tmp_path)
+    cosign.key("key", key)
+    data = openvex(BARE) if kind == "openvex" else cyclonedx(analysed(affects=[]))
+    (tmp_path / "vex.json").write_bytes(data)
+    name = pushed(referrers_registry_host, f"vex/{kind}", IMAGE)
+    assert judge(name).status is Status.FAIL
+    cosign.must(
+        *("attest", "--type", kind, "--predicate", "vex.json"), *OFFLINE, *("--key", "key.key", str(name))
+    )
+    assert judge(name).status is Status.PASS
 
 
 def test_the_policy_says_who_and_its_files_are_part_of_it(tmp_path: Path, key: Any) -> None:
