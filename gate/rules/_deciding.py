@@ -163,6 +163,15 @@ def _fits(refinement: Refinement, found: Vulnerability) -> bool:
         and (not refinement.packages or _matches(refinement.packages, found.package_name))
         and (not refinement.paths or _matches(refinement.paths, found.path))
         and (not refinement.fix_states or not states.isdisjoint(refinement.fix_states))
+        and (not refinement.cvss or _says(refinement.cvss, found))
+    )
+
+
+def _says(metrics: Sequence[str], found: Vulnerability) -> bool:
+    """Whether every CVSS vector of a vulnerability, of which there is one, has all metrics of one of the entries."""
+    vectors = [{*vector.split("/")} for opinion in found.opinions for vector in opinion.vectors.values()]
+    return bool(vectors) and all(
+        any({*entry.split("/")} <= vector for entry in metrics) for vector in vectors
     )
 
 

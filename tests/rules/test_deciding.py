@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gate.evidence import Vulnerability
 from gate.rule import Action, Severity
 from gate.rules._deciding import Circumstances, Decision, decide_all
-from gate.rules._vulnerability_options import Grace, Refinement, VulnerabilitiesOptions
+from gate.rules._vulnerability_options import Grace, Metrics, Refinement, VulnerabilitiesOptions
 from tests.kit.vulnerabilities import opinion, vulnerability
 
 TODAY = date(2026, 11, 23)
@@ -108,6 +108,24 @@ def test_one_without_a_prediction_is_not_taken_for_a_likely_one() -> None:
 def test_some_packages_have_a_threshold_of_their_own(refinement: dict[str, Any], fits: bool) -> None:
     refine = (Refinement(threshold="critical", **refinement),)
     assert actions(BOTH, refine=refine) == [None if fits else Action.DENY]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "fits"),
+    [
+        (["CVSS:3.1/AV:L/AC:L/PR:H/UI:N"], True),
+        (["CVSS:3.1/AV:P/AC:L/PR:N/UI:N"], True),
+        (["CVSS:3.1/AV:L/AC:L/PR:N/UI:N"], False),
+        (["CVSS:3.1/AV:L/AC:L/PR:H/UI:N", "CVSS:4.0/AV:P/AC:H"], True),
+        (["CVSS:3.1/AV:L/AC:L/PR:H/UI:N", "CVSS:3.1/AV:N/AC:L/PR:H/UI:N"], False),
+        (["CVSS:3.1/MAV:P/AC:L"], False),
+        ([], False),
+    ],
+)
+def test_metrics_must_be_in_every_vector(vectors: list[str], fits: bool) -> None:
+    refine = (Refinement(threshold="critical", cvss=(Metrics("AV:L/PR:H"), Metrics("AV:P"))),)
+    opinions = [opinion(vectors={"nvd": vector}) for vector in vectors] or [opinion()]
+    assert actions(vulnerability(*opinions), refine=refine) == [None if fits else Action.DENY]
 
 
 def test_the_first_refinement_that_fits_counts() -> None:

@@ -225,6 +225,7 @@ def test_the_options_are_read_from_a_policy_and_mistakes_are_named() -> None:
         ("{epss: 2}", "p.yaml:1:8: rules.vulnerabilities.epss is 2"),
         ("{at-most: 5}", "p.yaml:1:11: rules.vulnerabilities.at-most is 5"),
         ("{refine: [{threshold: off}]}", "p.yaml:1:23: rules.vulnerabilities.refine[0].threshold"),
+        ("{refine: [{cvss: [network]}]}", "p.yaml:1:19: rules.vulnerabilities.refine[0].cvss[0]"),
     ],
 )
 def test_a_wrong_option_is_refused_at_its_place(text: str, message: str) -> None:
