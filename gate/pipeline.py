@@ -17,12 +17,12 @@ from msgspec import Struct, field, structs
 
 from gate import __version__
 from gate.cache import open_cache
-from gate.collect import Collector, Wanted
 from gate.deadline import Deadline
 from gate.errors import ImageGateError, InvalidInput, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import LOOKED_UP, SIGNED, Attestations, Evidence, ScanRuns, Subject, Vulnerabilities
+from gate.evidence import Evidence, Subject, Vulnerabilities
 from gate.facts import facts_of
+from gate.gathering import Gathering, vouching_for
 from gate.limits import LIMITS
 from gate.oci.descriptor import Platform
 from gate.oci.image import Image, Opened, Origin
@@ -42,12 +42,8 @@ if TYPE_CHECKING:
 
     from gate.against import Earlier
     from gate.attested_vex import AttestedVex
-    from gate.lookups import Lookups
-    from gate.oci.image import Opened
-    from gate.scanners import Approval, Scanner, ScannerSettings
-    from gate.scanners.approval import Copies
+    from gate.scanners import ScannerSettings
     from gate.vex import Document
-    from gate.vouching import Vouching
 
 
 _PLATFORM = r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){1,2}"
@@ -122,16 +118,18 @@ class _Run:
         self._attested_vex: dict[str, AttestedVex] = {}
         self._wanted = None if settings.platform == "all" else platform_of(settings.platform)
         self._names = (Reference.parse(settings.name),) if settings.name else ()
-        self._stack = stack
         folder = settings.cache_dir or (settings.scanners.work_dir if settings.scanners else None)
         cache = stack.enter_context(open_cache(folder, kept=settings.kept)) if folder else None
         sources = permitted(settings.sources, policy)
         self._access = stack.enter_context(Access(sources, Deadline(settings.timeout), cache))
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
-        self._lookups: Lookups | None = None
-        self._programs: Copies | None = None
-        self._vouching = self._vouching_for(policy)
+        self._gathering = Gathering(
+            self._access,
+            stack,
+            settings.scanners,
+            vouching_for(policy, self._access, settings.bundles, self._names[0] if self._names else None),
+        )
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
         self._left_out: dict[str, Mapping[str, str]] = {}
@@ -174,7 +172,7 @@ class _Run:
         )
         policy = self._policy.for_subject(subject.names)
         self._settings.progress(f"{place}checking {location.text} ({image.platform})")
-        evidence = self._collect(policy, image, subject, opened)
+        evidence = self._gathering.collect(policy, image, subject, opened)
         if (
             self._settings.as_of is not None
         ):  # what was collected, and how old the databases are, is of today all the same
@@ -194,75 +192,6 @@ class _Run:
         """The moment that rules and exceptions are asked about: now, or the same time on the day that was chosen."""
         day = self._settings.as_of
         return self._started if day is None else datetime.combine(day, self._started.timetz())
-
-    def _collect(self, policy: Policy, image: Image, subject: Subject, opened: Opened) -> Evidence:
-        """Collect what the selected rules need, and nothing else."""
-        origin = opened.origin or Origin(subject.source)
-        rules = [setting.rule for setting in policy.settings]
-        kinds = frozenset(kind for rule in rules for kind in rule.evidence)
-        if policy.vex_signers is not None and Vulnerabilities in kinds:
-            kinds |= {Attestations}
-        scanned = bool(kinds & {ScanRuns, Vulnerabilities} and policy.scanners_required)
-        if scanned and self._settings.scanners is None:
-            raise InvalidInput(
-                f"{policy.origin} asks scanners, and nothing was said about them", hint="give ScannerSettings"
-            )
-        wanted = Wanted(
-            kinds=kinds,
-            marks=any(rule.marks for rule in rules),
-            scanners=policy.scanners_required if scanned else (),
-            database_max_age=policy.database_max_age,
-        )
-        found = self._looked_up(kinds, image, origin, policy) if kinds & LOOKED_UP else {}
-        if kinds & SIGNED and self._vouching is not None:
-            found = {**found, **self._vouching.collect(policy, image, opened)}
-        scanners = self._settings.scanners
-        if scanned and scanners is not None:
-            scanners = structs.replace(scanners, approval=approval_of(policy), copies=self._copies(scanners))
-        collector = Collector(wanted, _scanners() if scanned else {}, scanners, self._access)
-        evidence = collector.collect(image, subject, {Origin: origin, **found})
-        return evidence if scanners is None or not scanned else self._with_feeds(evidence, policy, scanners)
-
-    def _with_feeds(self, evidence: Evidence, policy: Policy, scanners: ScannerSettings) -> Evidence:
-        """Ask feeds for what rules want to know of the vulnerabilities that were found."""
-        from gate.exploitation import with_feeds
-
-        scanners = structs.replace(scanners, network=self._access.settings.registry)
-        return with_feeds(evidence, policy, scanners, self._access.deadline.at)
-
-    def _copies(self, scanners: ScannerSettings) -> Copies:
-        """Return the private copies of programs, which serve the whole run."""
-        from gate.scanners.approval import Copies
-
-        if self._programs is None:
-            self._programs = Copies(lambda: self._access.work_dir or scanners.work_dir)
-            self._stack.callback(self._programs.close)
-        return self._programs
-
-    def _looked_up(
-        self, kinds: frozenset[type], image: Image, origin: Origin, policy: Policy
-    ) -> Mapping[type, object]:
-        """Ask registries for what rules want to know beside the image itself."""
-        from gate.lookups import Lookups, listed_bases
-
-        self._lookups = self._lookups or Lookups(self._access)
-        return self._lookups.collect(kinds, image, origin, listed_bases(policy))
-
-    def _vouching_for(self, policy: Policy) -> Vouching | None:
-        """Prepare the search for signatures, where a rule asks for any: what is wrong with keys or files is found before any work."""
-        variants = (policy, *(policy.scoped([scope]) for scope in policy.scopes))
-        rules = [setting.rule for variant in variants for setting in variant.settings]
-        if policy.vex_signers is None and not any(SIGNED & {*rule.evidence} for rule in rules):
-            if self._settings.bundles:
-                raise InvalidInput(
-                    "--bundle brings signatures, and the policy selects no rule that asks for any",
-                    hint="add the rule signed to the policy, or leave --bundle out",
-                )
-            return None
-        from gate.vouching import Vouching, check_trust
-
-        check_trust(policy)
-        return Vouching(self._access, self._settings.bundles, self._names[0] if self._names else None)
 
     def _attested_documents(
         self, policy: Policy, evidence: Evidence, subject: Subject
@@ -336,21 +265,6 @@ def _compared(run: _Run, policy: Policy, against: Earlier | Location) -> Report:
     if isinstance(against, Location):
         against = Earlier.of_image(against.text, run.judged_apart(against))
     return compared(run.report(), against, policy)
-
-
-def _scanners() -> Mapping[str, Scanner]:
-    """Return the scanners; they are imported only by a run that asks them."""
-    from gate.scanners import built_in
-
-    return built_in()
-
-
-def approval_of(policy: Policy) -> Approval:
-    """Return which programs may run under a policy."""
-    from gate.scanners import Approval
-
-    told = policy.scanning
-    return Approval(told.approved == "listed", told.programs, told.refused)
 
 
 def platform_of(text: str) -> Platform:

@@ -236,7 +236,7 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sigstore: Sigstore, k
         return lambda target, settings, deadline: replace(honest(target, settings, deadline), findings=found)
 
     scanners = runs.seeing_scanners(**{name: finding(name) for name in ("grype", "trivy")})
-    monkeypatch.setattr("gate.pipeline._scanners", lambda: scanners)
+    monkeypatch.setattr("gate.gathering._scanners", lambda: scanners)
 
     def judged(place: Registry | Reference, signer: str = KEY) -> Report:
         policy = runs.policy(tmp_path, POLICY.replace("SIGNER", signer))

@@ -134,7 +134,7 @@ class Judge:
         self, instead: Mapping[str, runs.Scan] | None = None, settings: RunSettings | None = None
     ) -> Report:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("gate.pipeline._scanners", lambda: runs.seeing_scanners(**(instead or {})))
+            patch.setattr("gate.gathering._scanners", lambda: runs.seeing_scanners(**(instead or {})))
             patch.setattr("gate.sources.Access.registry", self._registry)
             told = replace(settings or runs.settings(self.folder), bundles=self._bundles)
             return check([str(self._image)], self._policy, told)

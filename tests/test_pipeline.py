@@ -219,7 +219,7 @@ def test_exceptions_are_those_of_the_other_day(judge: Judge) -> None:
 def test_on_another_day_databases_are_as_old_as_today(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gate.pipeline._scanners", runs.seeing_scanners)
+    monkeypatch.setattr("gate.gathering._scanners", runs.seeing_scanners)
     policy = runs.policy(
         tmp_path, "schema: 1\nrules: {vulnerabilities: {}, scan-coverage: {}, max-age: {days: 900}}\n"
     )
@@ -521,7 +521,7 @@ def test_scanners_are_asked_only_by_rules_that_need_them(
         asked.append("both")
         return runs.seeing_scanners()
 
-    monkeypatch.setattr("gate.pipeline._scanners", scanners)
+    monkeypatch.setattr("gate.gathering._scanners", scanners)
     image = str(runs.passing_image(tmp_path / "image"))
     both = "schema: 1\nscanners: {required: [grype, trivy]}\nrules: "
     for rules, count in (
@@ -539,7 +539,7 @@ def test_a_scanner_of_a_refused_version_counts_as_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the program has no version in its bytes, so that only its report tells."""
-    monkeypatch.setattr("gate.pipeline._scanners", runs.seeing_scanners)
+    monkeypatch.setattr("gate.gathering._scanners", runs.seeing_scanners)
     image = str(runs.passing_image(tmp_path / "image"))
     text = "schema: 1\nscanners: {required: [grype], refused: [grype 1.0.0]}\nrules: {vulnerabilities: {}}\n"
     report = check([image], runs.policy(tmp_path, text), runs.settings(tmp_path))
@@ -556,7 +556,7 @@ def test_feeds_are_asked_for_what_was_found_where_a_rule_wants_them(
         found = RawFinding("deb", "libc6", "2.36-9", "", opinion("low", "grype", id="CVE-2021-44228"))
         return ScannerReport(report.run, (found,))
 
-    monkeypatch.setattr("gate.pipeline._scanners", lambda: runs.seeing_scanners(grype=scan))
+    monkeypatch.setattr("gate.gathering._scanners", lambda: runs.seeing_scanners(grype=scan))
     image = str(runs.passing_image(tmp_path / "image"))
     settings = runs.settings(tmp_path)
     assert settings.scanners is not None
@@ -585,7 +585,7 @@ def test_a_run_has_one_copy_of_each_program(tmp_path: Path, monkeypatch: pytest.
         seen.append(settings)
         return runs.seeing("grype").scan(target, settings, until)
 
-    monkeypatch.setattr("gate.pipeline._scanners", lambda: runs.seeing_scanners(grype=scan))
+    monkeypatch.setattr("gate.gathering._scanners", lambda: runs.seeing_scanners(grype=scan))
     images = [str(runs.passing_image(tmp_path / name)) for name in ("one", "two")]
     text = "schema: 1\nscanners: {required: [grype]}\nrules: {vulnerabilities: {}}\n"
     check(images, runs.policy(tmp_path, text), runs.settings(tmp_path))

@@ -167,7 +167,7 @@ def settings_of(chosen: dict[str, Any]) -> tuple[ScannerSettings, tuple[str, ...
 
     from gate.configuration import load
     from gate.exploitation import asked_feeds
-    from gate.pipeline import approval_of
+    from gate.gathering import approval_of
     from gate.policy.policy import Policy
 
     configured, policy = load(chosen["config"]), Policy.load(chosen["policy"])

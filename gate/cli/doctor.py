@@ -92,7 +92,7 @@ def _document(found: Sequence[Symptom]) -> str:
 
 def _scanners(chosen: dict[str, Any], folder: Path, policy: Policy) -> ScannerSettings:
     """Return where the scanners and their databases are."""
-    from gate.pipeline import approval_of
+    from gate.gathering import approval_of
     from gate.scanners import ScannerSettings
 
     return ScannerSettings(

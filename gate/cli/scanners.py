@@ -187,7 +187,7 @@ def _located(requirement: Requirement, path: str) -> Program:
 
 def approval_by(policy: str | None) -> Approval:
     """Return what the policy says of programs."""
-    from gate.pipeline import approval_of
+    from gate.gathering import approval_of
     from gate.policy.policy import Policy
 
     return approval_of(Policy.load(policy))

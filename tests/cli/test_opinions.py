@@ -68,7 +68,7 @@ def finding(name: str, *opinions: Opinion) -> runs.Scan:
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The JSON report of an image in which both scanners find something."""
     scanners = runs.seeing_scanners(trivy=finding("trivy", *BY_TRIVY), grype=finding("grype", *BY_GRYPE))
-    monkeypatch.setattr("gate.pipeline._scanners", lambda: scanners)
+    monkeypatch.setattr("gate.gathering._scanners", lambda: scanners)
     monkeypatch.chdir(tmp_path)
     runs.passing_image(tmp_path / "image")
     found = check(["./image"], runs.policy(tmp_path, POLICY), runs.settings(tmp_path))

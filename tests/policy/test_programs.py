@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gate.errors import InvalidInput
-from gate.pipeline import approval_of
+from gate.gathering import approval_of
 from gate.policy.policy import Policy
 from gate.policy.render import render_policy
 from gate.policy.schema import PROFILES
@@ -66,9 +66,9 @@ def test_what_the_policy_says_reaches_the_scanners(tmp_path: Path, monkeypatch: 
         told.append(settings.approval)
         return runs.seeing("trivy").scan(target, settings, deadline)
 
-    from gate import pipeline
+    from gate import gathering, pipeline
 
-    monkeypatch.setattr(pipeline, "_scanners", lambda: runs.seeing_scanners(trivy=scan))
+    monkeypatch.setattr(gathering, "_scanners", lambda: runs.seeing_scanners(trivy=scan))
     image = runs.passing_image(tmp_path / "image")
     policy = loaded(tmp_path, f"scanners: {{approved: listed, programs: ['{DIGEST}']}}\n")
     pipeline.check([f"oci:{image}"], policy, runs.settings(tmp_path))

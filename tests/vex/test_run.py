@@ -56,7 +56,7 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Judge:
 
     def judged(data: bytes, *ids: str, policy: str = POLICY, **settings: Any) -> Report:
         scanners = runs.seeing_scanners(**{name: finding(name, *ids) for name in ("grype", "trivy")})
-        monkeypatch.setattr("gate.pipeline._scanners", lambda: scanners)
+        monkeypatch.setattr("gate.gathering._scanners", lambda: scanners)
         (tmp_path / "v.json").write_bytes(data)
         return check(["./image"], runs.policy(tmp_path, policy), runs.settings(tmp_path, **settings))
 
