@@ -42,6 +42,8 @@ _REASONS = (
     ("corrupt", r"there is no |has no vulnerability database|\btar\b"),
 )
 """What a failure means, by what the tools, or we ourselves, say of it; the first that fits counts."""
+_PLACE = re.compile(r"""(?<![^\s"'(])(?:[a-z]+:/)?/[^\s"')]*""")
+"""A path or an address in what they say: its words and numbers mean nothing here."""
 
 
 class Wish(Struct, frozen=True):
@@ -132,7 +134,8 @@ def _held(folder: Path, bounds: Bounds, *, alone: bool) -> Iterator[None]:
 
 def reason_of(message: str) -> str:
     """Return what a failure to renew means: rate limited, unreachable, not found, corrupt, too old, empty, or failed."""
-    found = (reason for reason, pattern in _REASONS if re.search(pattern, message, re.IGNORECASE))
+    said = _PLACE.sub("", message)
+    found = (reason for reason, pattern in _REASONS if re.search(pattern, said, re.IGNORECASE))
     return next(found, "failed")
 
 

@@ -118,6 +118,12 @@ def test_a_folder_that_cannot_be_written_cannot_be_renewed(tmp_path: Path) -> No
         ("Grype's database holds no advisories, so it can find nothing", "empty"),
         ("what it gives is of 2020-01-01 00:00, too old", "too old"),
         ("Trivy cannot be started: permission denied", "failed"),
+        (
+            "Grype's database /tmp/run-502/404/6/vulnerability.db cannot be read: file is not a database",
+            "corrupt",
+        ),
+        ('Get "https://m.test/404/429.tar": read tcp: i/o timeout', "unreachable"),
+        ("(/var/502) has schema 7", "corrupt"),
     ],
 )
 def test_a_failure_has_a_reason(message: str, reason: str) -> None:
