@@ -45,7 +45,7 @@ ERRORS: tuple[Exception, ...] = (
 
 STAGES = (
     "locate", "open_layout", "open_files", "resolve", "open_image", "workspace", "store", "stored_manifest",
-    "_Run._judge_image", "_Run._collect", "_Run.report", "Collector.collect", "Collector._scanned", "Collector._judged",
+    "_Run._judge_image", "Gathering.collect", "_Run.report", "Collector.collect", "Collector._scanned", "Collector._judged",
     "Inspection.evidence", "Inspection.read", "Inspection._filesystem", "Inspection._index", "Inspection._look_again", "index_layer", "tar_stream",
     "Filesystem.__init__", "_inventory", "read_inventory", "_secrets", "look", "scan_runs", "vulnerabilities", "evaluate", "_ask",
     "_result", "facts_of", "Lookups.collect", "Lookups._bases", "Lookups._base_tags", "Lookups._tag_digest", "Lookups._once",
