@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,5 +98,8 @@ def test_pipelines_fit_their_schema(tools: Tools, tmp_path: Path, name: str) -> 
 
 def fits(tools: Tools, schema: str, path: Path, *options: str) -> None:
     """Hold a file against a schema that the checker carries."""
-    program = tools.path("check_jsonschema")
-    ran(program, "--builtin-schema", f"vendor.{schema}", *options, path, PYTHONPATH=str(program.parents[1]))
+    folder = str(
+        tools.path("check_jsonschema").parents[1]
+    )  # the script there names the interpreter of whoever made it
+    checker = (sys.executable, "-m", "check_jsonschema")
+    ran(*checker, "--builtin-schema", f"vendor.{schema}", *options, path, PYTHONPATH=folder)
