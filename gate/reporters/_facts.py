@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from gate import __version__
 from gate.printable import byte_size, shown
 from gate.remedies import Remedies
+from gate.reporters._words import items, mapping
 from gate.rule import Location, Severity
 from gate.verdict import Outcome, Report, RuleResult, Status, Verdict, Vexed
 
@@ -86,19 +87,19 @@ def age(since: object, now: datetime) -> str:
 def facts_of_run(report: Report, *, verbose: bool) -> str:
     """Return our version, whether the report is partial, and the policy, on one line."""
     run = report.run
-    policy = _mapping(run, "policy")
+    policy = mapping(run, "policy")
     digest = _word(policy, "digest")
     parts = [_word(policy, "origin"), digest if verbose else digest[: len("sha256:") + 12]]
     selected = policy.get("rules")
     parts += [count(selected, "rule")] if isinstance(selected, int) else []
-    scanners = [shown(str(name)) for name in _items(policy, "scanners")]
+    scanners = [shown(str(name)) for name in items(policy, "scanners")]
     parts += [f"requires {' and '.join(scanners)}"] if scanners else []
     facts = [
         version_of(report),
         *([PARTIAL] if report.partial else []),
         f"policy {', '.join(part for part in parts if part)}",
     ]
-    if proxied := [shown(str(host)) for host in _items(run, "proxied")]:
+    if proxied := [shown(str(host)) for host in items(run, "proxied")]:
         facts.append(f"{', '.join(proxied)} asked through a proxy, so only literal addresses were checked")
     if verbose:
         facts += [f"started {_word(run, 'started')}", f"{_word(run, 'seconds')} s"]
@@ -113,7 +114,7 @@ def facts_of_image(verdict: Verdict, *, partial: bool = False) -> tuple[str, str
     evidence, now = verdict.evidence, verdict.subject.checked_at
     built, bytes_ = age(evidence.get("created"), now), evidence.get("size")
     what = [
-        _came_from(_mapping(evidence, "origin")),
+        _came_from(mapping(evidence, "origin")),
         shown(str(verdict.subject.platform)),
         _word(evidence, "distribution"),
         byte_size(bytes_) if isinstance(bytes_, int) else "",
@@ -127,7 +128,7 @@ def facts_of_image(verdict: Verdict, *, partial: bool = False) -> tuple[str, str
 
 def _came_from(origin: Mapping[str, object]) -> str:
     """Say which source had the image that a name stands for; of a file its reference tells."""
-    source = _word(_mapping(origin, "engine"), "name") or _word(origin, "served_by")
+    source = _word(mapping(origin, "engine"), "name") or _word(origin, "served_by")
     return f"from {source}" if source else ""
 
 
@@ -176,10 +177,10 @@ def passed_as_such(result: RuleResult) -> bool:
 def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
     """Return one line per scanner: what ran, how old its data is, and what it saw; or why it did not run."""
     lines = []
-    for name, run in sorted(_mapping(verdict.evidence, "scanners").items()):
+    for name, run in sorted(mapping(verdict.evidence, "scanners").items()):
         if not isinstance(run, Mapping):
             continue
-        database = _mapping(run, "database")
+        database = mapping(run, "database")
         built = age(database.get("built"), verdict.subject.checked_at)
         facts = [
             f"{shown(name)} {_word(run, 'version')}".rstrip(),
@@ -195,10 +196,10 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
                 _word(run, "sha256"),
                 _word(database, "built"),
                 _word(database, "digest"),
-                ", ".join(shown(str(part)) for part in _items(run, "confinement")),
+                ", ".join(shown(str(part)) for part in items(run, "confinement")),
             ]
         lines.append(" · ".join(fact for fact in facts if fact))
-        lines += [f"  ! {shown(str(problem))}" for problem in _items(run, "problems")]
+        lines += [f"  ! {shown(str(problem))}" for problem in items(run, "problems")]
     return [*lines, *_facts_of_feeds(verdict, verbose=verbose)]
 
 
@@ -210,7 +211,7 @@ def _bundled(database: Mapping[str, object]) -> str:
 
 def _facts_of_feeds(verdict: Verdict, *, verbose: bool) -> Iterator[str]:
     """Yield one line per feed: how old it is and where it comes from; or why there is none."""
-    for name, feed in sorted(_mapping(verdict.evidence, "feeds").items()):
+    for name, feed in sorted(mapping(verdict.evidence, "feeds").items()):
         if isinstance(feed, Mapping):
             published = age(feed.get("built"), verdict.subject.checked_at)
             facts = [
@@ -221,7 +222,7 @@ def _facts_of_feeds(verdict: Verdict, *, verbose: bool) -> Iterator[str]:
                 *((_word(feed, "built"), _word(feed, "digest")) if verbose else ()),
             ]
             yield " · ".join(fact for fact in facts if fact)
-            yield from (f"  ! {shown(str(warning))}" for warning in _items(feed, "warnings"))
+            yield from (f"  ! {shown(str(warning))}" for warning in items(feed, "warnings"))
 
 
 def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str]:
@@ -229,14 +230,14 @@ def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str
 
     Those may be for images of other runs, so they are named only if `verbose`.
     """
-    policy = _mapping(run, "policy")
-    lines = [f"no longer excepted: {shown(str(item))}" for item in _items(policy, "expired_exceptions")]
-    for item in _items(policy, "expiring_exceptions"):
+    policy = mapping(run, "policy")
+    lines = [f"no longer excepted: {shown(str(item))}" for item in items(policy, "expired_exceptions")]
+    for item in items(policy, "expiring_exceptions"):
         if isinstance(item, Mapping) and isinstance(days := item.get("days"), int):
             owner = f", owner {_word(item, 'owner')}" if item.get("owner") else ""
             ends = f"ends in {count(days, 'day')} ({_word(item, 'until')}{owner})"
             lines.append(f"exception {ends}: {_word(item, 'exception')}")
-    unused = [shown(str(item)) for item in _items(policy, "unused_exceptions")]
+    unused = [shown(str(item)) for item in items(policy, "unused_exceptions")]
     if unused and not verbose:
         verb = "covers" if len(unused) == 1 else "cover"
         return [*lines, f"{count(len(unused), 'exception')} {verb} nothing here (--verbose names them)"]
@@ -245,13 +246,13 @@ def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str
 
 def facts_of_baseline(run: Mapping[str, object]) -> list[str]:
     """Return what is said of the policy's baseline, nothing where it names none."""
-    baseline = _mapping(_mapping(run, "policy"), "baseline")
+    baseline = mapping(mapping(run, "policy"), "baseline")
     if not baseline:
         return []
     name = f"baseline {_word(baseline, 'file')} of {_word(baseline, 'created')}"
     if baseline.get("in_force") is not True:
         return [f"{name} ended on {_word(baseline, 'until')} and covers nothing any more"]
-    missing = [shown(str(item)) for item in _items(baseline, "not_for")]
+    missing = [shown(str(item)) for item in items(baseline, "not_for")]
     lines = [f"{name}: what it knows does not count, until {_word(baseline, 'until')}"]
     return lines + [f"{name} says nothing of {item}" for item in missing]
 
@@ -262,7 +263,7 @@ def facts_of_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
     Of a document's refused statements the first is named, or as many as the report names if `verbose`.
     """
     lines = []
-    for document in _items(run, "vex"):
+    for document in items(run, "vex"):
         if not isinstance(document, Mapping):
             continue
         name = f"VEX document {_word(document, 'name')}"
@@ -270,7 +271,7 @@ def facts_of_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
             lines.append(f"{name} counts: {_word(document, 'origin')}")
         elif document.get("origin") != "policy":
             lines.append(f"{name} is of this run ({_word(document, 'origin')}), not of the policy")
-        refused = [item for item in _items(document, "refused_statements") if isinstance(item, Mapping)]
+        refused = [item for item in items(document, "refused_statements") if isinstance(item, Mapping)]
         named = refused if verbose else refused[:1]
         lines += [
             f"{name}: statement {_word(item, 'number')} on {_word(item, 'id')} does not count: {_word(item, 'reason')}"
@@ -292,16 +293,16 @@ def _facts_of_attested_vex(run: Mapping[str, object], *, verbose: bool) -> list[
     Beside a document that counts, what does not is named only if `verbose`: anyone who may push can attach any number.
     """
     lines = []
-    for image in _items(run, "attested_vex"):
+    for image in items(run, "attested_vex"):
         if not isinstance(image, Mapping):
             continue
         about = f"attested VEX of {_word(image, 'image')}"
         lines += [
             f"{about} is not known in full, so nothing of it counts: {shown(str(reason))}"
-            for reason in _items(image, "no_answer")
+            for reason in items(image, "no_answer")
         ]
-        refused = [item for item in _items(image, "refused") if isinstance(item, Mapping)]
-        named = refused if verbose else [] if _items(image, "documents") else refused[:3]
+        refused = [item for item in items(image, "refused") if isinstance(item, Mapping)]
+        named = refused if verbose else [] if items(image, "documents") else refused[:3]
         lines += [
             f"{about} does not count: {_word(item, 'reason')} ({_word(item, 'manifest')})" for item in named
         ]
@@ -309,18 +310,6 @@ def _facts_of_attested_vex(run: Mapping[str, object], *, verbose: bool) -> list[
         if named and isinstance(total, int) and total > len(named):
             lines.append(f"{about}: {total - len(named):,} more do not count")
     return lines
-
-
-def _mapping(facts: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """Return a nested mapping of facts, empty where there is none."""
-    found = facts.get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _items(facts: Mapping[str, object], name: str) -> Sequence[object]:
-    """Return a list of facts, empty where there is none."""
-    found = facts.get(name)
-    return found if isinstance(found, list | tuple) else ()
 
 
 def _word(facts: Mapping[str, object], name: str) -> str:
