@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,8 @@ class Examination(Struct, frozen=True):
 
     def symptoms(self) -> Iterator[Symptom]:
         """Yield what is found, in the order in which a check would meet it. No failure of one hides the others."""
+        from gate.scanners.requirements import REQUIREMENTS
+
         yield Symptom("image-gate", State.GOOD, f"{__version__}, Python {_python()}")
         yield Symptom(
             "policy",
@@ -66,7 +68,7 @@ class Examination(Struct, frozen=True):
             f"{self.policy.origin}, {len(self.policy.settings)} rules, {self.policy.digest}",
         )
         yield _guarded("cache", self._cache)
-        for requirement in _requirements().values():
+        for requirement in REQUIREMENTS.values():
             name = requirement.name
             needed = self.policy.asks_scanners and name in self.policy.scanners_required
             without = "" if needed else "this policy does not need it"
@@ -145,13 +147,6 @@ def _guarded(subject: str, look: Callable[[], Symptom], without: str = "") -> Sy
         if without:
             return Symptom(subject, State.NOTE, f"{error.message}; {without}", error.hint)
         return Symptom(subject, State.MISSING, error.message, error.hint)
-
-
-def _requirements() -> Mapping[str, Requirement]:
-    """Return what each scanner must be, by name."""
-    from gate.scanners import grype, trivy
-
-    return {one.name: one for one in (trivy.REQUIREMENT, grype.REQUIREMENT)}
 
 
 def _python() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,15 +19,15 @@ from gate.deadline import Deadline
 from gate.errors import IntegrityError, MalformedImage, Unavailable
 from gate.limits import LIMITS
 from gate.policy.policy import Policy
-from gate.scanners import ScannerSettings, grype, trivy
+from gate.scanners import ScannerSettings
 from gate.scanners.approval import Standing, judge
 from gate.scanners.databases import KINDS
 from gate.scanners.process import Bounds
-from gate.scanners.program import Requirement, located
+from gate.scanners.program import located
 from gate.scanners.renewal import PRIVATE, renewing, restore, switch
+from gate.scanners.requirements import REQUIREMENTS
 from gate.scanners.transfer import check_imported
 
-REQUIREMENTS: Mapping[str, Requirement] = {one.name: one for one in (trivy.REQUIREMENT, grype.REQUIREMENT)}
 """The scanners that a bundle can carry, by name."""
 _PROGRAMS = "bin"
 """The folder for programs, where `scanners install` puts them too."""

@@ -150,9 +150,9 @@ def _listing(approval: Approval) -> Iterator[str]:
 
 def requirements() -> Mapping[str, Requirement]:
     """Return what each scanner must be, by name."""
-    from gate.scanners import grype, trivy
+    from gate.scanners.requirements import REQUIREMENTS
 
-    return {one.name: one for one in (trivy.REQUIREMENT, grype.REQUIREMENT)}
+    return REQUIREMENTS
 
 
 def requirement_of(program: str) -> Requirement:

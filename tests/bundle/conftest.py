@@ -12,11 +12,12 @@ import pytest
 
 from gate.bundle import contents, writing
 from gate.bundle.contents import Content
-from gate.bundle.using import REQUIREMENTS, Use
+from gate.bundle.using import Use
 from gate.deadline import Deadline
 from gate.policy.policy import Policy
 from gate.scanners import Approval, ScannerSettings
 from gate.scanners.databases import KINDS
+from gate.scanners.requirements import REQUIREMENTS
 from samples.databases.advisories import load
 from samples.databases.feeds import write_feeds
 from samples.databases.grype import write_grype_database

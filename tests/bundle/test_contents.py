@@ -9,11 +9,11 @@ import pytest
 
 from gate.bundle import contents
 from gate.bundle.contents import is_relative
-from gate.bundle.using import REQUIREMENTS
 from gate.errors import InvalidInput, Unavailable
 from gate.policy.policy import Policy
 from gate.scanners import Approval
 from gate.scanners.databases import KINDS
+from gate.scanners.requirements import REQUIREMENTS
 from tests.bundle.conftest import machine
 from tests.kit.sigstore import Sigstore
 
