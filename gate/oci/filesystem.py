@@ -127,11 +127,18 @@ class Filesystem:
         real = self._resolve(path, follow_last=True)
         return None if real is None else _printable(real)
 
-    def paths(self, starts: Collection[str] = ("",), ends: Collection[str] = ("",)) -> Iterator[str]:
-        """Yield the paths of the tree that start and end as one of these, without their leading slash and in no order."""
-        first = tuple(start.encode() for start in starts)
-        last = tuple(end.encode() for end in ends)
-        found = [path for path in self._squash.tree if path.endswith(last) and path.startswith(first)]
+    def paths(self, starts: Collection[str] = (), ends: Collection[str] = ()) -> Iterator[str]:
+        """Yield the paths of the tree that start and end as one of these, without their leading slash and in no order.
+
+        Nothing given is no condition, and costs no look at each path.
+        """
+        found: Collection[bytes] = self._squash.tree
+        if starts:
+            first = tuple(start.encode() for start in starts)
+            found = [path for path in found if path.startswith(first)]
+        if ends:
+            last = tuple(end.encode() for end in ends)
+            found = [path for path in found if path.endswith(last)]
         return (path.decode("utf-8", "backslashreplace") for path in found)
 
     def marked(self) -> Iterator[Entry]:
