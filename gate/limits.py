@@ -29,9 +29,9 @@ class Limits(Struct, frozen=True):
     """Index in index: one level is common, two are legal and rare."""
     layers: int = 500
     """Layers of an image: container engines stop at 127."""
-    chunk: int = 1 * MIB
-    """One step of reading and inflating: large enough that the interpreter lock is released nearly all the time,
-    small enough that a few layers in flight stay within memory."""
+    chunk: int = 512 * KIB
+    """One step of reading and inflating: large enough that the interpreter lock is released nearly all the time, small
+    enough that what was inflated is still in the processor's cache when it is hashed, which saves 1 % of the pass."""
     layer_expanded: int = 64 * GIB
     """A layer's tar stream: machine-learning images reach tens of GiB."""
     layer_ratio: int = 200

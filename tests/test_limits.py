@@ -20,7 +20,7 @@ STATED = {
     "manifests": 1_000,
     "index_depth": 4,
     "layers": 500,
-    "chunk": 1_048_576,
+    "chunk": 524_288,
     "layer_expanded": 68_719_476_736,
     "layer_ratio": 200,
     "ratio_floor": 1_073_741_824,
