@@ -34,7 +34,10 @@ class Wanted(Struct, frozen=True):
 
 
 class Collector:
-    """Collects the evidence of one image; what cannot be had is kept as the `Unavailable` that says why."""
+    """Collects the evidence of one image; what cannot be had is kept as the `Unavailable` that says why.
+
+    Scanners whose reports are `known` are not asked.
+    """
 
     def __init__(
         self,
@@ -42,10 +45,12 @@ class Collector:
         scanners: Mapping[str, Scanner],
         settings: ScannerSettings | None,
         access: Access,
+        known: Mapping[str, ScannerReport] | None = None,
     ) -> None:
         self._wanted = wanted
         self._scanners = {name: scanners[name] for name in wanted.scanners}
         self._settings = settings
+        self._known = known or {}
         self._access = access
         self._deadline = access.deadline
 
@@ -101,15 +106,20 @@ class Collector:
         tasks = {
             name: ScanTask(scanner, asked, settings, self._deadline.at)
             for name, scanner in self._scanners.items()
+            if name not in self._known
         }
         recalled, _ = self._together({name: task.recall for name, task in tasks.items()}, settings)
-        reports = {name: _report(found) for name, found in recalled.items() if found is not None}
+        reports: dict[str, ScannerReport | Unavailable] = {
+            name: _report(found) for name, found in recalled.items() if found is not None
+        }
         inspection, target = self._inspection(image), ScanTarget(settings.work_dir / "image", *digests)
         if len(reports) < len(tasks):
             inspection = self._copied(inspection, target)
         scans = {name: partial(task.scan, target) for name, task in tasks.items() if name not in reports}
         scanned, inspected = self._together(scans, settings, inspection.evidence)
-        reports |= {name: _report(found) for name, found in scanned.items()}
+        reports |= {**self._known, **{name: _report(found) for name, found in scanned.items()}}
+        if settings.told is not None:
+            settings.told(subject.digest, reports)
         return inspected | self._judged(without_refused(reports, settings.approval), inspected, subject)
 
     def _copied(self, inspection: Inspection, target: ScanTarget) -> Inspection:

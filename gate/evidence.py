@@ -402,6 +402,30 @@ class Attestations(Struct, frozen=True):
     keys: Mapping[str, frozenset[str]] = {}
 
 
+class SignedResult(Struct, frozen=True):
+    """What a signed verdict says of one rule: outcome, action, and how many findings counted and were excepted."""
+
+    outcome: str
+    action: str
+    findings: int
+    excepted: int
+
+
+class EarlierVerdict(Struct, frozen=True):
+    """The signed verdict of the gate whose scanners' reports were taken instead of scanning.
+
+    `manifest` is where it lies, `verifier` who judged, `signer` who signed, in words; `judged` is when, and `results` are
+    what was signed, by rule.
+    """
+
+    manifest: str
+    verifier: str
+    signer: str
+    judged: datetime
+    status: str
+    results: Mapping[str, SignedResult]
+
+
 KINDS: frozenset[type] = frozenset(
     {
         Subject, Origin, ImageConfig, Filesystem, Inventory, Secrets, ScanRuns, Vulnerabilities,

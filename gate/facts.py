@@ -9,6 +9,7 @@ from gate.errors import Unavailable
 from gate.evidence import (
     Attestation,
     Attestations,
+    EarlierVerdict,
     Evidence,
     Feed,
     ScanRun,
@@ -66,10 +67,12 @@ def facts_of(evidence: Evidence, image: Image, origin: Origin) -> dict[str, obje
         facts["signatures"] = _signatures(vouched)
     if isinstance(joined, Vulnerabilities) and joined.feeds:
         facts["feeds"] = {name: _feed(feed) for name, feed in sorted(joined.feeds.items())}
+    if EarlierVerdict in evidence.values:
+        facts["reused_verdict"] = _reused(evidence.values[EarlierVerdict])
     missing = {
         kind.__name__: value.message
         for kind, value in evidence.values.items()
-        if isinstance(value, Unavailable)
+        if isinstance(value, Unavailable) and kind is not EarlierVerdict
     }
     if isinstance(inventory, Inventory) or isinstance(runs, ScanRuns):
         facts["components"] = _components(inventory, runs)
@@ -116,6 +119,20 @@ def _signatures(vouched: list[Signatures | Attestations]) -> Mapping[str, Any]:
         "verified": verified,
         "refused": refused,
         "no_answer": [str(error) for error in vouched[0].missing],
+    }
+
+
+def _reused(earlier: object) -> Mapping[str, Any]:
+    """Return which signed verdict spared the scanners, or why none did."""
+    if not isinstance(earlier, EarlierVerdict):
+        return {"used": False, "reason": str(earlier)}
+    return {
+        "used": True,
+        "manifest": earlier.manifest,
+        "verifier": earlier.verifier,
+        "signer": earlier.signer,
+        "judged": earlier.judged.isoformat(timespec="seconds"),
+        "status": earlier.status,
     }
 
 

@@ -7,13 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from gate.collect import Collector, Wanted
-from gate.errors import InvalidInput
-from gate.evidence import LOOKED_UP, SIGNED, Attestations, Evidence, ScanRuns, Subject, Vulnerabilities
+from gate.errors import InvalidInput, Unavailable
+from gate.evidence import (
+    LOOKED_UP,
+    SIGNED,
+    Attestations,
+    EarlierVerdict,
+    Evidence,
+    ScanRuns,
+    Subject,
+    Vulnerabilities,
+)
 from gate.oci.image import Image, Opened, Origin
 from gate.oci.reference import Reference
 from gate.policy.policy import Policy
@@ -21,13 +31,16 @@ from gate.sources import Access
 
 if TYPE_CHECKING:
     from gate.lookups import Lookups
-    from gate.scanners import Approval, Scanner, ScannerSettings
+    from gate.scanners import Approval, Scanner, ScannerReport, ScannerSettings
     from gate.scanners.approval import Copies
     from gate.vouching import Vouching
 
 
 class Gathering:
-    """Gathers evidence for one run; `scanners` may be None for a policy that asks none, `vouching` for one without signatures."""
+    """Gathers evidence for one run; `scanners` may be None for a policy that asks none, `vouching` for one without signatures.
+
+    `verdict_max_age` is how old a signed verdict may be that spares a scan; None where none may.
+    """
 
     def __init__(
         self,
@@ -35,22 +48,29 @@ class Gathering:
         stack: ExitStack,
         scanners: ScannerSettings | None,
         vouching: Vouching | None,
+        verdict_max_age: timedelta | None = None,
     ) -> None:
         self._access = access
         self._stack = stack
         self._settings = scanners
         self._vouching = vouching
+        self._verdict_max_age = verdict_max_age
         self._lookups: Lookups | None = None
         self._programs: Copies | None = None
 
-    def collect(self, policy: Policy, image: Image, subject: Subject, opened: Opened) -> Evidence:
-        """Collect what the selected rules need, and nothing else."""
+    def collect(
+        self, policy: Policy, image: Image, subject: Subject, opened: Opened, *, anew: str = ""
+    ) -> Evidence:
+        """Collect what the selected rules need, and nothing else; `anew` says why no earlier verdict is to be used."""
         origin = opened.origin or Origin(subject.source)
         rules = [setting.rule for setting in policy.settings]
         kinds = frozenset(kind for rule in rules for kind in rule.evidence)
         if policy.vex_signers is not None and Vulnerabilities in kinds:
             kinds |= {Attestations}
         scanned = bool(kinds & {ScanRuns, Vulnerabilities} and policy.scanners_required)
+        reuses = scanned and self._verdict_max_age is not None
+        if reuses:
+            kinds |= {Attestations}
         if scanned and self._settings is None:
             raise InvalidInput(
                 f"{policy.origin} asks scanners, and nothing was said about them", hint="give ScannerSettings"
@@ -67,9 +87,28 @@ class Gathering:
         scanners = self._settings
         if scanned and scanners is not None:
             scanners = structs.replace(scanners, approval=approval_of(policy), copies=self._copies(scanners))
-        collector = Collector(wanted, _scanners() if scanned else {}, scanners, self._access)
+        earlier, known = self._earlier(policy, subject, found, anew) if reuses else (None, {})
+        collector = Collector(wanted, _scanners() if scanned else {}, scanners, self._access, known)
         evidence = collector.collect(image, subject, {Origin: origin, **found})
+        if earlier is not None:
+            evidence = Evidence({**evidence.values, EarlierVerdict: earlier})
         return evidence if scanners is None or not scanned else self._with_feeds(evidence, policy, scanners)
+
+    def _earlier(
+        self, policy: Policy, subject: Subject, found: Mapping[type, object], anew: str
+    ) -> tuple[EarlierVerdict | Unavailable, Mapping[str, ScannerReport]]:
+        """Return the verdict that spares a scan, with the reports in it; or why there is none."""
+        from gate.reuse import earlier_verdict  # here, because few runs are let off scanning
+
+        max_age = self._verdict_max_age
+        assert max_age is not None
+        attestations = Evidence(found)
+        try:
+            if anew:
+                raise Unavailable(anew)
+            return earlier_verdict(attestations.get(Attestations), policy, subject, max_age)
+        except Unavailable as error:
+            return error, {}
 
     def _with_feeds(self, evidence: Evidence, policy: Policy, scanners: ScannerSettings) -> Evidence:
         """Ask feeds for what rules want to know of the vulnerabilities that were found."""
@@ -121,7 +160,8 @@ def vouching_for(
     """
     variants = (policy, *(policy.scoped([scope]) for scope in policy.scopes))
     rules = [setting.rule for variant in variants for setting in variant.settings]
-    if policy.vex_signers is None and not any(SIGNED & {*rule.evidence} for rule in rules):
+    asked = policy.vex_signers is not None or policy.verdict_reuse is not None
+    if not asked and not any(SIGNED & {*rule.evidence} for rule in rules):
         if bundles:
             raise InvalidInput(
                 "--bundle brings signatures, and the policy selects no rule that asks for any",

@@ -88,6 +88,8 @@ class Limits(Struct, frozen=True):
     """One kept index: 300,000 entries. Writing one takes its size in memory a second time."""
     cached_scan: int = 64 * MIB
     """What one scanner said of one image: 10,000 findings with all their texts and 10,000 packages stay below 20 MiB."""
+    signed_scans: int = 4 * MIB
+    """What all scanners said of one image, packed for a signed verdict: a tenth of the above, and verdicts are fetched often."""
     bases: int = 1_000
     """Bases that an option or a file lists: each image is compared with every one of them, and a team has dozens."""
     baseline: int = 16 * MIB

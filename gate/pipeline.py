@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field, structs
@@ -20,7 +20,7 @@ from gate.cache import open_cache
 from gate.deadline import Deadline
 from gate.errors import ImageGateError, InvalidInput, Unavailable
 from gate.evaluate import evaluate
-from gate.evidence import Evidence, Subject, Vulnerabilities
+from gate.evidence import EarlierVerdict, Evidence, Subject, Vulnerabilities
 from gate.facts import facts_of
 from gate.gathering import Gathering, vouching_for
 from gate.limits import LIMITS
@@ -63,7 +63,8 @@ class RunSettings(Struct, frozen=True):
     whether it outlives the run. `against` is what the report is compared with: an earlier one, or an image that is judged
     for that alone. `as_of` has rules and exceptions judge as of that day: such a report never is a pass. `vex` are
     documents that count beside those of a policy that lets runs bring some, and are refused by any other. `bundles` are
-    files of signatures, beside those that registries hold.
+    files of signatures, beside those that registries hold. `reuse_verdict` is how old a signed verdict may be that spares a
+    scan, where the policy lets one; it cannot lengthen what the policy says.
     """
 
     scanners: ScannerSettings | None = None
@@ -78,6 +79,7 @@ class RunSettings(Struct, frozen=True):
     as_of: date | None = None
     bundles: tuple[str, ...] = ()
     vex: tuple[Document, ...] = ()
+    reuse_verdict: timedelta | None = None
 
 
 def check(references: Sequence[str | Location], policy: Policy, settings: RunSettings) -> Report:
@@ -96,6 +98,13 @@ def check(references: Sequence[str | Location], policy: Policy, settings: RunSet
         raise InvalidInput(
             f"{policy.origin} does not let a run bring VEX documents",
             hint="name them in the policy: vex: {files: […]}; or allow it there: vex: {command-line: true}",
+        )
+    if settings.reuse_verdict is None:
+        policy = structs.replace(policy, verdict_reuse=None)
+    elif policy.verdict_reuse is None:
+        raise InvalidInput(
+            f"{policy.origin} does not say whose verdicts may spare a scan",
+            hint="add to it: reuse-verdicts: {verifier: https://ci.example.com/image-gate, signers: [{key: gate.pub}]}",
         )
     locations = locate_all(references)
     against = settings.against
@@ -129,6 +138,7 @@ class _Run:
             stack,
             settings.scanners,
             vouching_for(policy, self._access, settings.bundles, self._names[0] if self._names else None),
+            _verdict_max_age(policy, settings),
         )
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
@@ -173,6 +183,20 @@ class _Run:
         policy = self._policy.for_subject(subject.names)
         self._settings.progress(f"{place}checking {location.text} ({image.platform})")
         evidence = self._gathering.collect(policy, image, subject, opened)
+        verdict = self._evaluated(policy, evidence, subject, image, origin)
+        earlier = evidence.values.get(EarlierVerdict)
+        if isinstance(earlier, EarlierVerdict):
+            from gate.reuse import change
+
+            if changed := change(earlier, policy, verdict):
+                evidence = self._gathering.collect(policy, image, subject, opened, anew=changed)
+                verdict = self._evaluated(policy, evidence, subject, image, origin)
+        self._verdicts.append(verdict)
+
+    def _evaluated(
+        self, policy: Policy, evidence: Evidence, subject: Subject, image: Image, origin: Origin
+    ) -> Verdict:
+        """Ask the rules, with VEX, as of the day that was asked about."""
         if (
             self._settings.as_of is not None
         ):  # what was collected, and how old the databases are, is of today all the same
@@ -185,7 +209,7 @@ class _Run:
             from gate.bundle.record import read_record, traced
 
             facts = traced(facts, read_record(self._access.cache.folder))
-        self._verdicts.append(evaluate(policy, evidence, subject, facts))
+        return evaluate(policy, evidence, subject, facts)
 
     @property
     def _asked_about(self) -> datetime:
@@ -256,6 +280,13 @@ class _Run:
 
         documents = (*self._vex, *documents_of(self._attested_vex.values()))
         return {**vex_facts(documents, self._verdicts), **attested_facts(self._attested_vex)}
+
+
+def _verdict_max_age(policy: Policy, settings: RunSettings) -> timedelta | None:
+    """Return how old a verdict may be that spares a scan: what the policy says, or less; None where none may."""
+    if policy.verdict_reuse is None or settings.reuse_verdict is None:
+        return None
+    return min(policy.verdict_reuse.max_age, settings.reuse_verdict)
 
 
 def _compared(run: _Run, policy: Policy, against: Earlier | Location) -> Report:

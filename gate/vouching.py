@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def asked_trust(policy: Policy) -> tuple[TrustRequest, ...]:
-    """Return what the selected rules, and the section about VEX, want signatures to be verified with, each once."""
-    options = (*(setting.options for setting in policy.settings), policy.vex_signers)
+    """Return what the selected rules, and the sections on VEX and verdicts, want signatures to be verified with, each once."""
+    options = (*(setting.options for setting in policy.settings), policy.vex_signers, policy.verdict_reuse)
     return tuple(dict.fromkeys(one.trust for one in options if isinstance(one, SignersOptions)))
 
 

@@ -25,7 +25,7 @@ ROWS: tuple[tuple[frozenset[str], ...], ...] = tuple(
         "rules reporters",
         "policy, then evaluate",
         "cache registry, then sources, then signatures, then scanners",
-        "against attested_vex bundle configuration dockerfile exploitation, then doctor facts inspection lookups origins platforms sourcing starting vouching, then collect, then gathering, then pipeline",
+        "against attested_vex bundle configuration dockerfile exploitation reuse, then doctor facts inspection lookups origins platforms sourcing starting vouching, then collect, then gathering, then pipeline",
         "ci, then cli",
         "__init__ __main__",
     )

@@ -47,6 +47,7 @@ STATED = {
     "cache_bytes": 21_474_836_480,
     "cached_index": 33_554_432,
     "cached_scan": 67_108_864,
+    "signed_scans": 4_194_304,
     "bases": 1_000,
     "baseline": 16_777_216,
     "vex": 16_777_216,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,31 @@ from gate.cli.exits import Exit, complain
 from gate.cli.options import cache_place, option
 from gate.cli.progress import progress
 from gate.deadline import Deadline
-from gate.errors import InvalidInput
+from gate.errors import InvalidInput, Unavailable
 from gate.limits import LIMITS
 from gate.oci.reference import Reference
 from gate.reporters import reporter
 from gate.signatures.verdict_statement import SUMMARY, statements_of
 
 if TYPE_CHECKING:
+    from gate.oci.descriptor import Digest
+    from gate.scanners import ScannerReport
     from gate.signatures.sign import Sign
     from gate.signatures.verdict_statement import VerdictStatement
     from gate.verdict import Report
 
-_NOT_HERE = {"references": (), "images": None, "as_of": None, "output": (), "against": None}
-"""What `check` takes and this does not: one image is judged, as of now, and what is written is what was signed."""
+    Said = Mapping[str, ScannerReport | Unavailable]
+
+_NOT_HERE = {
+    "references": (),
+    "images": None,
+    "as_of": None,
+    "output": (),
+    "against": None,
+    "reuse_verdict": None,
+}
+"""What `check` takes and this does not: one image is judged, as of now and by scans of its own, for else verdicts would renew
+each other without end; and what is written is what was signed."""
 _SHARED = [param for param in check.COMMAND.params if param.name not in _NOT_HERE]
 
 
@@ -79,8 +91,8 @@ def COMMAND(  # noqa: N802 -- a constant: the command
     if bundles is not None:
         output.prepare([output.Output("json", bundles)])
     signing = _signing(key, trust_config, asked)
-    run, report = _judged(request, to_registry=bundles is None)
-    statements = statements_of(report, verifier)
+    run, report, scans = _judged(request, to_registry=bundles is None)
+    statements = statements_of(report, verifier, scans)
     with signing() as sign:
         signed = [(statement, sign(statement.content)) for statement in statements]
     if bundles is not None:
@@ -102,8 +114,10 @@ def _check_verifier(verifier: str) -> None:
         )
 
 
-def _judged(request: check.Request, *, to_registry: bool) -> tuple[check.Prepared, Report]:
-    """Judge the image as `check` does, and report."""
+def _judged(
+    request: check.Request, *, to_registry: bool
+) -> tuple[check.Prepared, Report, Mapping[Digest, str]]:
+    """Judge the image as `check` does, and report; returns what scanners said as well, where the policy lets others use it."""
     options = output.render_options(
         verbose=request.verbose, quiet=request.quiet, dockerfile=request.dockerfile
     )
@@ -115,10 +129,37 @@ def _judged(request: check.Request, *, to_registry: bool) -> tuple[check.Prepare
                 f"{location.text} is in no registry that the verdict could be attached in",
                 hint="write it to a file with --output, or attest the image where it was pushed to",
             )
+        run, said = _listening(run)
         with progress(quiet=request.quiet, verbose=request.verbose) as tell:
             report = run.judge(tell)
     output.write_stdout(reporter(request.format).render(report, options))
-    return run, report
+    return run, report, _packed(said)
+
+
+def _listening(run: check.Prepared) -> tuple[check.Prepared, Mapping[Digest, Said]]:
+    """Have a run tell what scanners said of each image, where the policy says whose verdicts may spare a scan."""
+    said: dict[Digest, Said] = {}
+    scanners = run.settings.scanners
+    if scanners is None or run.policy.verdict_reuse is None:
+        return run, said
+    scanners = msgspec.structs.replace(scanners, told=said.__setitem__)
+    settings = msgspec.structs.replace(run.settings, scanners=scanners)
+    return msgspec.structs.replace(run, settings=settings), said
+
+
+def _packed(said: Mapping[Digest, Said]) -> Mapping[Digest, str]:
+    """Return what scanners said as verdicts hold it, of each image of which all of them said something."""
+    if not said:
+        return {}
+    from gate.reuse import packed
+    from gate.scanners import ScannerReport
+
+    found = {}
+    for digest, reports in said.items():
+        complete = {name: one for name, one in reports.items() if isinstance(one, ScannerReport)}
+        if len(complete) == len(reports):
+            found[digest] = packed(complete)
+    return found
 
 
 def _signing(

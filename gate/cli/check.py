@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,7 @@ import msgspec
 from gate.cli import output, sources
 from gate.cli.commands import EXIT_CODES
 from gate.cli.exits import Exit
-from gate.cli.options import DAY, FOLDER, SECONDS, cache_place, option
+from gate.cli.options import AGE, DAY, FOLDER, SECONDS, cache_place, option
 from gate.cli.progress import progress
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
@@ -60,6 +61,7 @@ class Request(msgspec.Struct, frozen=True):
     against: str | None
     bundle: tuple[str, ...]
     vex: tuple[str, ...]
+    reuse_verdict: float | None
     quiet: bool
     verbose: bool
 
@@ -140,6 +142,13 @@ class Request(msgspec.Struct, frozen=True):
     metavar="FILE",
     multiple=True,
     help="Signatures and attestations in a file (.json, .jsonl), beside those in registries. Can be repeated.",
+)
+@option(
+    "reuse-verdict",
+    type=AGE,
+    metavar="AGE",
+    help="Take what scanners said from a signed verdict that is not older (90m, 24h), where the policy says whose count; scan "
+    "where there is none.",
 )
 @option("quiet", short="q", is_flag=True, help="One line per image, and no progress.")
 @option("verbose", short="v", is_flag=True, help="All findings, remarks, what passed, what ran.")
@@ -256,6 +265,7 @@ def prepared(
         as_of=request.as_of,
         bundles=request.bundle,
         vex=_documents(request.vex),
+        reuse_verdict=None if request.reuse_verdict is None else timedelta(seconds=request.reuse_verdict),
     )
     return Prepared(locations, policy, settings)
 

@@ -33,6 +33,7 @@ from gate.rule import Action, Rule
 
 if TYPE_CHECKING:
     from gate.policy.exceptions import PolicyException
+    from gate.policy.verdict_reuse import VerdictReuse
     from gate.rules._signers import SignersOptions
 
 FILE_NAMES = (".image-gate.yaml", ".image-gate.yml")
@@ -244,6 +245,7 @@ def _policy(source: Source, root: Node, rules: Mapping[str, Rule]) -> Policy:
         exceptions=_exceptions(sections, rules),
         vex_signers=_vex_signers(sections),
         vex_from_runs=file.vex.command_line,
+        verdict_reuse=_verdict_reuse(sections),
         sudden_fall=Action(file.sudden_fall),
         exceptions_notice_days=file.exceptions_notice_days,
         entries=entries,
@@ -316,3 +318,12 @@ def _vex_signers(sections: Mapping[str, Node]) -> SignersOptions | None:
     from gate.rules._signers import SignersOptions  # here: few policies have any
 
     return decode(node, SignersOptions, "vex.attested")
+
+
+def _verdict_reuse(sections: Mapping[str, Node]) -> VerdictReuse | None:
+    """Read whose verdicts may spare a scan; None where the policy lets none."""
+    if "reuse-verdicts" not in sections:
+        return None
+    from gate.policy.verdict_reuse import VerdictReuse  # here: few policies have any
+
+    return decode(sections["reuse-verdicts"], VerdictReuse, "reuse-verdicts")

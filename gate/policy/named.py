@@ -38,7 +38,7 @@ def with_files(
     """Read the files that the policy or, in any scope, options name, and let the digest cover them: they are part of it."""
     options = [setting.options for variant in variants for setting in variant.settings]
     kinds = {name: BASES for one in options if (name := getattr(one, "file", ""))}
-    trusting = (*options, policy.vex_signers)
+    trusting = (*options, policy.vex_signers, policy.verdict_reuse)
     kinds |= {name: TRUST for one in trusting for name in getattr(one, "trust_files", ())}
     kinds |= dict.fromkeys(file.exceptions_files, EXCEPTIONS)
     kinds |= dict.fromkeys(file.vex.files, VEX)

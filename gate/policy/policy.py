@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from gate.policy.baseline import Baseline
     from gate.policy.exceptions import PolicyException
+    from gate.policy.verdict_reuse import VerdictReuse
     from gate.rules._signers import SignersOptions
     from gate.vex import Document
 
@@ -59,6 +60,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     name, by that name, and `trust_files` the keys and roots there that signatures are verified with; `exceptions` are those
     of the policy, then those of its files. `baseline` is what was known on a day. `vex` are the VEX documents that
     it names, `vex_signers` says whose attested ones count, and `vex_from_runs` whether a run may bring others.
+    `verdict_reuse` says whose signed verdicts may spare a scan.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     vex: tuple[Document, ...] = ()
     vex_signers: SignersOptions | None = None
     vex_from_runs: bool = False
+    verdict_reuse: VerdictReuse | None = None
     sudden_fall: Action = Action.WARN
     recorded_bases: Mapping[str, tuple[Base, ...]] = {}
     trust_files: Mapping[str, bytes] = {}

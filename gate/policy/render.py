@@ -41,6 +41,8 @@ def render_policy(policy: Policy) -> str:
         files = [found.name for found in policy.vex]
         attested = {} if policy.vex_signers is None else {"attested": encode(policy.vex_signers)}
         document["vex"] = {"files": files, **attested, "command-line": policy.vex_from_runs}
+    if policy.verdict_reuse is not None:
+        document["reuse-verdicts"] = encode(policy.verdict_reuse)
     if policy.exceptions:
         document["exceptions-notice-days"] = policy.exceptions_notice_days
         document["exceptions"] = [_exception(exception) for exception in policy.exceptions]

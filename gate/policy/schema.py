@@ -298,6 +298,12 @@ class PolicyFile(Options):
         VexEntry,
         describe("VEX documents that count: what they take away stays in the report, with the reason."),
     ] = VexEntry()
+    reuse_verdicts: Annotated[
+        dict[str, Any] | UnsetType,
+        describe(
+            "Whose signed verdicts may spare a scan (`check --reuse-verdict`), by the options that rules about signatures have."
+        ),
+    ] = UNSET
     sudden_fall: Annotated[
         Literal["deny", "warn"],
         describe(
@@ -312,14 +318,15 @@ class PolicyFile(Options):
 
 def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:
     """Return the JSON schema of policy files, with every option of `rules`; editors complete and check with it."""
-    from gate.rules._signers import SignersOptions  # here: a policy seldom says who attests VEX
+    from gate.policy.verdict_reuse import VerdictReuse  # here: policies seldom say who attests anything
+    from gate.rules._signers import SignersOptions
 
     names = sorted(rules)
-    parts = (SignersOptions, ScannerSettings, SourceRequirements, PlatformRequirements)
+    parts = (SignersOptions, VerdictReuse, ScannerSettings, SourceRequirements, PlatformRequirements)
     kinds = (PolicyFile, ScopeEntry, ExceptionEntry, RuleControl, *parts)
     references, definitions = json_schema(*kinds, *(rules[name].options for name in names))
     schemas = [definitions[reference["$ref"].rpartition("/")[2]] for reference in references]
-    (file, scope, exception, control, signers, *sections), options = (
+    (file, scope, exception, control, signers, reuse, *sections), options = (
         schemas[: len(kinds)],
         schemas[len(kinds) :],
     )
@@ -343,7 +350,9 @@ def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:
     keys = file["properties"]
     attested = definitions["VexEntry"]["properties"]["attested"]
     definitions["VexEntry"]["properties"]["attested"] = {**signers, "description": attested["description"]}
-    for name, section in zip(("scanners", "sources", "platforms"), sections, strict=True):
+    for name, section in zip(
+        ("reuse-verdicts", "scanners", "sources", "platforms"), (reuse, *sections), strict=True
+    ):
         keys[name] = {**section, "description": keys[name]["description"]}
     keys["rules"] |= chosen
     keys["scopes"]["items"] = scope

@@ -8,6 +8,7 @@ from typing import Any
 from gate.errors import ImageGateError
 from gate.evidence import Attestation, Identity, Signature, Signer
 from gate.options import Mark, Node, decode
+from gate.rules._identity_patterns import IdentityPattern
 from gate.rules._predicates import ALIASES, is_version_of
 from gate.rules._provenance import V0_2, V1, provenance_of
 from gate.rules._signer import GITHUB_ISSUER, GITLAB_ISSUER, SignerEntry
@@ -17,6 +18,8 @@ Rules = dict[str, dict[str, Any]]
 
 _PLACE = Mark("the suggestion", 1, 1)
 _SCANS = "https://in-toto.io/attestation/vulns"
+_VERDICTS = frozenset({ALIASES["vsa"], "urn:image-gate:verdict:v1"})
+"""What is judged under a policy and signed after that: a policy that requires it could never be satisfied first."""
 
 
 def suggested(
@@ -26,6 +29,7 @@ def suggested(
 
     Each rule lists the signers of what satisfies it, of which one suffices; whoever wants all of them adds a threshold.
     """
+    attestations = [one for one in attestations if one.predicate_type not in _VERDICTS]
     rules: Rules = {}
     if signatures:
         rules["signed"] = {"signers": _signers(signatures, keys)}
@@ -115,7 +119,27 @@ def _more(rule: str, those: Sequence[Attestation]) -> dict[str, Any]:
         return {}
     found = [provenance_of(one.predicate_type, one.predicate) for one in those]
     more = {
-        "builder": {one.builder for one in found},
-        "source": {source.repository for one in found for source in one.sources},
+        "builder": {_at_any_tag(one.builder) for one in found},
+        "source": {
+            source.repository for one in found for source in one.sources if "*" not in source.repository
+        },
     }
-    return {name: values.pop() for name, values in more.items() if len(values) == 1 and "" not in values}
+    stated = {name: values.pop() for name, values in more.items() if len(values) == 1}
+    return {name: value for name, value in stated.items() if _is_pattern(value)}
+
+
+def _at_any_tag(builder: str) -> str:
+    """Return a builder's id for the next release as well, which has another tag; what has wildcards of its own is left out."""
+    if "*" in builder:
+        return ""
+    workflow, at, _ = builder.partition("@refs/tags/")
+    return f"{workflow}{at}**" if at else builder
+
+
+def _is_pattern(value: str) -> bool:
+    """Whether a value that an attestation states can be written in a policy and means itself there."""
+    try:
+        IdentityPattern.parse(value)
+    except ImageGateError:
+        return False
+    return True

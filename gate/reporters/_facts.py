@@ -174,6 +174,21 @@ def passed_as_such(result: RuleResult) -> bool:
     return result.outcome is Outcome.PASS and not any(item.baseline for item in result.excepted)
 
 
+def facts_of_reuse(verdict: Verdict) -> str:
+    """Say which signed verdict spared the scanners, or why none did; empty where nobody asked."""
+    found = mapping(verdict.evidence, "reused_verdict")
+    if not found:
+        return ""
+    if found.get("used") is not True:
+        return f"no earlier verdict is reused, so the image was scanned: {_word(found, 'reason')}"
+    made = age(found.get("judged"), verdict.subject.checked_at)
+    old = f"{made} old, " if made else ""
+    return (
+        f"not scanned now: what scanners said is of a verdict of {_word(found, 'verifier')} ({old}{_word(found, 'status')}), "
+        f"signed by {_word(found, 'signer')} ({_word(found, 'manifest')})"
+    )
+
+
 def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
     """Return one line per scanner: what ran, how old its data is, and what it saw; or why it did not run."""
     lines = []

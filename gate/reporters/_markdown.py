@@ -16,6 +16,7 @@ from gate.reporters._facts import (
     PARTIAL,
     age,
     count,
+    facts_of_reuse,
     outcome_counts,
     rule_counts,
     severity_counts,
@@ -221,6 +222,7 @@ def _foot(report: Report) -> Iterator[str]:
         ran = [_scanner(name, run, verdict) for name, run in sorted(runs) if isinstance(run, Mapping)]
         subject = verdict.subject
         facts.append(" · ".join([code(f"{subject.platform} {subject.digest.short}"), *ran]))
+        facts += [code(reuse) for reuse in (facts_of_reuse(verdict),) if reuse]
     policy = report.run.get("policy")
     if isinstance(policy, Mapping):
         facts.append(f"policy {code(str(policy.get('origin')))} {code(str(policy.get('digest'))[:19])}")

@@ -18,6 +18,7 @@ from gate.reporters._facts import (
     facts_of_baseline,
     facts_of_exceptions,
     facts_of_image,
+    facts_of_reuse,
     facts_of_scanners,
     outcome_counts,
     passed_as_such,
@@ -239,7 +240,13 @@ def _image(verdict: Verdict, found: Sequence[Problem], number: int, room: int) -
             (shown(one.rule), told(remark.message)) for one in verdict.results for remark in one.remarks
         ),
         scanners=tuple(
-            line for line in (*facts_of_scanners(verdict, verbose=True), agreement(verdict)) if line
+            line
+            for line in (
+                facts_of_reuse(verdict),
+                *facts_of_scanners(verdict, verbose=True),
+                agreement(verdict),
+            )
+            if line
         ),
         disagreements=tuple(disagreements(verdict))[:FINDINGS],
         evidence=tuple(_evidence(verdict)),

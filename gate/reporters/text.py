@@ -25,6 +25,7 @@ from gate.reporters._facts import (
     facts_of_baseline,
     facts_of_exceptions,
     facts_of_image,
+    facts_of_reuse,
     facts_of_run,
     facts_of_scanners,
     facts_of_vex,
@@ -132,7 +133,8 @@ class _Sheet:
         """Write one verdict and its sections; where a line is all there is, it says that the report is `partial`."""
         subject = verdict.subject
         image, rules = facts_of_image(verdict, partial=partial and self.brief)
-        base = [] if self.brief else [fact for fact in (facts_of_base(verdict),) if fact]
+        more = (facts_of_base(verdict), facts_of_reuse(verdict))
+        base = [] if self.brief else [fact for fact in more if fact]
         self.heading(verdict.status, subject.reference, image, rules, *base)
         if self.brief:
             return

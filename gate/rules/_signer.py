@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from gate.errors import InvalidInput
 from gate.evidence import Identity
 from gate.options import Options, Text, describe
-from gate.rules._identity_patterns import IdentityPattern, Issuer, RefPattern
+from gate.rules._identity_patterns import IdentityPattern, Issuer, RefPattern, matches
 
 GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 GITLAB_ISSUER = "https://gitlab.com"
@@ -32,6 +32,25 @@ class RepositoryName(str):
         return cls(value)
 
 
+class SignerWorkflow(str):
+    """A reusable workflow of GitHub, at the refs at which it may be called."""
+
+    __slots__ = ()
+    SYNTAX = (
+        "OWNER/REPOSITORY/PATH@REF such as acme/shared/.github/workflows/build.yml@refs/tags/v1, with * in the ref for any "
+        "characters but / and @, ** for any"
+    )
+
+    @classmethod
+    def parse(cls, value: str) -> SignerWorkflow:
+        """Check it; raises `InvalidInput` for one without a ref, which no signer's name lacks, so it would match nobody."""
+        IdentityPattern.parse(_address(value, "https://github.com"))
+        file, at, ref = value.partition("@")
+        if not at or not ref or not _REPOSITORY.fullmatch(file) or len(value) > 1_000:
+            raise InvalidInput(f"{value[:100]!r} is no workflow at a ref", hint=f"write {cls.SYNTAX}")
+        return cls(value)
+
+
 class GitHubWorkflow(Options):
     """A workflow of GitHub Actions, by what the certificate says of it beside its subject."""
 
@@ -48,9 +67,10 @@ class GitHubWorkflow(Options):
         ),
     ] = UNSET
     signer_workflow: Annotated[
-        Text | UnsetType,
+        SignerWorkflow | UnsetType,
         describe(
-            "The reusable workflow that signed, if it is another repository's: acme/shared/.github/workflows/build.yml@refs/tags/v1."
+            "The reusable workflow that signed, if it is another repository's, and at which ref it was called: "
+            "acme/shared/.github/workflows/build.yml@refs/tags/v*."
         ),
     ] = UNSET
     ref: Annotated[
@@ -211,14 +231,14 @@ def _address(name: str, forge: str) -> str:
 
 
 def _is_signer(identity: Identity, wanted: str) -> bool:
-    """Whether the workflow that signed is the wanted one, or lies below it if that ends with a slash.
+    """Whether the workflow that signed is the wanted one, or lies below it if that is a repository with a slash behind.
 
     Subject and claim say the same; a certificate in which they part is no forge's.
     """
     stated = identity.claims.get("build-signer-uri", identity.subject)
     if stated != identity.subject:
         return False
-    return stated.startswith(wanted) if wanted.endswith("/") else stated == wanted
+    return stated.startswith(wanted) if wanted.endswith("/") else matches(wanted, stated)
 
 
 def _starts(identity: Identity, claim: str, prefix: str) -> bool:

@@ -22,7 +22,8 @@ class ProvenanceOptions(SignersOptions):
     builder: Annotated[
         IdentityPattern | UnsetType,
         describe(
-            "The builder's id, exactly or as a pattern: https://github.com/actions/runner/github-hosted."
+            "The builder's id, exactly or as a pattern. GitHub's is the workflow that attested: "
+            "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main."
         ),
     ] = UNSET
     source: Annotated[

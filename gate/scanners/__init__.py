@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from gate.cache.scans import ScanStore
+from gate.errors import Unavailable
 from gate.evidence import Opinion, ScanRun
 from gate.limits import LIMITS
+from gate.oci.descriptor import Digest
 from gate.registry import RegistrySettings
 from gate.scanners.program import FileIdentity
 
@@ -45,7 +47,8 @@ class ScannerSettings(Struct, frozen=True):
     their databases from: mirrors, tried in their order; an empty one leaves it to the program. `feeds` holds `kev/` and
     `epss/`, `feed_sources` are addresses of these by name, and `network` says how they are asked. `approval` says which
     programs may run, and `copies` keeps the private copies that are started where only listed ones may. `renewed` says that what was due is renewed already. `memory` keeps what was found out about files
-    that do not change. Setting `cancelled` ends every running program.
+    that do not change. `told` is told what all scanners said of an image, by the digest of its manifest. Setting `cancelled`
+    ends every running program.
     """
 
     work_dir: Path
@@ -65,6 +68,7 @@ class ScannerSettings(Struct, frozen=True):
     copies: Copies | None = None
     renewed: bool = False
     memory: ScanStore | None = None
+    told: Callable[[Digest, Mapping[str, ScannerReport | Unavailable]], object] | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 

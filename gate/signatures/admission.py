@@ -54,7 +54,7 @@ def decide(attestations: Iterable[Attestation], expected: Expected) -> Decision:
     for found in attestations:
         if found.predicate_type != SUMMARY:
             continue  # 1
-        time = _verified_at(found.predicate)
+        time = time_of(found.predicate.get("timeVerified"))
         reason = _mismatch(found.predicate, expected)
         if reason or time is None:
             reasons.append(f"{found.manifest}: {reason or 'it does not say when it was verified'}")
@@ -91,13 +91,12 @@ def _refusal(time: datetime, passed: bool, summary: Attestation, expected: Expec
         return f"the verification ended with {_shown(_at(summary.predicate, 'verificationResult'))}"
     age = expected.now - time
     if age > expected.max_age:
-        return f"it was verified {_hours(age)} ago, and {_hours(expected.max_age)} are allowed"
+        return f"it was verified {hours(age)} ago, and {hours(expected.max_age)} are allowed"
     return ""
 
 
-def _verified_at(predicate: Mapping[str, Any]) -> datetime | None:
-    """Read when an image was verified; None where that cannot be told."""
-    stated = predicate.get("timeVerified")
+def time_of(stated: object) -> datetime | None:
+    """Read when an image was verified (RFC 3339); None where that cannot be told."""
     if not isinstance(stated, str) or not _TIME.fullmatch(stated):
         return None
     try:
@@ -118,7 +117,7 @@ def _shown(value: object) -> str:
     return repr(value)[:_SHOWN] if isinstance(value, str) else "not stated"
 
 
-def _hours(span: timedelta) -> str:
+def hours(span: timedelta) -> str:
     """Return a time span for people."""
     minutes = int(span.total_seconds() // 60)
     return f"{minutes // 60} h {minutes % 60:02} min"

@@ -85,6 +85,14 @@ class VerdictDetails(Struct, frozen=True):
     policy: PolicyDetails
     rules: Annotated[list[RuleDetails], describe("Exactly one per selected rule.")]
     scanners: list[ScannerDetails]
+    verifier: Annotated[str, describe("Who judged: the URI of `attest --verifier`.")] = ""
+    scans: Annotated[
+        str,
+        describe(
+            "What scanners said, for `check --reuse-verdict`: base64 of gzip of JSON, whose form is that of one version of "
+            "image-gate. Empty where the policy lets nobody use it."
+        ),
+    ] = ""
 
 
 class VerdictStatement(Struct, frozen=True):
@@ -116,10 +124,13 @@ def resource_uri(name: Reference) -> str:
     return PackageURL("oci", name=last, qualifiers={"repository_url": name.name}).to_string()
 
 
-def statements_of(report: Report, verifier: str) -> tuple[VerdictStatement, ...]:
+def statements_of(
+    report: Report, verifier: str, scans: Mapping[Digest, str] | None = None
+) -> tuple[VerdictStatement, ...]:
     """Return two statements for each image of a report, of the verdict that this run reached.
 
-    `verifier` is the URI under which those who admit know who judges. Raises `Unavailable` where a part of what was asked
+    `verifier` is the URI under which those who admit know who judges, `scans` what scanners said, packed, by the manifest's
+    digest. Raises `Unavailable` where a part of what was asked
     for could not be judged, or is missing: then a summary of the other parts would say more than the report does.
     """
     if report.undecided or not report.verdicts or report.as_of is not None:
@@ -138,9 +149,10 @@ def statements_of(report: Report, verifier: str) -> tuple[VerdictStatement, ...]
                 hint="see in the report what could not be told",
             )
         summary = _summary(verdict, policy, verifier, result)
+        details = _details(verdict, policy, verifier, (scans or {}).get(verdict.subject.digest, ""))
         found += [
             _statement(verdict, SUMMARY, summary),
-            _statement(verdict, DETAILS, _details(verdict, policy)),
+            _statement(verdict, DETAILS, details),
         ]
     return tuple(found)
 
@@ -160,7 +172,7 @@ def _summary(verdict: Verdict, policy: Mapping[str, Any], verifier: str, result:
     }
 
 
-def _details(verdict: Verdict, policy: Mapping[str, Any]) -> VerdictDetails:
+def _details(verdict: Verdict, policy: Mapping[str, Any], verifier: str, scans: str) -> VerdictDetails:
     """Return our own predicate."""
     scanners = verdict.evidence.get("scanners")
     ran = scanners if isinstance(scanners, Mapping) else {}
@@ -173,6 +185,8 @@ def _details(verdict: Verdict, policy: Mapping[str, Any]) -> VerdictDetails:
         policy=PolicyDetails(shown(str(policy["name"]), _LONGEST), str(policy["digest"])),
         rules=[_rule(result) for result in verdict.results],
         scanners=[_scanner(name, ran[name]) for name in sorted(ran) if "database" in ran[name]],
+        verifier=verifier,
+        scans=scans,
     )
 
 

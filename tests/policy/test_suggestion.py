@@ -115,3 +115,31 @@ def test_rules() -> None:
         "scan-attested": {"signers": [a]},
     }
     assert suggested([], [], {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("builder", "suggests"),
+    [
+        (WORKFLOW, WORKFLOW),
+        (
+            f"{APP}/.github/workflows/r.yml@refs/tags/v1.2.3",
+            f"{APP}/.github/workflows/r.yml@refs/tags/**",
+        ),
+        (f"{APP}/**", None),
+        ("**", None),
+        (f"{APP}/.*", None),
+        ("", None),
+    ],
+)
+def test_the_builder_of_the_next_release_is_meant_as_well_and_none_that_a_signer_made_up(
+    builder: str, suggests: str | None
+) -> None:
+    """GitHub's builder states the tag that it ran at; and what a predicate states is no pattern of ours."""
+    predicate = {"runDetails": {"builder": {"id": builder}}}
+    found = [attestation(key("a"), "https://slsa.dev/provenance/v1", predicate)]
+    assert suggested([], found, KEYS)["provenance"].get("builder") == suggests
+
+
+@pytest.mark.parametrize("kind", ["https://slsa.dev/verification_summary/v1", "urn:image-gate:verdict:v1"])
+def test_a_verdict_is_not_required_by_the_policy_that_it_is_made_under(kind: str) -> None:
+    assert suggested([], [attestation(key("a"), kind, {})], KEYS) == {}

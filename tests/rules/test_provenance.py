@@ -89,6 +89,32 @@ def test_parameters() -> None:
     )
 
 
+def test_what_github_attests_today() -> None:
+    """@actions/attest 1.3 and later: the builder is the workflow that attested, at its ref (packages/attest/src/provenance.ts)."""
+    workflow = f"{APP}/.github/workflows/release.yml@refs/tags/v1.2.3"
+    today = {
+        "buildDefinition": {
+            "buildType": GITHUB,
+            "externalParameters": {
+                "workflow": {
+                    "ref": "refs/tags/v1.2.3",
+                    "repository": APP,
+                    "path": ".github/workflows/release.yml",
+                }
+            },
+            "resolvedDependencies": [
+                {"uri": f"git+{APP}@refs/tags/v1.2.3", "digest": {"gitCommit": "0" * 40}}
+            ],
+        },
+        "runDetails": {"builder": {"id": workflow}},
+    }
+    told = {"source": APP, "ref": "refs/tags/v*", "build_type": GITHUB}
+    assert run(V1, today, **told, builder=workflow) == []
+    assert run(V1, today, **told, builder=f"{APP}/.github/workflows/release.yml@refs/tags/v*") == []
+    (message,) = run(V1, today, **told, builder=RUNNER)
+    assert message.endswith(f"its builder is {workflow}, not {RUNNER}")
+
+
 def test_versions() -> None:
     assert run(V1, NEW, versions=["v1"]) == []
     assert run(V0_2, OLD, versions=["v1"])[0].startswith("there are no provenance attestations")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gate.errors import InvalidInput
 from gate.evidence import Identity
 from gate.options import Mark, Node, decode
 from gate.rules._signer import SignerEntry
@@ -77,6 +78,45 @@ def test_a_called_workflow_of_another_repository_must_be_named() -> None:
     assert entry(github={"repository": "acme/app", "signer-workflow": named}).mismatch(identity()) != ""
     other = identity(SHARED.replace("v1", "v10"))
     assert entry(github={"repository": "acme/app", "signer-workflow": named}).mismatch(other) != ""
+
+
+@pytest.mark.parametrize(
+    ("ref", "at", "holds"),
+    [
+        ("refs/tags/v*", "refs/tags/v1", True),
+        ("refs/tags/v*", "refs/tags/v1.2.3", True),
+        ("refs/tags/v*", "refs/tags/v1/x", False),
+        ("refs/tags/v*", "refs/heads/v1", False),
+        ("*", "0" * 40, True),
+        ("*", "refs/tags/v1", False),
+        ("**", "refs/heads/anything", True),
+        ("refs/tags/v1", "refs/tags/v10", False),
+    ],
+)
+def test_the_ref_at_which_a_workflow_is_called_can_be_a_pattern(ref: str, at: str, holds: bool) -> None:
+    workflow = "acme/shared/.github/workflows/build.yml"
+    called = identity(f"https://github.com/{workflow}@{at}")
+    found = entry(github={"repository": "acme/app", "signer-workflow": f"{workflow}@{ref}"})
+    assert (found.mismatch(called) == "") is holds
+    other = identity(f"https://github.com/acme/shared2/.github/workflows/build.yml@{at}")
+    assert found.mismatch(other) != ""
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "acme/shared/.github/workflows/build.yml",
+        "acme/shared/.github/workflows/build.yml@",
+        "acme/shared/.github/workflows/*@refs/tags/v1",
+        "acme/**@refs/tags/v1",
+        "**@refs/tags/v1",
+        "build.yml@refs/tags/v1",
+        "^acme/shared/build.yml@.*",
+    ],
+)
+def test_a_called_workflow_is_named_in_full_and_with_a_ref(named: str) -> None:
+    with pytest.raises(InvalidInput):
+        entry(github={"repository": "acme/app", "signer-workflow": named})
 
 
 def test_a_repository_that_calls_ours_is_not_ours() -> None:
