@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from msgspec import Struct
 
 from gate.oci.filesystem import Filesystem
-from gate.packages import DatabaseFile, PackageDatabase
+from gate.packages import DatabaseFile, Package, PackageDatabase
 from gate.packages.apk import listed_files
 from gate.packages.formats import APK, DPKG_STATUS, DPKG_STATUS_D, RPM_BDB, RPM_NDB, RPM_SQLITE
 from gate.packages.inventory import LISTS, Inventory
@@ -100,13 +100,21 @@ def _lists(
 
 
 def _dpkg(filesystem: Filesystem, database: PackageDatabase) -> Iterator[Collection[bytes] | None]:
-    """Yield the lists of dpkg; that of a package for one of several architectures has its name (`libc6:amd64.list`)."""
+    """Yield the lists of dpkg."""
+    return (listed_by_dpkg(filesystem, package) for package in database.packages)
+
+
+def listed_by_dpkg(filesystem: Filesystem, package: Package) -> Collection[bytes] | None:
+    """Return the files that dpkg lists of a package, without leading slashes; None where there is no list.
+
+    That of a package for one of several architectures has its name (`libc6:amd64.list`). Raises `Unavailable` for a list
+    that is there and was not kept.
+    """
     ((folder, ending),) = LISTS
-    for package in database.packages:
-        stems = (package.name, f"{package.name}:{package.architecture}")
-        contents = (filesystem.content(f"/{folder}{stem}{ending}") for stem in stems)
-        content = next((content for content in contents if content is not None), None)
-        yield None if content is None else {line[1:] for line in content.split(b"\n")}
+    stems = (package.name, f"{package.name}:{package.architecture}")
+    contents = (filesystem.content(f"/{folder}{stem}{ending}") for stem in stems)
+    content = next((content for content in contents if content is not None), None)
+    return None if content is None else {line[1:] for line in content.split(b"\n")}
 
 
 def _md5sums(filesystem: Filesystem, database: PackageDatabase) -> Collection[bytes] | None:
