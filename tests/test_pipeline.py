@@ -181,6 +181,7 @@ def test_what_ran_stands_in_the_report(tmp_path: Path, judge: Judge) -> None:
         "policy": {
             "name": "policy.yaml", "origin": "policy.yaml", "digest": policy.digest, "in_checkout": False, "rules": 4,
             "scanners": [], "expired_exceptions": [], "expiring_exceptions": [], "unused_exceptions": [],
+            "broad_exceptions": [],
         },
     }  # fmt: skip
     started = datetime.fromisoformat(str(report.run["started"]))

@@ -209,6 +209,8 @@ SIGNATURES = (
     ),
     # runtime/proc.go, Go 1.0 to 1.26: there even if the build information is not that scanners read
     Signature("go", Kind.GO, "Go program", (b"all goroutines are asleep - deadlock!",)),
+    # debug/buildinfo, Go 1.13 to 1.26: the build information; also in programs that read that of others
+    Signature("go-modules", Kind.GO, "Go program that states its modules", (b"\xff Go buildinf:",)),
     # library/std/src/panicking.rs, the variable that a panic tells of and std reads; seen in ruff, uv and cryptography
     Signature("rust", Kind.RUST, "Rust program", (b"RUST_BACKTRACE",)),
 )

@@ -13,17 +13,17 @@ from collections.abc import Collection, Iterable, Iterator
 from msgspec import Struct
 
 from gate.oci.filesystem import Filesystem
-from gate.packages import PackageDatabase
+from gate.packages import DatabaseFile, Package, PackageDatabase
 from gate.packages.apk import listed_files
-from gate.packages.formats import APK, DPKG_STATUS, DPKG_STATUS_D
+from gate.packages.formats import APK, DPKG_STATUS, DPKG_STATUS_D, RPM_BDB, RPM_NDB, RPM_SQLITE
 from gate.packages.inventory import LISTS, Inventory
 
 _SYSTEM = re.compile(r"/(?:bin|sbin|lib(?:32|64|x32)?|usr/(?!local/)[^/]+)/")
 """Folders that are the distribution's (FHS 3.0, 3 and 4)."""
 _OPTIONAL = "/opt/"
 """Where packages of other publishers install."""
-_MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
-"""Folders of the root that are links to those of /usr today, while packages still list files by the old paths."""
+_MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin", "usr/sbin")
+"""Folders that are links to others today (`/bin` to `/usr/bin`, `/usr/sbin` too), while packages still list the old paths."""
 
 
 class Owned(Struct, frozen=True):
@@ -54,7 +54,7 @@ def owned(filesystem: Filesystem, inventory: Inventory, paths: Iterable[str]) ->
     for database in inventory.databases:
         if not database.packages:
             continue
-        for files in _lists(filesystem, database):
+        for files in _lists(filesystem, database, names.keys()):
             complete &= files is not None
             found.update(names.keys() & (files or ()))
     return Owned(frozenset(names[file] for file in found), complete)
@@ -80,26 +80,41 @@ def _names(filesystem: Filesystem, paths: Iterable[str]) -> dict[bytes, str]:
     return names
 
 
-def _lists(filesystem: Filesystem, database: PackageDatabase) -> Iterator[Collection[bytes] | None]:
-    """Yield the files of a database's packages, without leading slashes; None where they are not told, or not read here."""
+def _lists(
+    filesystem: Filesystem, database: PackageDatabase, wanted: Collection[bytes]
+) -> Iterator[Collection[bytes] | None]:
+    """Yield the files of a database's packages, without leading slashes; None where they are not told, or not read here.
+
+    Of rpm's only the `wanted` ones.
+    """
     if database.format == DPKG_STATUS.name:
         yield from _dpkg(filesystem, database)
     elif database.format == DPKG_STATUS_D.name:
         yield _md5sums(filesystem, database)
     elif database.format == APK.name:
         yield _apk(filesystem, database)
+    elif database.format in (RPM_SQLITE.name, RPM_NDB.name, RPM_BDB.name):
+        yield _rpm(filesystem, database, wanted)
     else:
         yield None
 
 
 def _dpkg(filesystem: Filesystem, database: PackageDatabase) -> Iterator[Collection[bytes] | None]:
-    """Yield the lists of dpkg; that of a package for one of several architectures has its name (`libc6:amd64.list`)."""
+    """Yield the lists of dpkg."""
+    return (listed_by_dpkg(filesystem, package) for package in database.packages)
+
+
+def listed_by_dpkg(filesystem: Filesystem, package: Package) -> Collection[bytes] | None:
+    """Return the files that dpkg lists of a package, without leading slashes; None where there is no list.
+
+    That of a package for one of several architectures has its name (`libc6:amd64.list`). Raises `Unavailable` for a list
+    that is there and was not kept.
+    """
     ((folder, ending),) = LISTS
-    for package in database.packages:
-        stems = (package.name, f"{package.name}:{package.architecture}")
-        contents = (filesystem.content(f"/{folder}{stem}{ending}") for stem in stems)
-        content = next((content for content in contents if content is not None), None)
-        yield None if content is None else {line[1:] for line in content.split(b"\n")}
+    stems = (package.name, f"{package.name}:{package.architecture}")
+    contents = (filesystem.content(f"/{folder}{stem}{ending}") for stem in stems)
+    content = next((content for content in contents if content is not None), None)
+    return None if content is None else {line[1:] for line in content.split(b"\n")}
 
 
 def _md5sums(filesystem: Filesystem, database: PackageDatabase) -> Collection[bytes] | None:
@@ -111,3 +126,20 @@ def _md5sums(filesystem: Filesystem, database: PackageDatabase) -> Collection[by
 def _apk(filesystem: Filesystem, database: PackageDatabase) -> Collection[bytes]:
     """Return the files of all packages of apk's database."""
     return {path for _, path in listed_files(filesystem.content(f"/{database.path}") or b"")}
+
+
+def _rpm(filesystem: Filesystem, database: PackageDatabase, wanted: Collection[bytes]) -> Collection[bytes]:
+    """Return those of the `wanted` files that rpm's database lists."""
+    if not wanted:
+        return ()
+    from gate.packages import rpm_bdb, rpm_ndb, rpm_sqlite  # here, because few images have such databases
+    from gate.packages.rpm_header import listed_files as listed_by_rpm
+
+    headers = {
+        RPM_BDB.name: rpm_bdb.headers,
+        RPM_NDB.name: rpm_ndb.headers,
+        RPM_SQLITE.name: rpm_sqlite.headers,
+    }
+    beside = {suffix: filesystem.content(f"/{database.path}{suffix}") or b"" for suffix in RPM_SQLITE.beside}
+    file = DatabaseFile(database.path, filesystem.content(f"/{database.path}") or b"", beside)
+    return set(listed_by_rpm(file, headers[database.format](file), wanted))

@@ -55,11 +55,11 @@ APK = DatabaseFormat(
         }
     ),
 )
-_RPM_SQLITE = DatabaseFormat(
+RPM_SQLITE = DatabaseFormat(
     "rpm-sqlite", "rpm", "rpm_sqlite.parse", paths=_rpm("rpmdb.sqlite"), beside=("-wal", "-journal")
 )
-_RPM_NDB = DatabaseFormat("rpm-ndb", "rpm", "rpm_ndb.parse", paths=_rpm("Packages.db"))
-_RPM_BDB = DatabaseFormat("rpm-bdb", "rpm", "rpm_bdb.parse", paths=_rpm("Packages"))
+RPM_NDB = DatabaseFormat("rpm-ndb", "rpm", "rpm_ndb.parse", paths=_rpm("Packages.db"))
+RPM_BDB = DatabaseFormat("rpm-bdb", "rpm", "rpm_bdb.parse", paths=_rpm("Packages"))
 _RPM_MANIFEST = DatabaseFormat(
     "rpm-manifest", "rpm", "rpm_manifest.parse", paths=frozenset({"var/lib/rpmmanifest/container-manifest-2"})
 )
@@ -76,9 +76,9 @@ FORMATS: tuple[DatabaseFormat, ...] = (
     DPKG_STATUS_D,
     _OPKG,
     APK,
-    _RPM_SQLITE,
-    _RPM_NDB,
-    _RPM_BDB,
+    RPM_SQLITE,
+    RPM_NDB,
+    RPM_BDB,
     _RPM_MANIFEST,
     _PACMAN,
 )

@@ -14,7 +14,7 @@ from gate.errors import Unavailable
 from gate.oci.filesystem import Entry, EntryType, Filesystem
 from gate.packages import DatabaseFile
 from gate.packages.apk import listed_files
-from gate.packages.file_lists import is_of_system
+from gate.packages.file_lists import is_of_system, listed_by_dpkg, owned
 from gate.packages.formats import APK, DPKG_STATUS, DPKG_STATUS_D
 from gate.packages.inventory import DATABASE_DIRECTORIES, DATABASE_PATHS, Inventory, format_of
 
@@ -45,6 +45,7 @@ def traces(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
     yield from _removed_databases(inventory, filesystem)
     yield from _dropped_packages(inventory, filesystem)
     yield from _dropped_by_apk(inventory, filesystem)
+    yield from _removed_by_word_alone(inventory, filesystem)
     yield from _linked_databases(filesystem)
     yield from _claims(inventory, filesystem)
     yield from _code_without_metadata(filesystem)
@@ -170,6 +171,36 @@ def _dropped_by_apk(inventory: Inventory, filesystem: Filesystem) -> Iterator[Tr
                 entry,
                 unseen=True,
             )
+
+
+def _removed_by_word_alone(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
+    """Packages that dpkg's status calls removed, although their files are there.
+
+    dpkg removes the files with the package, and takes all but its configuration off its list. What an installed package
+    lists now was handed over.
+    """
+    files: dict[str, str] = {}
+    for database in inventory.databases:
+        if database.format != DPKG_STATUS.name or inventory.problems:
+            continue
+        for package in database.inactive:
+            for name in listed_by_dpkg(filesystem, package) or ():
+                place = "/" + name.decode("utf-8", "backslashreplace")
+                entry = filesystem.get(place) if is_of_system(place) else None
+                if entry is not None and entry.type is EntryType.FILE:
+                    files[entry.path] = package.name
+    if not files:
+        return
+    kept = owned(filesystem, inventory, files).paths
+    if left := sorted({name for path, name in files.items() if path not in kept}):
+        example = min(path for path, name in files.items() if path not in kept and name == left[0])
+        yield Trace(
+            "removed-in-name",
+            f"dpkg's status says that {len(left)} packages are removed, and their files are there "
+            f"({', '.join(left[:_EXAMPLES])}), so they are not seen",
+            filesystem.get(example),
+            unseen=True,
+        )
 
 
 def _is_there(filesystem: Filesystem, path: bytes) -> bool:

@@ -8,6 +8,7 @@ packages.lock.json (seen with Trivy 0.76 and Grype 0.121): what the others list 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 _BY_SUFFIX = {
     ".jar": "maven",
@@ -58,7 +59,7 @@ LOCK_FILES = {
     "gradle.lockfile": "maven",
 }
 """Lock files by name, and the purl type of what they list."""
-GO, RUST = "go", "rust"
+GO, GO_MODULES, RUST = "go", "go-modules", "rust"
 """The marks (`gate.oci.marks`) of programs into which their packages are compiled."""
 BESIDE = frozenset({"npm", "composer"})
 """Types whose packages are installed in a folder beside the lock file; the others go to one place for the whole system."""
@@ -74,6 +75,15 @@ def installed_in(path: str) -> str | None:
     """Return the folder of installed packages in which a path with a leading slash lies, or None."""
     match = _INSTALLED.match(path)
     return None if match is None else match[1] or match[2]
+
+
+def has_go_modules(marks: Collection[str], path: str) -> bool:
+    """Say whether scanners must tell the modules of a program at `path`, which has a leading slash.
+
+    Of a Go program without build information they cannot, which has to be said; but one among installed packages (npm's
+    esbuild) is known by its package, as those in other languages are.
+    """
+    return GO in marks and (GO_MODULES in marks or installed_in(path) is None)
 
 
 def locked_by(path: str) -> str | None:

@@ -103,7 +103,8 @@ def _open(file: DatabaseFile) -> _Pages:
     return _Pages(file, order, size, last, bytearray(last + 1))
 
 
-def _blobs(file: DatabaseFile) -> Iterator[bytes]:
+def headers(file: DatabaseFile) -> Iterator[bytes]:
+    """Yield the header of every package of a Berkeley DB `Packages`; raises `MalformedImage`."""
     pages = _open(file)
     seen: set[bytes] = set()
     for number in range(1, pages.last + 1):
@@ -123,4 +124,4 @@ def _blobs(file: DatabaseFile) -> Iterator[bytes]:
 
 def parse(file: DatabaseFile) -> Entries:
     """Read a Berkeley DB `Packages`."""
-    return parse_headers(file, _blobs(file))
+    return parse_headers(file, headers(file))

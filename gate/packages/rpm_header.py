@@ -8,7 +8,7 @@ checks of lengths are repeated here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from gate.packages import DatabaseFile, Entries, Package
 
@@ -27,12 +27,13 @@ _BUILD_TIME, _INSTALL_TIME, _ARCHITECTURE, _SOURCE_RPM = 1006, 1008, 1022, 1044
 _WANTED = frozenset(
     {_NAME, _VERSION, _RELEASE, _EPOCH, _BUILD_TIME, _INSTALL_TIME, _ARCHITECTURE, _SOURCE_RPM}
 )
-_FILES = frozenset({1027, 1117, 1118})  # OLDFILENAMES, BASENAMES, DIRNAMES
+_OLD_FILE_NAMES, _DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES = 1027, 1116, 1117, 1118
+_FILES = frozenset({_OLD_FILE_NAMES, _BASE_NAMES, _DIRECTORY_NAMES})
 _KEY = "gpg-pubkey"
 
 
-def _values(file: DatabaseFile, blob: bytes) -> tuple[dict[int, bytes | int], bool]:
-    """Return the wanted tags of a header, and whether it lists files."""
+def _tags(file: DatabaseFile, blob: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the index of a header: tag, type, position in the header, and count."""
     if len(blob) < _LENGTHS.size:
         raise file.malformed("a package header is cut off")
     entries, size = _LENGTHS.unpack_from(blob)
@@ -41,18 +42,24 @@ def _values(file: DatabaseFile, blob: bytes) -> tuple[dict[int, bytes | int], bo
         raise file.malformed(
             f"a package header of {len(blob)} bytes states {entries} tags and {size} bytes of data"
         )
-    values: dict[int, bytes | int] = {}
-    has_files = False
     for tag, kind, offset, count in _ENTRY.iter_unpack(blob[_LENGTHS.size : start]):
         if kind not in _TYPES or offset > size or not 0 < count <= size:
             raise file.malformed(f"tag {tag} of a package header lies outside of it")
+        yield tag, kind, start + offset, count
+
+
+def _values(file: DatabaseFile, blob: bytes) -> tuple[dict[int, bytes | int], bool]:
+    """Return the wanted tags of a header, and whether it lists files."""
+    values: dict[int, bytes | int] = {}
+    has_files = False
+    for tag, kind, position, _ in _tags(file, blob):
         if tag in _FILES:
             has_files = True
         if tag not in _WANTED:
             continue
         if tag in values:
             raise file.malformed(f"a package header has the tag {tag} twice")
-        values[tag] = _value(file, blob, kind, start + offset)
+        values[tag] = _value(file, blob, kind, position)
     return values, has_files
 
 
@@ -129,3 +136,45 @@ def parse_headers(file: DatabaseFile, blobs: Iterable[bytes]) -> Entries:
         (keys if is_key else packages).append(package)
         file.bounded(packages)
     return Entries(tuple(packages), tuple(keys))
+
+
+def listed_files(file: DatabaseFile, blobs: Iterable[bytes], wanted: Collection[bytes]) -> Iterator[bytes]:
+    """Yield those of the `wanted` paths, without leading slashes, that the packages of a database list.
+
+    A path is a folder and a name, each stored once; long ago it was stored whole. Packages list some 100,000 files and few
+    are asked for, so only folders of files with the right name are looked at.
+    """
+    names = {path.rpartition(b"/")[2] for path in wanted}
+    for blob in blobs:
+        found = {tag: (kind, position, count) for tag, kind, position, count in _tags(file, blob)}
+        if _OLD_FILE_NAMES in found:
+            yield from {path[1:] for path in _texts(file, blob, *found[_OLD_FILE_NAMES])} & set(wanted)
+        if _BASE_NAMES not in found:
+            continue
+        own = _texts(file, blob, *found[_BASE_NAMES])
+        if names.isdisjoint(own):
+            continue
+        if not {_DIRECTORY_NAMES, _DIRECTORY_INDEXES} <= found.keys():
+            raise file.malformed("a package lists files without their folders")
+        folders = _texts(file, blob, *found[_DIRECTORY_NAMES])
+        numbers = _numbers(file, blob, *found[_DIRECTORY_INDEXES])
+        if len(numbers) != len(own) or max(numbers) >= len(folders):
+            raise file.malformed("the files of a package do not fit its folders")
+        for name, number in zip(own, numbers, strict=True):
+            if name in names and (path := folders[number][1:] + name) in wanted:
+                yield path
+
+
+def _texts(file: DatabaseFile, blob: bytes, kind: int, position: int, count: int) -> list[bytes]:
+    """Return the strings of an array."""
+    texts = blob[position:].split(b"\0", count)
+    if kind not in _STRINGS or len(texts) <= count:
+        raise file.malformed("a list of names of a package header is cut off, or none")
+    return texts[:count]
+
+
+def _numbers(file: DatabaseFile, blob: bytes, kind: int, position: int, count: int) -> tuple[int, ...]:
+    """Return the 32-bit numbers of an array."""
+    if kind != _TYPE_INT32 or position + count * _INT32.size > len(blob):
+        raise file.malformed("a list of numbers of a package header is cut off, or none")
+    return struct.unpack_from(f">{count}I", blob, position)

@@ -48,7 +48,8 @@ def _slots(file: DatabaseFile) -> list[tuple[int, int, int]]:
     return slots
 
 
-def _blobs(file: DatabaseFile) -> Iterator[bytes]:
+def headers(file: DatabaseFile) -> Iterator[bytes]:
+    """Yield the header of every package of an ndb `Packages.db`; raises `MalformedImage`."""
     content = file.content
     for offset, count, index in _slots(file):
         start, stop = offset * _BLOCK, (offset + count) * _BLOCK - _BLOB_TAIL.size
@@ -66,4 +67,4 @@ def _blobs(file: DatabaseFile) -> Iterator[bytes]:
 
 def parse(file: DatabaseFile) -> Entries:
     """Read an ndb `Packages.db`."""
-    return parse_headers(file, _blobs(file))
+    return parse_headers(file, headers(file))

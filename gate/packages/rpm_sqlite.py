@@ -115,17 +115,22 @@ def _blobs(file: DatabaseFile, connection: sqlite3.Connection, has_names: bool) 
         raise file.malformed("a package has its name there, but was taken out of the table of packages")
 
 
-def parse(file: DatabaseFile) -> Entries:
-    """Read `rpmdb.sqlite`, with its write-ahead log where there is one."""
+def headers(file: DatabaseFile) -> Iterator[bytes]:
+    """Yield the header of every package of `rpmdb.sqlite`, with its write-ahead log; raises `MalformedImage`."""
     import sqlite3
 
     connection = None
     try:
         connection = _open(file)
         has_names = _check_schema(file, connection)
-        return parse_headers(file, _blobs(file, connection, has_names))
+        yield from _blobs(file, connection, has_names)
     except (sqlite3.Error, OverflowError, UnicodeError) as error:  # Unicode: texts of the file are quoted
         raise file.malformed(f"SQLite says: {str(error)[:200]!a}") from error
     finally:
         if connection is not None:
             connection.close()
+
+
+def parse(file: DatabaseFile) -> Entries:
+    """Read `rpmdb.sqlite`, with its write-ahead log where there is one."""
+    return parse_headers(file, headers(file))

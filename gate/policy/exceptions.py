@@ -191,6 +191,8 @@ def _check(exception: PolicyException, node: Node, label: str) -> None:
     def refuse(name: str, why: str, remedy: str) -> NoReturn:
         raise InvalidInput(f"{node.find([name]).mark}: {label}.{name}: {why}", hint=remedy)
 
+    if not exception.reason.strip():
+        refuse("reason", "it is blank", "say why this is acceptable")
     for name in ("id", "package", "layer"):
         value = getattr(exception, name)
         if "*" in value or value != value.strip():

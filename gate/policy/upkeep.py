@@ -1,7 +1,8 @@
-"""What became of a policy's exceptions: which have expired, which end soon, and which nothing needed."""
+"""What became of a policy's exceptions: which have expired, which end soon, which nothing needed, and which took in much."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -15,16 +16,19 @@ if TYPE_CHECKING:
 
 LISTED = 100
 """Statements of one document that are named where they are refused or unused: distributors write tens of thousands."""
+BROAD = 10
+"""Findings that an exception without an id may cover before a report asks whether all of them were meant."""
 
 
 def exception_facts(policy: Policy, verdicts: Iterable[Verdict], today: date) -> Mapping[str, object]:
     """Return what a report tells of the exceptions on the day `today` (UTC).
 
     `unused_exceptions` names those that covered nothing although they could have: their rule answered for an image that
-    they are for. What a run did not judge says nothing of them.
+    they are for. What a run did not judge says nothing of them. `broad_exceptions` names those without an id that covered
+    more than `BROAD` findings.
     """
     soon = today + timedelta(days=policy.exceptions_notice_days)
-    asked, used = _asked_and_used(policy, verdicts) if policy.exceptions else (set(), set())
+    asked, used = _asked_and_used(policy, verdicts) if policy.exceptions else (set(), Counter())
     return {
         "expired_exceptions": [exception.summary for exception in policy.expired(today)],
         "expiring_exceptions": [
@@ -39,6 +43,11 @@ def exception_facts(policy: Policy, verdicts: Iterable[Verdict], today: date) ->
         ],
         "unused_exceptions": [
             exception.summary for exception in policy.unused(used, today) if exception in asked
+        ],
+        "broad_exceptions": [
+            {"exception": exception.summary, "findings": number}
+            for exception, number in used.items()
+            if number > BROAD and not exception.id
         ],
     }
 
@@ -125,10 +134,10 @@ def _document_facts(document: Document, asked: _Numbers, used: _Numbers) -> Mapp
 
 def _asked_and_used(
     policy: Policy, verdicts: Iterable[Verdict]
-) -> tuple[set[PolicyException], set[PolicyException]]:
-    """Return the exceptions whose rule gave a whole answer for an image of theirs, and those that covered a finding."""
+) -> tuple[set[PolicyException], Counter[PolicyException]]:
+    """Return the exceptions whose rule gave a whole answer for an image of theirs, and how many findings each covered."""
     asked: set[PolicyException] = set()
-    used: set[PolicyException] = set()
+    used: Counter[PolicyException] = Counter()
     for verdict in verdicts:
         results = {result.rule: result for result in verdict.results}
         for exception in policy.exceptions:
@@ -137,6 +146,6 @@ def _asked_and_used(
                 continue
             if result.outcome is not Outcome.UNKNOWN and exception.is_for(verdict.subject):
                 asked.add(exception)
-            if any(exception.covers(excepted.finding, verdict.subject) for excepted in result.excepted):
-                used.add(exception)
+            if number := sum(exception.covers(one.finding, verdict.subject) for one in result.excepted):
+                used[exception] += number
     return asked, used

@@ -241,7 +241,7 @@ def _facts_of_feeds(verdict: Verdict, *, verbose: bool) -> Iterator[str]:
 
 
 def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str]:
-    """Return one line for each exception of the policy that has expired or ends soon, and which covered nothing.
+    """Return one line for each exception of the policy that has expired, ends soon or is broad, and which covered nothing.
 
     Those may be for images of other runs, so they are named only if `verbose`.
     """
@@ -252,6 +252,11 @@ def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str
             owner = f", owner {_word(item, 'owner')}" if item.get("owner") else ""
             ends = f"ends in {count(days, 'day')} ({_word(item, 'until')}{owner})"
             lines.append(f"exception {ends}: {_word(item, 'exception')}")
+    lines += [
+        f"exception covers {count(number, 'finding')}, if all are meant: {_word(item, 'exception')}"
+        for item in items(policy, "broad_exceptions")
+        if isinstance(item, Mapping) and isinstance(number := item.get("findings"), int)
+    ]
     unused = [shown(str(item)) for item in items(policy, "unused_exceptions")]
     if unused and not verbose:
         verb = "covers" if len(unused) == 1 else "cover"

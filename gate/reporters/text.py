@@ -51,7 +51,7 @@ ENDINGS: Mapping[Status, str] = {
 NO_VERDICT = "only a look at another day, no verdict; the gate stays closed"
 CODES = "0 pass · 1 fail · 2 wrong request · 3 could not decide"
 
-NEXT = "image-gate explain {rule} · image-gate except add {rule} --until DATE --reason TEXT"
+NEXT = "image-gate explain {rule} · image-gate except add {rule} {what} --until DATE --reason TEXT"
 
 FINDINGS_PER_RULE = 5
 LINES_PER_SECTION = 10
@@ -116,8 +116,8 @@ class _Sheet:
             self.line()
         if judged > 1:
             self.line(f"{judged} images: {outcome_counts(report)}")
-        if rule := _worst_rule(report):
-            self.line(NEXT.format(rule=shown(rule)), "dim")
+        if worst := _worst(report):
+            self.line(NEXT.format(rule=shown(worst.rule), what=_selectors(worst)), "dim")
         looks = report.as_of is not None and report.status is Status.UNKNOWN
         ending = f"exit 3: {NO_VERDICT}" if looks else ENDINGS[report.status]
         self.console.print(f"{ending}   ({CODES})", soft_wrap=True)
@@ -358,15 +358,25 @@ def _denies(result: RuleResult, finding: Finding) -> bool:
     return result.closes and (finding.action or result.action) is Action.DENY
 
 
-def _worst_rule(report: Report) -> str:
-    """Return the rule to look at first: the worst of those that close the gate; empty where none does."""
+def _worst(report: Report) -> RuleResult | None:
+    """Return the result to look at first: the worst of those that close the gate; None where none does."""
     failed = [
         result
         for verdict in report.verdicts
         for result in _by_severity(verdict.results)
         if result.closes and result.outcome is Outcome.FAIL
     ]
-    return failed[0].rule if failed else ""
+    return failed[0] if failed else None
+
+
+def _selectors(result: RuleResult) -> str:
+    """Return the options that tell an exception from others of its rule; their values are the reader's to choose."""
+    finding = next(iter(result.findings), None)
+    if finding is None:
+        return "--images NAME"
+    if finding.location.package:
+        return "--id ID --package NAME"
+    return "--path PATH" if finding.location.path else "--id ID" if finding.id else "--images NAME"
 
 
 def _by_severity(results: Iterable[RuleResult]) -> list[RuleResult]:

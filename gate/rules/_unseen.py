@@ -17,9 +17,9 @@ from gate.packages.inventory import Inventory
 from gate.packages.languages import (
     BESIDE,
     ENDINGS,
-    GO,
     LOCK_FILES,
     RUST,
+    has_go_modules,
     installed_in,
     language_of,
     locked_by,
@@ -108,7 +108,7 @@ def _programs(filesystem: Filesystem, inventory: Inventory, reported: _Reported)
     entries = [
         entry
         for entry in filesystem.elf_files()
-        if GO not in entry.marks
+        if not has_go_modules(entry.marks, entry.path)
         and installed_in(entry.path) not in reported.folders
         and reported.places.isdisjoint(_names(entry))
     ]

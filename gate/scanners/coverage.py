@@ -19,7 +19,7 @@ from gate.packages.file_lists import owned
 from gate.packages.hiding import traces
 from gate.packages.identity import package_type_of
 from gate.packages.inventory import Inventory
-from gate.packages.languages import ENDINGS, GO, language_of
+from gate.packages.languages import ENDINGS, has_go_modules, language_of
 from gate.scanners import ScannerReport
 from gate.scanners.merge import merge
 
@@ -37,10 +37,10 @@ _DISTRIBUTION_FOLDERS = (
 class Seen(Struct, frozen=True):
     """What the gate itself saw in the image, and when it looked.
 
-    `languages` maps purl types of language packages to one path that shows such a package (`languages`). `programs` are
-    the programs with Go modules inside that are of no package of the distribution, each by all its paths, with a leading
-    slash: its own advisories cover the others, and Trivy leaves them out. `hidden` are sentences
-    on packages that are in the image and that nobody can see.
+    `languages` maps purl types of language packages to one path that shows such a package (`languages`), `programs` are the
+    programs with Go modules inside, each by all its paths, with a leading slash. Neither are of packages of the
+    distribution, whose own advisories cover them, and which Trivy leaves out. `hidden` are sentences on packages that are in
+    the image and that nobody can see.
     """
 
     inventory: Inventory
@@ -58,16 +58,22 @@ def look(
         return filesystem
     if isinstance(inventory, Unavailable):
         return inventory
+    shown = [path for path in filesystem.paths(ends=ENDINGS) if language_of(path) is not None]
     try:
         inventory.complete()
-        programs = [(entry.path, *entry.links) for entry in filesystem.marked() if GO in entry.marks]
-        by_distribution = owned(filesystem, inventory, chain.from_iterable(programs)).paths
+        programs = [
+            (entry.path, *entry.links)
+            for entry in filesystem.marked()
+            if has_go_modules(entry.marks, entry.path)
+        ]
+        asked = chain(chain.from_iterable(programs), (f"/{path}" for path in shown))
+        by_distribution = owned(filesystem, inventory, asked).paths
     except Unavailable as error:
         return error
     return Seen(
         inventory,
         now,
-        languages(filesystem.paths(ends=ENDINGS)),
+        languages(path for path in shown if f"/{path}" not in by_distribution),
         tuple(paths for paths in programs if by_distribution.isdisjoint(paths)),
         tuple(trace.message for trace in traces(inventory, filesystem) if trace.unseen),
     )

@@ -1,4 +1,4 @@
-"""CycloneDX 1.4 to 1.6 in JSON: `vulnerabilities[].analysis`, beside a bill of materials or alone (cyclonedx.org)."""
+"""CycloneDX 1.4 to 1.7 in JSON: `vulnerabilities[].analysis`, beside a bill of materials or alone (cyclonedx.org)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class _Metadata(Part, frozen=True):
 
 
 class _Document(Part, frozen=True, rename="camel"):
-    spec_version: Literal["1.4", "1.5", "1.6"]
+    spec_version: Literal["1.4", "1.5", "1.6", "1.7"]
     serial_number: str = ""
     metadata: _Metadata = _Metadata()
     components: tuple[_Component, ...] = ()

@@ -1,4 +1,4 @@
-"""Which image a product of a VEX document is: by package URL (types `oci` and `docker`), by digest, by hash."""
+"""Which image a product of a VEX document is: by package URL (types `oci` and `docker`), by digest (as in `name@sha256:…`), by hash."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def is_image(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def identity(text: str) -> ImageIdentity | None:
-    """Return the image that a package URL or a bare digest stands for; None for what stands for none that can be told."""
+    """Return the image that a package URL, a digest or a name with a digest stands for; None for none that can be told."""
     purl = parsed(text)
     if purl is None:
-        digest = _digest(text)
+        digest = _digest(text.rpartition("@")[2])
         return ImageIdentity(digest) if digest else None
     if purl.type not in _TYPES:
         return None

@@ -21,7 +21,7 @@ from gate.vex import Document, ImageIdentity
 T = TypeVar("T")
 
 HINT = (
-    "OpenVEX 0.2 (`vexctl create` writes it), CycloneDX 1.4 to 1.6 in JSON and CSAF 2.0 (csaf_vex) are read"
+    "OpenVEX 0.2 (`vexctl create` writes it), CycloneDX 1.4 to 1.7 in JSON and CSAF 2.0 (csaf_vex) are read"
 )
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 

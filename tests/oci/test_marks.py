@@ -128,7 +128,7 @@ def test_signatures_are_distinct_and_long_enough_to_mean_something() -> None:
 def test_names_are_taken_by_kind() -> None:
     assert {"bash", "ash", "mksh", "zsh"} <= names(Kind.SHELL)
     assert names(Kind.MULTI_CALL) == {"busybox", "toybox"}
-    assert names(Kind.MULTI_CALL, Kind.GO) == {"busybox", "toybox", "go"}
+    assert names(Kind.MULTI_CALL, Kind.GO) == {"busybox", "toybox", "go", "go-modules"}
 
 
 @pytest.mark.parametrize(
@@ -212,6 +212,8 @@ KNOWN_AS: Mapping[str, tuple[str, ...]] = {
     "hush": ("busybox",),
     "toysh": ("toybox",),
     "go": ("",),
+    "go-modules": ("",),
+    "rust": ("",),
 }
 """How the names start of the programs that may carry a mark, where that is not the name of the mark itself."""
 

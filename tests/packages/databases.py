@@ -20,8 +20,8 @@ PROMPTLY = settings(deadline=5_000)
 WRITTEN_BY_RPM = Path(__file__).parent / "rpm_databases"
 PACKAGES_TABLE = "CREATE TABLE 'Packages' (hnum INTEGER PRIMARY KEY AUTOINCREMENT,blob BLOB NOT NULL)"
 
-NAME, VERSION, RELEASE, EPOCH, BUILD_TIME, INSTALL_TIME, ARCH, SOURCE_RPM, BASENAMES = (
-    1000, 1001, 1002, 1003, 1006, 1008, 1022, 1044, 1117,
+NAME, VERSION, RELEASE, EPOCH, BUILD_TIME, INSTALL_TIME, ARCH, SOURCE_RPM, OLD_NAMES, DIRINDEXES, BASENAMES, DIRNAMES = (
+    1000, 1001, 1002, 1003, 1006, 1008, 1022, 1044, 1027, 1116, 1117, 1118,
 )  # fmt: skip
 
 
@@ -50,13 +50,14 @@ def apk_installed(blocks: Iterable[Sequence[tuple[str, str]]]) -> bytes:
     ).encode()
 
 
-def rpm_header(tags: Mapping[int, str | int | list[str]]) -> bytes:
+def rpm_header(tags: Mapping[int, str | int | list[str] | tuple[int, ...]]) -> bytes:
     """Write a header without a region: strings (6), 32-bit numbers (4) and lists of strings (8)."""
     index, data = b"", b""
     for tag, value in sorted(tags.items()):
-        if isinstance(value, int):
+        if isinstance(value, int | tuple):
+            numbers = (value,) if isinstance(value, int) else value
             data += b"\0" * (-len(data) % 4)
-            kind, count, raw = 4, 1, struct.pack(">I", value)
+            kind, count, raw = 4, len(numbers), struct.pack(f">{len(numbers)}I", *numbers)
         else:
             strings = [value] if isinstance(value, str) else value
             kind, count = (6, 1) if isinstance(value, str) else (8, len(value))
@@ -73,6 +74,18 @@ def rpm_package(name: str = "bash", version: str = "5.1", release: str = "1.el9"
         {NAME: name, VERSION: version, RELEASE: release}
         | {numbers[tag]: value for tag, value in tags.items()}
     )
+
+
+def rpm_files(*paths: str, name: str = "bash") -> bytes:
+    """Write the header of a package with these files, as rpm does: folders once, and a name and a folder for each file."""
+    places = [path.rpartition("/") for path in paths]
+    folders = sorted({f"{folder}/" for folder, _, _ in places})
+    files: dict[int, list[str] | tuple[int, ...]] = {
+        BASENAMES: [base for _, _, base in places],
+        DIRNAMES: folders,
+        DIRINDEXES: tuple(folders.index(f"{folder}/") for folder, _, _ in places),
+    }
+    return rpm_header({NAME: name, VERSION: "5.1", RELEASE: "1.el9", **files})
 
 
 def rpm_sqlite(headers: Sequence[bytes], *statements: str, table: str = PACKAGES_TABLE) -> bytes:

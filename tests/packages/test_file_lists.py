@@ -1,8 +1,8 @@
-"""Which files packages own, by the lists of dpkg, distroless and apk; and what holds where there are no lists."""
+"""Which files packages own, by the lists of dpkg, distroless, apk and rpm; and what holds where there are no lists."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +12,7 @@ from gate.packages.file_lists import is_of_system, owned
 from samples.images import alpine, debian
 from samples.images.entries import Entry, directory, file, symbolic_link
 from tests.kit import trees
+from tests.packages.databases import rpm_bdb, rpm_files, rpm_ndb, rpm_package, rpm_sqlite
 
 LIBC = debian.Package("libc6", "2.36-9")
 DEBIAN = {**debian.release_files(), **debian.status_file((LIBC,))}
@@ -66,6 +67,32 @@ def test_apk() -> None:
     root = {**ALPINE, "lib/apk/db/installed": file(text)}
     found = asked(root, "/usr/bin/tool", "/lib/a.so", "/usr/bin/a.so", "/x")
     assert found == ({"/usr/bin/tool", "/lib/a.so"}, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "write"),
+    [
+        ("var/lib/rpm/rpmdb.sqlite", rpm_sqlite),
+        ("usr/lib/sysimage/rpm/Packages.db", rpm_ndb),
+        ("var/lib/rpm/Packages", rpm_bdb),
+    ],
+)
+def test_rpm(path: str, write: Callable[[Sequence[bytes]], bytes]) -> None:
+    headers = [rpm_package("without-files"), rpm_files("/usr/bin/ldd", "/usr/share/x", name="glibc")]
+    root = {path: file(write(headers))}
+    assert asked(root, "/usr/bin/ldd", "/usr/bin/other", "/usr/share/ldd") == ({"/usr/bin/ldd"}, True)
+    assert asked(root, "/app/ldd") == (set(), True)
+
+
+def test_programs_that_have_moved_within_usr() -> None:
+    """Fedora has linked `/usr/sbin` to `/usr/bin`, and some packages still list the old path."""
+    root = {
+        "var/lib/rpm/rpmdb.sqlite": file(rpm_sqlite([rpm_files("/usr/sbin/ip", "/sbin/tc")])),
+        "usr/sbin": symbolic_link("bin"),
+        "sbin": symbolic_link("usr/sbin"),
+        "usr/bin": directory(),
+    }
+    assert asked(root, "/usr/bin/ip", "/usr/bin/tc", "/usr/bin/a") == ({"/usr/bin/ip", "/usr/bin/tc"}, True)
 
 
 @pytest.mark.parametrize("root", [DEBIAN, RECORD], ids=["dpkg", "distroless"])

@@ -181,6 +181,40 @@ def test_packages_of_which_the_configuration_remains() -> None:
     assert run({**ROOT, **INFO}, {STATUS: file(kept)}) == []
 
 
+REMOVED = file(
+    debian.status(debian.RELEASE_12_0).replace(
+        "Package: zlib1g\nStatus: install ok installed", "Package: zlib1g\nStatus: deinstall ok config-files"
+    )
+)
+ZLIB = {"usr/lib/libz.so.1": file("x"), "var/lib/dpkg/info/zlib1g.list": file("/usr\n/lib/libz.so.1\n")}
+
+
+def test_a_package_that_is_removed_in_name_only() -> None:
+    """Neither scanner sees it any more, and its library is there."""
+    (found,) = run({**ROOT, **INFO, **ZLIB, "lib": symbolic_link("usr/lib")}, {STATUS: REMOVED})
+    assert (found.id, found.unseen) == ("removed-in-name", True)
+    assert found.message.startswith(
+        "dpkg's status says that 1 packages are removed, and their files are there (zlib1g)"
+    )
+    assert found.entry is not None
+    assert found.entry.path == "/usr/lib/libz.so.1"
+
+
+@pytest.mark.parametrize(
+    "upper",
+    [
+        {whiteout_of("usr/lib/libz.so.1"): whiteout()},
+        {"var/lib/dpkg/info/zlib1g.list": file("/etc/zlib.conf\n"), "etc/zlib.conf": file()},
+        {"var/lib/dpkg/info/libc6.list": file("/lib/libz.so.1\n")},
+        {whiteout_of("var/lib/dpkg/info/zlib1g.list"): whiteout()},
+    ],
+    ids=["files", "configuration", "handed over", "without a list"],
+)
+def test_packages_that_dpkg_removes_honestly(upper: Mapping[str, Entry]) -> None:
+    """Files of none are what `gate.rules._unseen` looks for."""
+    assert run({**ROOT, **INFO, **ZLIB, "lib": symbolic_link("usr/lib")}, {STATUS: REMOVED, **upper}) == []
+
+
 def test_a_lower_status_that_cannot_be_read_says_nothing() -> None:
     assert run({STATUS: file("garbage")}, ROOT) == []
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from gate.oci.marks import Kind, names
-from gate.packages.languages import GO, RUST, installed_in, language_of, locked_by
+from gate.packages.languages import (
+    GO,
+    GO_MODULES,
+    RUST,
+    has_go_modules,
+    installed_in,
+    language_of,
+    locked_by,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +102,28 @@ def test_folders_of_installed_packages(path: str, folder: str | None) -> None:
     assert installed_in(path) == folder
 
 
+ESBUILD = "/app/node_modules/@esbuild/linux-x64/bin/esbuild"
+
+
+@pytest.mark.parametrize(
+    ("marks", "path", "expected"),
+    [
+        ((GO, GO_MODULES), "/app/server", True),
+        ((GO,), "/app/server", True),
+        ((GO, GO_MODULES), ESBUILD, True),
+        ((GO,), ESBUILD, False),
+        ((GO_MODULES,), "/usr/bin/reads-that-of-others", False),
+        ((RUST,), "/app/server", False),
+    ],
+)
+def test_programs_whose_go_modules_scanners_must_tell(
+    marks: tuple[str, ...], path: str, expected: bool
+) -> None:
+    assert has_go_modules(marks, path) is expected
+
+
 def test_marks_of_programs_with_their_packages_inside_are_those_that_are_searched_for() -> None:
-    assert names(Kind.GO, Kind.RUST) == {GO, RUST}
+    assert names(Kind.GO, Kind.RUST) == {GO, GO_MODULES, RUST}
 
 
 def test_paths_with_many_components_take_no_time() -> None:

@@ -10,25 +10,29 @@ from hypothesis import strategies as st
 
 from gate.errors import MalformedImage
 from gate.packages import Package
-from gate.packages.rpm_header import parse_header, parse_headers, source_of
+from gate.packages.rpm_header import listed_files, parse_header, parse_headers, source_of
 from tests.packages.databases import (
     ARCH,
     BASENAMES,
     BUILD_TIME,
+    DIRINDEXES,
+    DIRNAMES,
     EPOCH,
     INSTALL_TIME,
     NAME,
+    OLD_NAMES,
     PROMPTLY,
     RELEASE,
     SOURCE_RPM,
     VERSION,
     database,
+    rpm_files,
     rpm_header,
     rpm_package,
 )
 
 FILE = database(b"")
-FULL: dict[int, str | int | list[str]] = {
+FULL: dict[int, str | int | list[str] | tuple[int, ...]] = {
     NAME: "glibc",
     VERSION: "2.35",
     RELEASE: "2.cm2",
@@ -38,6 +42,8 @@ FULL: dict[int, str | int | list[str]] = {
     ARCH: "x86_64",
     SOURCE_RPM: "glibc-src-2.35-2.cm2.src.rpm",
     BASENAMES: ["libc.so.6", "ld.so"],
+    DIRNAMES: ["/lib64/", "/usr/"],
+    DIRINDEXES: (0, 1),
     1004: ["A summary", "Eine Zusammenfassung"],
 }
 
@@ -166,5 +172,53 @@ def test_damaged_headers_are_read_or_refused(data: st.DataObject) -> None:
         blob[position] = data.draw(st.integers(0, 255))
     try:
         parse_header(FILE, bytes(blob))
+    except MalformedImage:
+        return
+
+
+def listed(*blobs: bytes) -> list[bytes]:
+    """The files that are listed of some that are asked for."""
+    return list(listed_files(FILE, blobs, {b"usr/bin/ldd", b"usr/sbin/ldd", b"etc/a"}))
+
+
+def test_the_files_that_packages_list() -> None:
+    assert listed(rpm_files("/usr/bin/ldd", "/usr/share/a"), rpm_files("/etc/a")) == [
+        b"usr/bin/ldd",
+        b"etc/a",
+    ]
+    assert listed(rpm_package(), rpm_files("/opt/ldd", "/usr/ldd"), rpm_files("/ldd")) == []
+
+
+def test_files_that_are_written_whole() -> None:
+    old = rpm_header({NAME: "a", VERSION: "1", RELEASE: "1", OLD_NAMES: ["/usr/bin/ldd", "/x"]})
+    assert listed(old) == [b"usr/bin/ldd"]
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({BASENAMES: ["ldd"]}, "without their folders"),
+        ({BASENAMES: ["ldd"], DIRNAMES: ["/usr/bin/"]}, "without their folders"),
+        ({BASENAMES: ["ldd"], DIRNAMES: ["/usr/bin/"], DIRINDEXES: (0, 0)}, "do not fit"),
+        ({BASENAMES: ["ldd"], DIRNAMES: ["/usr/bin/"], DIRINDEXES: (1,)}, "do not fit"),
+        ({BASENAMES: ["ldd"], DIRNAMES: ["/usr/bin/"], DIRINDEXES: ["0"]}, "or none"),
+        ({BASENAMES: (1, 2), DIRNAMES: ["/usr/bin/"], DIRINDEXES: (0,)}, "or none"),
+    ],
+)
+def test_files_that_cannot_be_told(
+    files: dict[int, str | int | list[str] | tuple[int, ...]], reason: str
+) -> None:
+    with pytest.raises(MalformedImage, match=reason):
+        listed(rpm_header(files))
+
+
+@PROMPTLY
+@given(st.data())
+def test_damaged_lists_of_files_are_read_or_refused(data: st.DataObject) -> None:
+    blob = bytearray(rpm_files("/usr/bin/ldd", "/etc/a", "/b"))
+    for position in data.draw(st.lists(st.integers(0, len(blob) - 1), max_size=4)):
+        blob[position] = data.draw(st.integers(0, 255))
+    try:
+        listed(bytes(blob))
     except MalformedImage:
         return

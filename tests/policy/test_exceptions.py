@@ -203,6 +203,7 @@ def test_too_broad_or_never_matching_is_refused(load: Load, selectors: str, word
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
+        ("{rule: no-shell, id: x, until: 2026-12-31, reason: ' '}", ".reason: it is blank"),
         ("{rule: no-shell, id: x, reason: r}", "lacks the key 'until'"),
         ("{rule: no-shell, id: x, until: 2026-12-31}", "lacks the key 'reason'"),
         ("{rule: no-shell, id: x, until: 2026-12-31, reason: ''}", ".reason is an empty text"),

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from gate.policy.baseline import Baseline
 from gate.policy.policy import Policy
-from gate.policy.upkeep import baseline_facts, exception_facts
+from gate.policy.upkeep import BROAD, baseline_facts, exception_facts
 from gate.rule import Finding, Location
 from gate.verdict import Excepted, Outcome, Verdict
 from tests.kit.reports import NOW, result, subject, verdict
@@ -78,9 +78,24 @@ def test_what_was_not_judged_says_nothing_of_an_exception(load: Load) -> None:
     assert unused(policy_of(load, SH), judged(subject=here)) == ["no-shell path /bin/sh"]
 
 
+def test_what_covers_much_without_naming_it(load: Load) -> None:
+    """An id says what was looked at; a pattern over paths also takes in what nobody saw."""
+    shells = [Finding("a shell", Location(path=f"/bin/{number}"), id="x") for number in range(BROAD + 1)]
+    pattern = "rule: no-shell, path: /bin/*, until: 2030-01-01"
+    policy = policy_of(load, pattern, f"id: x, {pattern}")
+    facts = exception_facts(policy, [judged(*shells[:3]), judged(*shells[3:])], TODAY)
+    assert facts["broad_exceptions"] == [{"exception": "no-shell path /bin/*", "findings": BROAD + 1}]
+    assert not exception_facts(policy, [judged(*shells[1:])], TODAY)["broad_exceptions"]
+
+
 def test_a_policy_without_exceptions_has_nothing_to_tell(load: Load) -> None:
     facts = exception_facts(load("schema: 1\nrules: {no-shell: {}}\n"), [judged()], date(2026, 1, 1))
-    assert set(facts) == {"expired_exceptions", "expiring_exceptions", "unused_exceptions"}
+    assert set(facts) == {
+        "broad_exceptions",
+        "expired_exceptions",
+        "expiring_exceptions",
+        "unused_exceptions",
+    }
     assert not any(facts.values())
 
 

@@ -70,6 +70,14 @@ def test_a_program_among_packages_of_a_language_that_were_seen(path: str, packag
     assert run({path: TOOL}, saw(elsewhere)) == [("program", "generic", f"/{path}")]
 
 
+def test_a_go_program_without_build_information_among_packages_is_a_program_of_theirs() -> None:
+    """Esbuild is one; its image is that of every front end."""
+    go = program(static_program("a tool", embedded=b"all goroutines are asleep - deadlock!"))
+    path = "app/node_modules/@esbuild/x/bin/esbuild"
+    assert run({path: go}, saw(("npm", "/app/node_modules/@esbuild/x/package.json"))) == []
+    assert run({path: go}) == [("program", "generic", f"/{path}")]
+
+
 def test_what_is_no_program() -> None:
     quiet = {
         "app/data": file(static_program("x")),

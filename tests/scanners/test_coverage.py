@@ -20,6 +20,7 @@ from samples.images.entries import file, hard_link, program, whiteout, whiteout_
 from samples.images.languages import node_package
 from samples.images.programs import go_program
 from tests.kit import trees
+from tests.packages.databases import rpm_files, rpm_sqlite
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DEBIAN = OsRelease(id="debian", version_id="12")
@@ -293,6 +294,25 @@ def test_looking_at_an_image() -> None:
     assert seen.languages == {"npm": "app/node_modules/jquery/package.json"}
     assert [sorted(paths) for paths in seen.programs] == [["/app/a", "/app/b"]]
     assert (seen.hidden, len(seen.inventory.packages)) == ((), 23)
+
+
+def test_what_packages_of_rpm_bring_is_left_to_the_advisories_of_the_distribution() -> None:
+    """Trivy leaves it out. Python is in `/usr/lib64` there."""
+    owned = "/usr/lib64/python3.9/site-packages/yaml-5.dist-info/METADATA", "/usr/bin/podman"
+    root = {
+        "var/lib/rpm/rpmdb.sqlite": file(rpm_sqlite([rpm_files(*owned)])),
+        owned[0][1:]: file("Name: yaml\nVersion: 5\n"),
+        owned[1][1:]: program(go_program({}) + GO_RUNTIME),
+    }
+    tree = trees.filesystem(root)
+    seen = look(tree, trees.inventory(tree), NOW)
+    assert isinstance(seen, Seen)
+    assert (seen.languages, seen.programs) == ({}, ())
+    other = "usr/lib64/python3.9/site-packages/other-5.dist-info/METADATA"
+    tree = trees.filesystem({**root, other: file(), "usr/bin/tool": root["usr/bin/podman"]})
+    seen = look(tree, trees.inventory(tree), NOW)
+    assert isinstance(seen, Seen)
+    assert (seen.languages, seen.programs) == ({"pypi": other}, (("/usr/bin/tool",),))
 
 
 def test_looking_at_an_image_that_hides_packages() -> None:

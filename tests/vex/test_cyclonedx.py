@@ -45,7 +45,7 @@ def test_a_statement_and_where_it_is_from() -> None:
     assert (one.dated, one.products) == (datetime(2026, 5, 1, 10, tzinfo=UTC), (Product(None, LIBSSL),))
 
 
-@pytest.mark.parametrize("version", ["1.4", "1.5", "1.6"])
+@pytest.mark.parametrize("version", ["1.4", "1.5", "1.6", "1.7"])
 def test_versions_that_are_read(version: str) -> None:
     assert read(analysed(), specVersion=version).statements
 

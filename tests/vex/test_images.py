@@ -20,6 +20,7 @@ TWO_NAMES = subject(f"{NAME}:1.4", "docker.io/library/nginx:1")
     ("text", "expected"),
     [
         (f"sha256:{HEX}", ImageIdentity(f"sha256:{HEX}")),
+        (f"{NAME}:1.4@sha256:{HEX}", ImageIdentity(f"sha256:{HEX}")),
         (f"pkg:oci/api@sha256:{HEX}", ImageIdentity(f"sha256:{HEX}")),
         (
             f"pkg:oci/api@sha256%3A{HEX}?arch=amd64&os=linux&repository_url={NAME}&tag=1.4",
@@ -51,6 +52,7 @@ def test_what_an_image_is_called(text: str, expected: ImageIdentity) -> None:
         "",
         "api",
         f"{NAME}:1.4",
+        f"{NAME}@sha256:abc",
         "sha256:abc",
         f"md5:{'a' * 32}",
         "pkg:oci/api",
