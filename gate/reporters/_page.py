@@ -334,8 +334,9 @@ def _steps(found: Remedies) -> Iterator[Step]:
 def _chapter(group: Group) -> Chapter:
     """Return one rule that did not pass."""
     others = [member for member in group.members if not member.vulnerable]
-    unknown = all(member.kind is Kind.UNKNOWN for member in group.members)
-    mark, word = ("!", "warns") if not group.closes else ("?", "unknown") if unknown else ("✗", "fails")
+    mark, word = (
+        ("!", "warns") if not group.closes else ("?", "unknown") if group.is_unknown else ("✗", "fails")
+    )
     return Chapter(
         group,
         mark,

@@ -34,7 +34,9 @@ from gate.reporters._facts import (
     severity_counts,
     what_stays,
 )
-from gate.rule import Action, Finding
+from gate.reporters._problems import is_denied, is_explained
+from gate.reporters._vulnerable import is_vulnerability
+from gate.rule import Finding
 from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict, Vexed
 
 MARKS: Mapping[Status, tuple[str, str]] = {
@@ -137,12 +139,16 @@ class _Sheet:
         if self.brief:
             return
         rows = [(result, finding) for result in _by_severity(verdict.results) for finding in result.findings]
-        closing = [row for row in rows if _denies(*row)]
+        closing = [row for row in rows if is_denied(*row)]
         self.findings("WHAT FAILED", "✗", "red", [row for row in closing if not row[1].unknown])
-        self.findings("WHAT NOBODY SAW", "?", "yellow", [row for row in closing if row[1].unknown])
+        unseen = [row for row in closing if row[1].unknown]
+        self.findings("WHAT NOBODY SAW", "?", "yellow", unseen)
+        for hint in dict.fromkeys(finding.remediation for _, finding in unseen if finding.remediation):
+            self.line(shown(hint, self.limit), "yellow", lead="   → ")
         self.fix_first(verdict)
-        self.findings("WARNINGS", "!", "yellow", [row for row in rows if not _denies(*row)])
-        self.unknown([result for result in verdict.results if result.outcome is Outcome.UNKNOWN])
+        self.findings("WARNINGS", "!", "yellow", [row for row in rows if not is_denied(*row)])
+        unknown = [result for result in verdict.results if result.outcome is Outcome.UNKNOWN]
+        self.unknown([result for result in unknown if not is_explained(result)])
         self.excepted(verdict)
         if self.verbose:
             self.disagreements(verdict)
@@ -188,7 +194,7 @@ class _Sheet:
             members = sorted(unordered, key=lambda row: -(row[1].severity or row[0].severity))
             name = Text(f"{mark} {shown(rule)}", style)
             vulnerable = {
-                str(finding.details["package"]) for _, finding in members if "package" in finding.details
+                str(finding.details["package"]) for _, finding in members if is_vulnerability(finding)
             }
             if len(members) > 1 and vulnerable:
                 summary = (
@@ -349,11 +355,6 @@ def _table(*columns: tuple[str, int | None]) -> Table:
     for title, ratio in columns:
         table.add_column(title, ratio=ratio, no_wrap=ratio is None, overflow="fold")
     return table
-
-
-def _denies(result: RuleResult, finding: Finding) -> bool:
-    """Whether this finding keeps the gate closed."""
-    return result.closes and (finding.action or result.action) is Action.DENY
 
 
 def _worst_rule(report: Report) -> str:
