@@ -162,7 +162,7 @@ def _details(report: Report, found: Sequence[Problem], size: Size) -> Iterator[s
     vulnerable = [problem for problem in found if problem.vulnerable]
     if vulnerable:
         yield from _folded(
-            f"{count(len(vulnerable), 'vulnerable package')}",
+            f"{len(vulnerable):,} {'vulnerability' if len(vulnerable) == 1 else 'vulnerabilities'}",
             ["| severity | vulnerability | package | installed | fixed in | found by |\n|-|-|-|-|-|-|\n"],
             [_row(problem) for problem in vulnerable[: size.entries]],
             len(vulnerable),

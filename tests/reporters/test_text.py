@@ -87,7 +87,9 @@ def test_what_to_fix_comes_first() -> None:
 def test_a_narrow_terminal_has_rules_over_their_severities() -> None:
     text = render(failing_report(), RenderOptions(width=60))
     assert re.search(r"\n ✗ no-shell\n   high +/bin/bash is a shell", text)
-    assert "\n 1. openssl 1.0-1 → 1.0-1+deb12u10\n    clears 1 critical, 1 high, found by grype, trivy\n" in text
+    assert (
+        " 1. openssl 1.0-1 → 1.0-1+deb12u10\n    clears 1 critical, 1 high, found by grype, trivy\n" in text
+    )
     *_, first, second, codes, ending = text.splitlines()
     assert first == "image-gate explain no-shell"
     assert second.startswith("image-gate except add no-shell --until DATE")
