@@ -56,7 +56,7 @@ class BaseUpgrade(msgspec.Struct, frozen=True):
 
 
 class Stays(msgspec.Struct, frozen=True):
-    """What one rule still says after all steps: its findings by severity, none where it could not be decided."""
+    """What one rule still says after all steps: what it found by severity, nothing where it could not be decided."""
 
     rule: str
     closes: bool
@@ -140,7 +140,9 @@ def _stays(verdict: Verdict, cleared: Sequence[Finding]) -> Iterable[Stays]:
     for result in verdict.results:
         left = [(result, finding) for finding in result.findings if id(finding) not in known]
         if result.outcome is Outcome.UNKNOWN or (result.outcome is Outcome.FAIL and left):
-            counts = Counter(finding.severity or result.severity for _, finding in left)
+            counts = Counter(
+                finding.severity or result.severity for _, finding in left if not finding.unknown
+            )
             yield Stays(result.rule, result.closes, counts, tuple(finding for _, finding in left))
 
 

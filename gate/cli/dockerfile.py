@@ -16,6 +16,7 @@ from gate.limits import LIMITS
 from gate.origins import Doubt, doubts, status_of
 from gate.policy.policy import Policy
 from gate.printable import shown
+from gate.reporters._facts import count
 from gate.rule import Action
 from gate.verdict import Status
 
@@ -42,7 +43,7 @@ def COMMAND(files: tuple[str, ...], policy: str | None, arguments: tuple[str, ..
 
     told, values = Policy.load(policy), _values(arguments)
     found: list[Doubt] = []
-    count = 0
+    named_images = 0
     for file in files or ("Dockerfile",):
         try:
             named = sources(_content(file), values, target)
@@ -51,12 +52,13 @@ def COMMAND(files: tuple[str, ...], policy: str | None, arguments: tuple[str, ..
         said = list(doubts(named, told))
         write_stdout("".join(_line(file, one) for one in said))
         found += said
-        count += len(named)
+        named_images += len(named)
     status = status_of(found)
     warnings = sum(one.action is Action.WARN for one in found)
-    write_stdout(
-        f"{status.value}: {count} images named, {len(found) - warnings} refused, {warnings} warnings; {told.origin}\n"
+    summary = (
+        f"{count(named_images, 'image')} named, {len(found) - warnings} refused, {count(warnings, 'warning')}"
     )
+    write_stdout(f"{status.value}: {summary}; {shown(told.origin)}\n")
     return _EXITS[status]
 
 
@@ -65,7 +67,7 @@ def _line(file: str, doubt: Doubt) -> str:
     word = "unknown" if doubt.unknown else "refused" if doubt.action is Action.DENY else "warning"
     where = f"{shown(file)}:{doubt.source.line}: {word}: {doubt.rule}"
     written = f"{doubt.source.keyword} {doubt.source.image}"
-    hint = f"\n    -> {shown(doubt.remediation)}" if doubt.remediation else ""
+    hint = f"\n    → {shown(doubt.remediation)}" if doubt.remediation else ""
     return f"{where}: {shown(written, 300)}: {shown(doubt.message)}{hint}\n"
 
 

@@ -71,7 +71,7 @@ def rendered(found: Sequence[Symptom]) -> str:
     for one in found:
         lines.append(f"{one.state.value:8} {shown(one.subject):{width}}  {shown(one.text)}")
         if one.hint:
-            lines.append(f"{'':8} {'':{width}}  -> {shown(one.hint)}")
+            lines.append(f"{'':8} {'':{width}}  → {shown(one.hint)}")
     missing = sum(one.state is State.MISSING for one in found)
     lines.append(
         f"{missing} missing: a check ends with 3, no verdict"

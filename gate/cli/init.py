@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from gate.starting.repository import Repository
 
 
+_NEXT = (
+    "next: `image-gate doctor` says what a check needs on this machine, `image-gate check IMAGE` checks one\n"
+)
+
+
 @click.command("init", epilog=EXIT_CODES, short_help="Write policy and pipeline for a repository.")
 @click.argument("folder", metavar="[DIRECTORY]", type=FOLDER, default=".")
 @option("profile", type=click.Choice(PROFILES), default="baseline", help="The profile to extend.")
@@ -50,7 +55,7 @@ def COMMAND(folder: Path, profile: str, ci: str | None, image: str | None, dry_r
     if image:
         found = msgspec.structs.replace(found, image=Reference.parse(image).name)
     files = first_files(folder, found, profile)
-    write_stdout(_seen(found) + "".join(_written(folder, file, dry_run) for file in files))
+    write_stdout(_seen(found) + "".join(_written(folder, file, dry_run) for file in files) + _NEXT)
     return Exit.PASS
 
 

@@ -53,12 +53,17 @@ def render_policy(policy: Policy) -> str:
     )
 
 
-def template(profile: str, *, registry: str = "", bases: Sequence[str] = ()) -> str:
+def template(
+    profile: str, *, registry: str = "", bases: Sequence[str] = (), trivy_alone: bool = False
+) -> str:
     """Return the text of a first policy file that extends `profile`, with the usual changes as comments.
 
-    `registry` and `bases`, names in the grammar of references, take the place of the examples in them.
+    `registry` and `bases`, names in the grammar of references, take the place of the examples in them. `trivy_alone` is for
+    pipelines that get no other scanner by themselves.
     """
     text = _TEMPLATE.replace("PROFILE", profile)
+    if trivy_alone:
+        text = text.replace("# scanners: {required: [trivy, grype]}", _TRIVY_ALONE)
     text = text.replace("REGISTRY", registry or "registry.example.com")
     return text.replace("BASES", ", ".join(bases) or "registry.example.com/base/java:21")
 
@@ -115,6 +120,10 @@ def _dump(document: dict[str, Any]) -> str:
     yaml.dump(document, text)
     return text.getvalue()
 
+
+_TRIVY_ALONE = """\
+# The pipeline installs Trivy alone. Two scanners see more: once it has Grype as well, write [trivy, grype].
+scanners: {required: [trivy]}"""
 
 _TEMPLATE = """\
 # What images must be like here. `image-gate rules` lists the rules, `image-gate explain RULE` tells about one,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from gate import __version__
 from gate.printable import byte_size, shown
 from gate.remedies import Remedies
-from gate.reporters._words import items, mapping
+from gate.reporters._words import items, mapping, word
 from gate.rule import Location, Severity
 from gate.verdict import Outcome, Report, RuleResult, Status, Verdict, Vexed
 
@@ -25,7 +25,7 @@ def count(number: int, noun: str) -> str:
 
 def version_of(report: Report) -> str:
     """Return the version of image-gate that judged."""
-    return _word(report.run, "version") or __version__
+    return word(report.run, "version") or __version__
 
 
 def severity_counts(severities: Iterable[Severity] | Mapping[Severity, int]) -> str:
@@ -88,8 +88,8 @@ def facts_of_run(report: Report, *, verbose: bool) -> str:
     """Return our version, whether the report is partial, and the policy, on one line."""
     run = report.run
     policy = mapping(run, "policy")
-    digest = _word(policy, "digest")
-    parts = [_word(policy, "origin"), digest if verbose else digest[: len("sha256:") + 12]]
+    digest = word(policy, "digest")
+    parts = [word(policy, "origin"), digest if verbose else digest[: len("sha256:") + 12]]
     selected = policy.get("rules")
     parts += [count(selected, "rule")] if isinstance(selected, int) else []
     scanners = [shown(str(name)) for name in items(policy, "scanners")]
@@ -102,7 +102,7 @@ def facts_of_run(report: Report, *, verbose: bool) -> str:
     if proxied := [shown(str(host)) for host in items(run, "proxied")]:
         facts.append(f"{', '.join(proxied)} asked through a proxy, so only literal addresses were checked")
     if verbose:
-        facts += [f"started {_word(run, 'started')}", f"{_word(run, 'seconds')} s"]
+        facts += [f"started {word(run, 'started')}", f"{word(run, 'seconds')} s"]
     return " · ".join(facts if policy else facts[: 1 + bool(report.partial)])
 
 
@@ -116,7 +116,7 @@ def facts_of_image(verdict: Verdict, *, partial: bool = False) -> tuple[str, str
     what = [
         _came_from(mapping(evidence, "origin")),
         shown(str(verdict.subject.platform)),
-        _word(evidence, "distribution"),
+        word(evidence, "distribution"),
         byte_size(bytes_) if isinstance(bytes_, int) else "",
         f"built {built} ago" if built else "",
         PARTIAL if partial else "",
@@ -128,7 +128,7 @@ def facts_of_image(verdict: Verdict, *, partial: bool = False) -> tuple[str, str
 
 def _came_from(origin: Mapping[str, object]) -> str:
     """Say which source had the image that a name stands for; of a file its reference tells."""
-    source = _word(mapping(origin, "engine"), "name") or _word(origin, "served_by")
+    source = word(mapping(origin, "engine"), "name") or word(origin, "served_by")
     return f"from {source}" if source else ""
 
 
@@ -180,12 +180,12 @@ def facts_of_reuse(verdict: Verdict) -> str:
     if not found:
         return ""
     if found.get("used") is not True:
-        return f"no earlier verdict is reused, so the image was scanned: {_word(found, 'reason')}"
+        return f"no earlier verdict is reused, so the image was scanned: {word(found, 'reason')}"
     made = age(found.get("judged"), verdict.subject.checked_at)
     old = f"{made} old, " if made else ""
     return (
-        f"not scanned now: what scanners said is of a verdict of {_word(found, 'verifier')} ({old}{_word(found, 'status')}), "
-        f"signed by {_word(found, 'signer')} ({_word(found, 'manifest')})"
+        f"not scanned now: what scanners said is of a verdict of {word(found, 'verifier')} ({old}{word(found, 'status')}), "
+        f"signed by {word(found, 'signer')} ({word(found, 'manifest')})"
     )
 
 
@@ -198,19 +198,19 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
         database = mapping(run, "database")
         built = age(database.get("built"), verdict.subject.checked_at)
         facts = [
-            f"{shown(name)} {_word(run, 'version')}".rstrip(),
+            f"{shown(name)} {word(run, 'version')}".rstrip(),
             f"database {built} old{_bundled(database)}" if built else "",
             f"saw {count(run['packages'], 'package')}" if isinstance(run.get("packages"), int) else "",
-            _word(run, "distribution"),
-            f"reused from {_word(run, 'reused')}" if _word(run, "reused") else "",
-            _word(run, "unavailable"),
+            word(run, "distribution"),
+            f"reused from {word(run, 'reused')}" if word(run, "reused") else "",
+            word(run, "unavailable"),
         ]
         if verbose:
             facts += [
-                _word(run, "path"),
-                _word(run, "sha256"),
-                _word(database, "built"),
-                _word(database, "digest"),
+                word(run, "path"),
+                word(run, "sha256"),
+                word(database, "built"),
+                word(database, "digest"),
                 ", ".join(shown(str(part)) for part in items(run, "confinement")),
             ]
         lines.append(" · ".join(fact for fact in facts if fact))
@@ -220,7 +220,7 @@ def facts_of_scanners(verdict: Verdict, *, verbose: bool) -> list[str]:
 
 def _bundled(database: Mapping[str, object]) -> str:
     """Say which bundle a database or feed came from, if one."""
-    digest = _word(database, "bundle")
+    digest = word(database, "bundle")
     return f", from bundle {digest[: len('sha256:') + 12]}" if digest else ""
 
 
@@ -232,9 +232,9 @@ def _facts_of_feeds(verdict: Verdict, *, verbose: bool) -> Iterator[str]:
             facts = [
                 f"{shown(name)} feed",
                 f"{published} old{_bundled(feed)}" if published else "",
-                _word(feed, "source"),
-                _word(feed, "unavailable"),
-                *((_word(feed, "built"), _word(feed, "digest")) if verbose else ()),
+                word(feed, "source"),
+                word(feed, "unavailable"),
+                *((word(feed, "built"), word(feed, "digest")) if verbose else ()),
             ]
             yield " · ".join(fact for fact in facts if fact)
             yield from (f"  ! {shown(str(warning))}" for warning in items(feed, "warnings"))
@@ -249,11 +249,11 @@ def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str
     lines = [f"no longer excepted: {shown(str(item))}" for item in items(policy, "expired_exceptions")]
     for item in items(policy, "expiring_exceptions"):
         if isinstance(item, Mapping) and isinstance(days := item.get("days"), int):
-            owner = f", owner {_word(item, 'owner')}" if item.get("owner") else ""
-            ends = f"ends in {count(days, 'day')} ({_word(item, 'until')}{owner})"
-            lines.append(f"exception {ends}: {_word(item, 'exception')}")
+            owner = f", owner {word(item, 'owner')}" if item.get("owner") else ""
+            ends = f"ends in {count(days, 'day')} ({word(item, 'until')}{owner})"
+            lines.append(f"exception {ends}: {word(item, 'exception')}")
     lines += [
-        f"exception covers {count(number, 'finding')}, if all are meant: {_word(item, 'exception')}"
+        f"exception covers {count(number, 'finding')}, if all are meant: {word(item, 'exception')}"
         for item in items(policy, "broad_exceptions")
         if isinstance(item, Mapping) and isinstance(number := item.get("findings"), int)
     ]
@@ -269,11 +269,11 @@ def facts_of_baseline(run: Mapping[str, object]) -> list[str]:
     baseline = mapping(mapping(run, "policy"), "baseline")
     if not baseline:
         return []
-    name = f"baseline {_word(baseline, 'file')} of {_word(baseline, 'created')}"
+    name = f"baseline {word(baseline, 'file')} of {word(baseline, 'created')}"
     if baseline.get("in_force") is not True:
-        return [f"{name} ended on {_word(baseline, 'until')} and covers nothing any more"]
+        return [f"{name} ended on {word(baseline, 'until')} and covers nothing any more"]
     missing = [shown(str(item)) for item in items(baseline, "not_for")]
-    lines = [f"{name}: what it knows does not count, until {_word(baseline, 'until')}"]
+    lines = [f"{name}: what it knows does not count, until {word(baseline, 'until')}"]
     return lines + [f"{name} says nothing of {item}" for item in missing]
 
 
@@ -286,15 +286,15 @@ def facts_of_vex(run: Mapping[str, object], *, verbose: bool) -> list[str]:
     for document in items(run, "vex"):
         if not isinstance(document, Mapping):
             continue
-        name = f"VEX document {_word(document, 'name')}"
+        name = f"VEX document {word(document, 'name')}"
         if str(document.get("origin")).startswith("attestation of "):
-            lines.append(f"{name} counts: {_word(document, 'origin')}")
+            lines.append(f"{name} counts: {word(document, 'origin')}")
         elif document.get("origin") != "policy":
-            lines.append(f"{name} is of this run ({_word(document, 'origin')}), not of the policy")
+            lines.append(f"{name} is of this run ({word(document, 'origin')}), not of the policy")
         refused = [item for item in items(document, "refused_statements") if isinstance(item, Mapping)]
         named = refused if verbose else refused[:1]
         lines += [
-            f"{name}: statement {_word(item, 'number')} on {_word(item, 'id')} does not count: {_word(item, 'reason')}"
+            f"{name}: statement {word(item, 'number')} on {word(item, 'id')} does not count: {word(item, 'reason')}"
             for item in named
         ]
         total = document.get("refused")
@@ -316,7 +316,7 @@ def _facts_of_attested_vex(run: Mapping[str, object], *, verbose: bool) -> list[
     for image in items(run, "attested_vex"):
         if not isinstance(image, Mapping):
             continue
-        about = f"attested VEX of {_word(image, 'image')}"
+        about = f"attested VEX of {word(image, 'image')}"
         lines += [
             f"{about} is not known in full, so nothing of it counts: {shown(str(reason))}"
             for reason in items(image, "no_answer")
@@ -324,15 +324,9 @@ def _facts_of_attested_vex(run: Mapping[str, object], *, verbose: bool) -> list[
         refused = [item for item in items(image, "refused") if isinstance(item, Mapping)]
         named = refused if verbose else [] if items(image, "documents") else refused[:3]
         lines += [
-            f"{about} does not count: {_word(item, 'reason')} ({_word(item, 'manifest')})" for item in named
+            f"{about} does not count: {word(item, 'reason')} ({word(item, 'manifest')})" for item in named
         ]
         total = image.get("refused_count")
         if named and isinstance(total, int) and total > len(named):
             lines.append(f"{about}: {total - len(named):,} more do not count")
     return lines
-
-
-def _word(facts: Mapping[str, object], name: str) -> str:
-    """Return a fact as text that is safe to show, empty where there is none."""
-    found = facts.get(name)
-    return "" if found is None else shown(str(found))

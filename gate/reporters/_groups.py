@@ -28,6 +28,11 @@ class Group(Struct, frozen=True):
         return max(member.severity for member in self.members)
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether nothing in it was found, and all of it could not be told."""
+        return all(member.kind is not Kind.FINDING for member in self.members)
+
+    @property
     def platforms(self) -> tuple[str, ...]:
         """Where they are, each once."""
         return tuple(sorted({member.platform for member in self.members if member.platform}))
@@ -52,7 +57,7 @@ class Group(Struct, frozen=True):
 
     def summary(self, examples: int = EXAMPLES) -> str:
         """Return counts and the worst few in one sentence."""
-        messages = tuple(dict.fromkeys(member.message for member in self.members))
+        messages = tuple(dict.fromkeys(member.placed for member in self.members))
         more = f"; and {len(messages) - examples:,} more" if len(messages) > examples else ""
         told = "; ".join(messages[:examples])
         return f"{self.counts}: {told}{more}" if self.counts else f"{told}{more}"

@@ -98,20 +98,15 @@ def _failed(found: Sequence[Problem]) -> Iterator[str]:
     several = len({group.image for group in groups}) > 1
     yield f"| | rule |{' image |' if several else ''} found | fix |\n|-|-|{'-|' if several else ''}-|-|\n"
     for group in groups:
-        mark = "⚠️" if not group.closes else "❓" if _is_unknown(group) else "❌"
+        mark = "⚠️" if not group.closes else "❓" if group.is_unknown else "❌"
         image = f" {code(group.image)} |" if several else ""
         yield f"| {mark} | {code(group.rule)} |{image} {_found(group)} | {_fixes(group)} |\n"
     yield "\n"
 
 
-def _is_unknown(group: Group) -> bool:
-    """Whether a group tells of nothing that was found."""
-    return all(member.message.startswith(("could not tell", "not judged")) for member in group.members)
-
-
 def _found(group: Group) -> str:
     """Return what was found, in one cell."""
-    messages = list(dict.fromkeys(member.message for member in group.members))
+    messages = list(dict.fromkeys(member.placed for member in group.members))
     shown = "<br>".join(code(message) for message in messages[:3])
     more = f"<br>and {len(messages) - 3:,} more" if len(messages) > 3 else ""
     return f"**{group.counts}**<br>{shown}{more}" if group.counts else f"{shown}{more}"
@@ -168,7 +163,7 @@ def _details(report: Report, found: Sequence[Problem], size: Size) -> Iterator[s
     vulnerable = [problem for problem in found if problem.vulnerable]
     if vulnerable:
         yield from _folded(
-            f"{count(len(vulnerable), 'vulnerable package')}",
+            f"{len(vulnerable):,} {'vulnerability' if len(vulnerable) == 1 else 'vulnerabilities'}",
             ["| severity | vulnerability | package | installed | fixed in | found by |\n|-|-|-|-|-|-|\n"],
             [_row(problem) for problem in vulnerable[: size.entries]],
             len(vulnerable),

@@ -142,6 +142,7 @@ class Page(Struct, frozen=True):
     undecided: tuple[Problem, ...]
     run: tuple[tuple[str, str], ...]
     version: str
+    several_names: bool
 
 
 def page(report: Report) -> Page:
@@ -158,24 +159,23 @@ def page(report: Report) -> Page:
         image = _image(verdict, found.get(subject_of(verdict), []), number, room)
         room -= len(image.rows)
         images.append(image)
-    named = [*dict.fromkeys(verdict.subject.reference for verdict in report.verdicts)]
-    title = (
-        told(named[0], 200)
-        if len(named) == 1
-        else count(len(report.verdicts) + len(report.undecided), "image")
-    )
+    judged = [verdict.subject.reference for verdict in report.verdicts]
+    named = [*dict.fromkeys([*judged, *(one.reference for one in report.undecided)])]
+    several = len(report.verdicts) + len(report.undecided)
+    title = told(named[0], 200) if len(named) == 1 else count(several, "image")
     changes, changed = since(report.run, verbose=True)
     return Page(
         title=title,
         status=report.status,
         meaning=MEANINGS[report.status],
-        outcomes=outcome_counts(report) or "nothing was judged",
+        outcomes=outcome_counts(report) if several > 1 else "" if several else "nothing was judged",
         notes=tuple(_notes(report)),
         since=(changes, tuple(f"{lead.strip()} {line}".strip() for lead, line in changed[:CHANGES])),
         images=tuple(images),
         undecided=tuple(undecided),
         run=tuple(_run(report)),
         version=version_of(report),
+        several_names=len(named) > 1,
     )
 
 
@@ -215,14 +215,13 @@ def _image(verdict: Verdict, found: Sequence[Problem], number: int, room: int) -
     remedy = remedies(verdict)
     based = bool(verdict.bases)
     layers, layers_told = _layers(verdict)
-    first, second = facts_of_image(verdict)
     return Image(
         anchor=f"image-{number}",
         reference=reference,
         platform=platform,
         digest=str(verdict.subject.digest),
         status=verdict.status,
-        facts=tuple(fact for fact in (first, second, facts_of_base(verdict)) if fact),
+        facts=(facts_of_image(verdict)[0], *filter(None, [facts_of_base(verdict)])),
         tiles=tuple(_tiles(verdict)),
         bars=tuple(_bars(found)),
         based=based,
@@ -264,8 +263,11 @@ def _tiles(verdict: Verdict) -> Iterator[tuple[str, str, int]]:
         else:
             counts["passed" if passed_as_such(result) else "known"] += 1
     counts["excepted"] = sum(not item.baseline for result in verdict.results for item in result.excepted)
-    marks = {"fail": "✗", "unknown": "?", "warning": "!", "known": "≈", "excepted": "⊘", "passed": "✓"}
-    words = {"fail": "failed", "warning": "warned", "known": "known before"}
+    counts["vex"] = sum(len(result.vex) for result in verdict.results)
+    marks = {
+        "fail": "✗", "unknown": "?", "warning": "!", "known": "≈", "excepted": "⊘", "vex": "⊘", "passed": "✓",
+    }  # fmt: skip
+    words = {"fail": "failed", "warning": "warned", "known": "known before", "vex": "taken away by VEX"}
     for name, mark in marks.items():
         if counts[name] or name in ("fail", "passed"):
             yield mark, words.get(name, name), counts[name]
@@ -341,8 +343,9 @@ def _steps(found: Remedies) -> Iterator[Step]:
 def _chapter(group: Group) -> Chapter:
     """Return one rule that did not pass."""
     others = [member for member in group.members if not member.vulnerable]
-    unknown = all(member.kind is Kind.UNKNOWN for member in group.members)
-    mark, word = ("!", "warns") if not group.closes else ("?", "unknown") if unknown else ("✗", "fails")
+    mark, word = (
+        ("!", "warns") if not group.closes else ("?", "unknown") if group.is_unknown else ("✗", "fails")
+    )
     return Chapter(
         group,
         mark,

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from gate.printable import shown
 from gate.reporters._facts import place
-from gate.reporters._vulnerable import Vulnerable, vulnerable_of
+from gate.reporters._vulnerable import Vulnerable, is_vulnerability, vulnerable_of
 from gate.reporters._words import told
 from gate.rule import Action, Finding, Severity
 from gate.verdict import Outcome, Report, RuleResult, Status, Undecided, Verdict
@@ -63,6 +63,12 @@ class Problem(Struct, frozen=True, kw_only=True):
     vulnerable: Vulnerable | None = None
     fingerprint: str = ""
 
+    @property
+    def placed(self) -> str:
+        """The message and where that is, for formats that have no other place for it; a vulnerability is in its package."""
+        told_already = self.vulnerable is not None or self.path in self.message
+        return self.message if told_already else f"{self.message} at {self.place}"
+
 
 def problems(report: Report) -> tuple[Problem, ...]:
     """Return all problems: those that close the gate first, then the worst, then by rule and image."""
@@ -99,6 +105,12 @@ def is_denied(result: RuleResult, finding: Finding) -> bool:
     return result.closes and (finding.action or result.action) is Action.DENY
 
 
+def is_explained(result: RuleResult) -> bool:
+    """Whether findings tell in full why a rule is unknown: then its reason quotes the first of them, and says no more."""
+    open_ = next((finding for finding in result.findings if finding.unknown), None)
+    return open_ is not None and open_.message in result.reason
+
+
 def _urgency(problem: Problem) -> tuple[object, ...]:
     """Order problems."""
     return (
@@ -115,7 +127,7 @@ def _of_verdict(verdict: Verdict) -> Iterator[Problem]:
         about = _about(result, verdict)
         for finding in result.findings:
             yield _of_finding(finding, result, about)
-        if result.outcome is Outcome.UNKNOWN or not result.findings:
+        if not result.findings or (result.outcome is Outcome.UNKNOWN and not is_explained(result)):
             yield replace(
                 about,
                 kind=Kind.UNKNOWN,
@@ -149,9 +161,10 @@ def _of_finding(finding: Finding, result: RuleResult, about: Problem) -> Problem
     location = finding.location
     return replace(
         about,
+        kind=Kind.UNKNOWN if finding.unknown else Kind.FINDING,
         severity=finding.severity or result.severity,
         closes=is_denied(result, finding),
-        message=told(finding.message),
+        message=told(f"could not tell: {finding.message}" if finding.unknown else finding.message),
         fix=told(finding.remediation) or about.fix,
         id=told(finding.id, 200),
         path=told(location.path or ""),
@@ -159,7 +172,7 @@ def _of_finding(finding: Finding, result: RuleResult, about: Problem) -> Problem
         place=place(location),
         layer_index=location.layer_index,
         base=location.base,
-        vulnerable=vulnerable_of(finding.details) if finding.details.get("package") else None,
+        vulnerable=vulnerable_of(finding.details) if is_vulnerability(finding) else None,
     )
 
 

@@ -141,6 +141,7 @@ def _finding(document: FindingDocument) -> Finding:
         id=document.id,
         severity=severity_of(document.severity),
         action=document.action,
+        unknown=document.unknown,
         remediation=document.remediation,
         details=document.details,
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from gate.reporters._words import LONGEST, items, mapping, told, word, words
+from gate.rule import Finding
 
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[!#-;=?-Z_a-z~%\[\]]*)?")
 _VECTOR = re.compile(r"[A-Za-z0-9.:/()]{1,200}")
@@ -47,6 +48,11 @@ class Vulnerable(Struct, frozen=True):
     def score(self) -> float | None:
         """The highest base score that a scanner passes on."""
         return max((score for _, score in self.scores), default=None)
+
+
+def is_vulnerability(finding: Finding) -> bool:
+    """Whether a finding is a vulnerability that scanners found in a package; other rules may name a package as well."""
+    return bool(finding.details.get("package")) and "found_by" in finding.details
 
 
 def vulnerable_of(details: Mapping[str, object]) -> Vulnerable:

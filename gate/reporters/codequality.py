@@ -43,7 +43,7 @@ def _issue(problem: Problem, options: RenderOptions) -> dict[str, Any]:
     where = f" ({problem.image}{f', {problem.platform}' if problem.platform else ''})"
     warns = "" if problem.closes else "warning: "
     return {
-        "description": f"{warns}{problem.message}{where}",
+        "description": f"{warns}{problem.placed}{where}",
         "check_name": problem.rule,
         "fingerprint": problem.fingerprint,
         "severity": _SEVERITIES[problem.severity],

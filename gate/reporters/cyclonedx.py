@@ -15,7 +15,7 @@ from gate.printable import shown
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._facts import version_of, vex_reason
 from gate.reporters._problems import Problem, problems, subject_of
-from gate.reporters._vulnerable import Vulnerable, vulnerable_of
+from gate.reporters._vulnerable import Vulnerable, is_vulnerability, vulnerable_of
 from gate.reporters._words import told
 from gate.reporters.json import json_text
 from gate.rule import Finding
@@ -141,14 +141,15 @@ class _Image:
             yield told(finding.id, 200), vulnerable_of(finding.details)
 
     def _findings(self) -> Iterator[tuple[str, Finding]]:
-        """Yield the findings that name a package, with what was decided about each."""
+        """Yield the vulnerabilities among the findings, with what was decided about each."""
         for result in self.verdict.results:
-            for finding in result.findings:
-                yield f"{finding.action or result.action} by {result.rule}", finding
-            for item in result.excepted:
-                yield f"{'known' if item.baseline else 'excepted'} until {item.until}", item.finding
-            for taken in result.vex:
-                yield vex_reason(taken), taken.finding
+            decided = [(f"{one.action or result.action} by {result.rule}", one) for one in result.findings]
+            decided += [
+                (f"{'known' if item.baseline else 'excepted'} until {item.until}", item.finding)
+                for item in result.excepted
+            ]
+            decided += [(vex_reason(taken), taken.finding) for taken in result.vex]
+            yield from ((decision, one) for decision, one in decided if is_vulnerability(one))
 
     def _decisions(self) -> Iterator[tuple[tuple[str, str, str], tuple[str, str]]]:
         """Yield vulnerability, package and version with what was decided, and the package URL."""
@@ -205,7 +206,7 @@ def _annotation(problem: Problem) -> str:
     """Return a problem in a sentence."""
     does = "closes the gate" if problem.closes else "warns"
     image = f" [{problem.image} {problem.platform}]".replace(" ]", "]") if problem.image else ""
-    return f"{problem.rule} ({problem.severity}) {does}: {problem.message}{image}"
+    return f"{problem.rule} ({problem.severity}) {does}: {problem.placed}{image}"
 
 
 def _property(name: str, value: str) -> Json:

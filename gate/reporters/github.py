@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from gate.reporters import RenderOptions, Reporter
-from gate.reporters._facts import outcome_counts
+from gate.reporters._facts import outcome_counts, rule_counts
 from gate.reporters._groups import Group, grouped
 from gate.reporters._problems import problems
 from gate.reporters._words import told
@@ -31,10 +31,17 @@ def render(report: Report, options: RenderOptions) -> str:
         _command(
             "notice",
             {"title": f"image-gate: {report.status}"},
-            outcome_counts(report) or "nothing was judged",
+            _counts(report),
         ),
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _counts(report: Report) -> str:
+    """Return how many rules said what of the one image, or what became of several."""
+    if len(report.verdicts) == 1 and not report.undecided:
+        return rule_counts(report.verdicts[0])
+    return outcome_counts(report) or "nothing was judged"
 
 
 def _some(kind: str, groups: Sequence[Group], options: RenderOptions) -> Iterator[str]:

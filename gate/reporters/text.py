@@ -1,4 +1,4 @@
-"""text: the report for people at a terminal or in a build log: the verdict first, then what failed, then what to do.
+"""text: the report for people at a terminal or in a build log: the verdict first, then what to do, then what failed.
 
 No meaning rests on colour alone: every status is a mark and a word. Everything shown passes `shown`, which takes
 credentials out and escapes what could act on a terminal or a build system.
@@ -35,7 +35,9 @@ from gate.reporters._facts import (
     severity_counts,
     what_stays,
 )
-from gate.rule import Action, Finding
+from gate.reporters._problems import is_denied, is_explained
+from gate.reporters._vulnerable import is_vulnerability
+from gate.rule import Finding
 from gate.verdict import Excepted, Outcome, Report, RuleResult, Status, Undecided, Verdict, Vexed
 
 MARKS: Mapping[Status, tuple[str, str]] = {
@@ -51,7 +53,10 @@ ENDINGS: Mapping[Status, str] = {
 NO_VERDICT = "only a look at another day, no verdict; the gate stays closed"
 CODES = "0 pass · 1 fail · 2 wrong request · 3 could not decide"
 
-NEXT = "image-gate explain {rule} · image-gate except add {rule} {what} --until DATE --reason TEXT"
+NEXT = ("image-gate explain {rule}", "image-gate except add {rule} {what} --until DATE --reason TEXT")
+
+NARROW = 72
+"""Columns below which tables have fewer: rules stand over their severities, and what a step clears stands under it."""
 
 FINDINGS_PER_RULE = 5
 LINES_PER_SECTION = 10
@@ -59,6 +64,8 @@ LONGEST_MESSAGE = 400
 """What is shown without --verbose: enough to see what is wrong, while one image fits a screen."""
 
 Row = tuple[RuleResult, Finding]
+Line = tuple[Text, str, str, str]
+"""What a table of findings has on one line: rule, severity, what was found and where; safe to show."""
 
 
 def render(report: Report, options: RenderOptions) -> str:
@@ -117,10 +124,15 @@ class _Sheet:
         if judged > 1:
             self.line(f"{judged} images: {outcome_counts(report)}")
         if worst := _worst(report):
-            self.line(NEXT.format(rule=shown(worst.rule), what=_selectors(worst)), "dim")
+            known = {"rule": shown(worst.rule), "what": _selectors(worst)}
+            self.joined([command.format(**known) for command in NEXT], " · ", "dim")
         looks = report.as_of is not None and report.status is Status.UNKNOWN
         ending = f"exit 3: {NO_VERDICT}" if looks else ENDINGS[report.status]
-        self.console.print(f"{ending}   ({CODES})", soft_wrap=True)
+        if len(f"{ending}   ({CODES})") <= self.console.width:
+            ending = f"{ending}   ({CODES})"
+        else:
+            self.line(CODES, "dim")
+        self.console.print(ending, soft_wrap=True)
 
     def left_out(self, left_out: Mapping[str, Mapping[str, str]]) -> None:
         """Say what was not judged on purpose, before any verdict can be mistaken for one on everything."""
@@ -139,12 +151,16 @@ class _Sheet:
         if self.brief:
             return
         rows = [(result, finding) for result in _by_severity(verdict.results) for finding in result.findings]
-        closing = [row for row in rows if _denies(*row)]
-        self.findings("WHAT FAILED", "✗", "red", [row for row in closing if not row[1].unknown])
-        self.findings("WHAT NOBODY SAW", "?", "yellow", [row for row in closing if row[1].unknown])
+        closing = [row for row in rows if is_denied(*row)]
         self.fix_first(verdict)
-        self.findings("WARNINGS", "!", "yellow", [row for row in rows if not _denies(*row)])
-        self.unknown([result for result in verdict.results if result.outcome is Outcome.UNKNOWN])
+        self.findings("WHAT FAILED", "✗", "red", [row for row in closing if not row[1].unknown])
+        unseen = [row for row in closing if row[1].unknown]
+        self.findings("WHAT NOBODY SAW", "?", "yellow", unseen)
+        for hint in dict.fromkeys(finding.remediation for _, finding in unseen if finding.remediation):
+            self.line(shown(hint, self.limit), "yellow", lead="   → ")
+        self.findings("WARNINGS", "!", "yellow", [row for row in rows if not is_denied(*row)])
+        unknown = [result for result in verdict.results if result.outcome is Outcome.UNKNOWN]
+        self.unknown([result for result in unknown if not is_explained(result)])
         self.excepted(verdict)
         if self.verbose:
             self.disagreements(verdict)
@@ -185,30 +201,26 @@ class _Sheet:
         """Write a table of findings: the worst few of each rule, or all with --verbose."""
         if not rows:
             return
-        table = _table((title, None), ("SEVERITY", None), ("FOUND", 3), ("WHERE", 2))
+        lines: list[Line] = []
         for rule, unordered in _by_rule(rows).items():
             members = sorted(unordered, key=lambda row: -(row[1].severity or row[0].severity))
             name = Text(f"{mark} {shown(rule)}", style)
             vulnerable = {
-                str(finding.details["package"]) for _, finding in members if "package" in finding.details
+                str(finding.details["package"]) for _, finding in members if is_vulnerability(finding)
             }
             if len(members) > 1 and vulnerable:
-                summary = (
-                    f"{severity_counts(finding.severity or result.severity for result, finding in members)}"
-                )
-                table.add_row(name, "", f"{summary}, in {count(len(vulnerable), 'package')}", "")
+                counts = severity_counts(finding.severity or result.severity for result, finding in members)
+                lines.append((name, "", f"{counts}, in {count(len(vulnerable), 'package')}", ""))
                 name = Text()
             limit = len(members) if self.verbose else FINDINGS_PER_RULE
             for result, finding in members[:limit]:
                 severity = str(finding.severity or result.severity)
-                table.add_row(name, severity, shown(finding.message, self.limit), place(finding.location))
+                lines.append((name, severity, shown(finding.message, self.limit), place(finding.location)))
                 name = Text()
             if len(members) > limit:
-                table.add_row(
-                    "", "", f"and {len(members) - limit} more (--verbose lists all)", "", style="dim"
-                )
+                lines.append((Text(), "", f"and {len(members) - limit} more (--verbose lists all)", ""))
         self.gap()
-        self.console.print(table)
+        self.console.print(_laid_out(title, lines, narrow=self.narrow))
 
     def fix_first(self, verdict: Verdict) -> None:
         """Write which steps clear what, the most urgent first, and what stays after them."""
@@ -217,18 +229,26 @@ class _Sheet:
         limit = len(steps) if self.verbose else LINES_PER_SECTION
         if not steps:
             return
-        table = _table(("FIX FIRST", 1), ("CLEARS", None), ("FOUND BY", None))
+        table = _table(("FIX FIRST", 1), *(() if self.narrow else (("CLEARS", None), ("FOUND BY", None))))
+        digits = len(str(min(len(steps), limit)))
         for number, (what, clears, found_by) in enumerate(steps[:limit], 1):
-            table.add_row(_hanging(Text(f"{number}. "), Text(shown(what))), clears, shown(found_by, 30))
+            lead, who = Text(f"{number:>{digits}}. "), shown(found_by, 30)
+            if self.narrow:
+                table.add_row(_hanging(lead, Text(shown(what))))
+                by = f", found by {who}" if who else ""
+                table.add_row(_hanging(Text(" " * (digits + 2)), Text(f"clears {clears}{by}", "dim")))
+            else:
+                table.add_row(_hanging(lead, Text(shown(what))), clears, who)
         if len(steps) > limit:
-            table.add_row(f"and {len(steps) - limit} more (--verbose lists all)", "", "", style="dim")
+            more = Text(f"and {len(steps) - limit} more (--verbose lists all)", "dim")
+            table.add_row(_hanging(Text(" " * (digits + 2)), more))
         self.gap()
         self.console.print(table)
         stays = "; ".join(
             f"{shown(name)} ({left})" if left else shown(name) for name, left in what_stays(found)
         )
         if stays:
-            self.line(f"after that these stay: {stays}", lead="    ")
+            self.line(f"after that these stay: {stays}", lead=" " * (digits + 3))
 
     def unknown(self, results: Iterable[RuleResult]) -> None:
         """Write what could not be told and why, one line per reason, integrity errors first."""
@@ -303,6 +323,12 @@ class _Sheet:
         for lead, line in lines:
             self.line(line, style, lead=f" {lead}")
 
+    def joined(self, parts: Sequence[str], between: str, style: str) -> None:
+        """Write parts on one line where they fit, else each on its own, so that none is broken in the middle."""
+        whole = between.join(parts)
+        for line in [whole] if len(whole) <= self.console.width else parts:
+            self.line(line, style)
+
     def gap(self) -> None:
         """Write an empty line, and remember that the report is no longer a few lines."""
         self.spaced = True
@@ -311,6 +337,11 @@ class _Sheet:
     def line(self, line: str = "", style: str = "", *, lead: str = "") -> None:
         """Write one line. Where it folds, the rest is indented: nothing that an image wrote can pass for a line of ours."""
         self.console.print(_hanging(Text(lead, style), Text(line, style)))
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is little room beside each other."""
+        return self.console.width < NARROW
 
     @property
     def limit(self) -> int:
@@ -345,17 +376,29 @@ def _hanging(lead: Text, line: Text) -> Table:
     return grid
 
 
+def _laid_out(title: str, lines: Sequence[Line], *, narrow: bool) -> Table:
+    """Lay out findings, each with its place after it."""
+    table = _table((title, None), *(() if narrow else (("SEVERITY", None),)), ("FOUND", 1))
+    for name, severity, message, where in lines:
+        found = Text.assemble(
+            (message, "" if name or severity else "dim"), (f" · {where}" if where else "", "dim")
+        )
+        if not narrow:
+            table.add_row(name, severity, found)
+        elif name and severity:
+            table.add_row(name)
+            table.add_row(f"  {severity}", found)
+        else:
+            table.add_row(name or f"  {severity}", found)
+    return table
+
+
 def _table(*columns: tuple[str, int | None]) -> Table:
     """Make a table without borders; a column with a ratio folds, one without never does."""
     table = Table(box=None, pad_edge=True, padding=(0, 1), expand=True, header_style="bold")
     for title, ratio in columns:
         table.add_column(title, ratio=ratio, no_wrap=ratio is None, overflow="fold")
     return table
-
-
-def _denies(result: RuleResult, finding: Finding) -> bool:
-    """Whether this finding keeps the gate closed."""
-    return result.closes and (finding.action or result.action) is Action.DENY
 
 
 def _worst(report: Report) -> RuleResult | None:

@@ -33,7 +33,10 @@ NAME = "trivy"
 REQUIREMENT = Requirement(
     NAME,
     minimum=(0, 70, 0),
-    install="install Trivy 0.70 or later (https://trivy.dev/docs/latest/getting-started/installation/)",
+    install=(
+        "install Trivy 0.70 or later, by image-gate scanners install trivy or as "
+        "https://trivy.dev/docs/latest/getting-started/installation/ says"
+    ),
     mark=b"github.com/aquasecurity/trivy/pkg/version/app.ver=",
     refused=refusals(NAME),
 )

@@ -47,12 +47,13 @@ _IMAGE = re.compile(
 
 
 class Repository(Struct, frozen=True):
-    """What a repository shows: `dockerfile` relative to it, what that is built `bases` on, `ci` and `image`; else empty."""
+    """What a repository shows: `dockerfile` relative to it, what that is built `bases` on, `ci`, `image` and default `branch`; else empty."""
 
     dockerfile: str = ""
     bases: tuple[str, ...] = ()
     ci: str = ""
     image: str = ""
+    branch: str = ""
 
 
 def look(root: Path) -> Repository:
@@ -63,7 +64,8 @@ def look(root: Path) -> Repository:
     if not ci:
         ci = "github" if host == "github.com" else "gitlab" if host.startswith("gitlab.") else ""
     image = _pushed(root) or (f"ghcr.io/{path}".lower() if host == "github.com" else "")
-    return Repository(dockerfile, _bases(root / dockerfile) if dockerfile else (), ci, _valid(image))
+    bases = _bases(root / dockerfile) if dockerfile else ()
+    return Repository(dockerfile, bases, ci, _valid(image), _branch(root))
 
 
 def _dockerfiles(root: Path) -> Iterator[str]:
@@ -88,13 +90,23 @@ def _bases(dockerfile: Path) -> tuple[str, ...]:
 
 def _remote(root: Path) -> tuple[str, str]:
     """Return host and path of the remote `origin`, as git knows it."""
-    command = ["git", "-C", str(root), "config", "--get", "remote.origin.url"]
+    written = _REMOTE.fullmatch(_git(root, "config", "--get", "remote.origin.url"))
+    return (written["host"].lower(), written["path"]) if written else ("", "")
+
+
+def _branch(root: Path) -> str:
+    """Return the default branch of the remote `origin`, where a clone recorded it."""
+    branch = _git(root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD").removeprefix("origin/")
+    return branch if PLAIN.fullmatch(branch) else ""
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """Return what git answers, in one line; empty where it does not."""
+    command = ["git", "-C", str(root), *arguments]
     with suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(command, capture_output=True, timeout=GIT_SECONDS, check=False)
-        written = _REMOTE.fullmatch(done.stdout.decode("utf-8", "replace").strip())
-        if written:
-            return written["host"].lower(), written["path"]
-    return "", ""
+        return done.stdout.decode("utf-8", "replace").strip()
+    return ""
 
 
 def _pushed(root: Path) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from ruamel.yaml import YAML
 
-from docs.ci_reference import read_action, read_component
+from docs.ci_reference import ROOT, read_action, read_component
 from gate.ci import github, gitlab
 from gate.ci.child import TOKEN
 
@@ -102,10 +103,55 @@ def test_the_component_names_the_reports_that_are_written() -> None:
     assert named == {*gitlab.REPORTS.values(), gitlab.VARIABLES}
 
 
-def test_the_plain_file_has_the_same_jobs() -> None:
-    from ruamel.yaml import YAML
+EXAMPLES = sorted(
+    path
+    for pattern in (
+        "README.md",
+        "docs/*.md",
+        "actions/*/README.md",
+        "gitlab/*.md",
+        "gate/starting/templates/*.yml",
+    )
+    for path in ROOT.glob(pattern)
+    if "OWNER/image-gate/" in path.read_text(encoding="utf-8")
+)
 
-    plain = YAML(typ="safe").load(Path(__file__).parents[2] / "gitlab" / "image-gate.gitlab-ci.yml")
+
+def examples(file: Path) -> Iterator[Any]:
+    """Yield every mapping in the YAML of a file, or in the blocks of YAML of a text."""
+    text = file.read_text(encoding="utf-8")
+    blocks = [text] if file.suffix == ".yml" else re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    waiting = [YAML(typ="safe").load(block) for block in blocks]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_examples_give_inputs_that_there_are_and_all_that_must_be_given(file: Path) -> None:
+    given = list(examples(file))
+    steps = [
+        (one, read_action(used[1])["inputs"])
+        for one in given
+        if (used := re.match(r"OWNER/image-gate/actions/(\w+)@COMMIT", str(one.get("uses"))))
+    ]
+    assert all(set(one.get("with", {})) <= set(inputs) for one, inputs in steps)
+    includes = [one for one in given if "OWNER/image-gate/check@" in str(one.get("component"))]
+    must = {name for name, said in INPUTS.items() if "default" not in (said or {})}
+    assert all(must <= set(one["inputs"]) <= set(INPUTS) for one in includes)
+    assert steps or includes
+
+
+def test_the_examples_are_found() -> None:
+    assert {"README.md", "ci.md", "github.yml", "gitlab.yml"} <= {file.name for file in EXAMPLES}
+
+
+def test_the_plain_file_has_the_same_jobs() -> None:
+    plain = YAML(typ="safe").load(ROOT / "gitlab" / "image-gate.gitlab-ci.yml")
     assert list(plain) == ["image-gate-scan", "image-gate"]
     assert [job["script"] for job in plain.values()] == [job["script"] for job in JOBS.values()]
     assert plain["image-gate-scan"]["artifacts"]["reports"] == SCAN["artifacts"]["reports"]

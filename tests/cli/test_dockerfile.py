@@ -24,10 +24,10 @@ def test_each_doubt_has_its_line(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert run(["dockerfile"]) is Exit.FAIL
     assert capfd.readouterr().out.splitlines() == [
         "Dockerfile:2: refused: pinned-tag: FROM golang:$TAG: docker.io/library/golang:latest uses the moving tag latest",
-        "    -> Use a version tag, or better the digest (NAME:TAG@sha256:…), which the report states.",
+        "    → Use a version tag, or better the digest (NAME:TAG@sha256:…), which the report states.",
         "Dockerfile:3: warning: allowed-registries: FROM reg.example.com/b:1: reg.example.com/b:1 is not from an accepted registry; accepted: docker.io",
-        "    -> Pull the image into an accepted registry and use it from there, or add its registry to the policy.",
-        "fail: 2 images named, 1 refused, 1 warnings; .image-gate.yaml",
+        "    → Pull the image into an accepted registry and use it from there, or add its registry to the policy.",
+        "fail: 2 images named, 1 refused, 1 warning; .image-gate.yaml",
     ]
     assert run(["dockerfile", "--build-arg", "TAG=1.26"]) is Exit.PASS
 

@@ -154,7 +154,7 @@ def test_the_text_has_a_line_for_each_and_what_to_do_below_it(
     assert [line[:24].split() for line in lines if not line.startswith(" ")][:4] == [
         ["ok", "image-gate"], ["ok", "policy"], ["ok", "cache"], ["note", "trivy"],
     ]  # fmt: skip
-    assert lines[4].lstrip().startswith("-> where only approved programs may run")
+    assert lines[4].lstrip().startswith("→ where only approved programs may run")
     assert lines[-1] == "nothing is in the way of a verdict"
     (machine / "bin" / "trivy").unlink()
     assert run(["doctor"]) is Exit.NO_VERDICT

@@ -31,6 +31,9 @@ def test_it_writes_policy_and_pipeline_once(here: Path, capfd: pytest.CaptureFix
         "wrote .image-gate.yaml\n"
         "wrote .github/workflows/image-gate.yml\n"
         "  → put the repository that you take image-gate from, and the full hash of a commit, in the place of OWNER and COMMIT\n"
+        "  → bring the policy to main first: a pull request is judged by the policy there, and where there is none by the "
+        "profile baseline, which asks for Grype as well\n"
+        "next: `image-gate doctor` says what a check needs on this machine, `image-gate check IMAGE` checks one\n"
     )
     assert run(["policy", "validate"]) is Exit.PASS
     before = {name: (here / name).read_bytes() for name in files(here)}

@@ -205,6 +205,25 @@ def failing_report() -> Report:
     )
 
 
+def unseen_report() -> Report:
+    """An image with a program of which nobody can tell what is in it: a finding that makes its rule unknown."""
+    unseen = Finding(
+        "a program of no package",
+        Location(TOP, 1, "/app/server"),
+        id="unseen-program",
+        unknown=True,
+        remediation="install it as a package",
+    )
+    told = result(
+        "scan-coverage",
+        Outcome.UNKNOWN,
+        findings=(unseen,),
+        reason="/app/server: a program of no package",
+        hint="install it as a package",
+    )
+    return report(verdict(told, result("non-root")))
+
+
 def based_report() -> Report:
     """An image on a recognised base: findings from there, from above it, and about the whole image."""
     names = ("docker.io/library/debian:12", "docker.io/library/debian:bookworm")

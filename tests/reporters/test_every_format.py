@@ -32,6 +32,7 @@ from tests.kit.reports import (
     passing_report,
     report,
     result,
+    unseen_report,
     verdict,
     vexed_report,
     vulnerability,
@@ -42,6 +43,7 @@ REPORTS = (
     failing_report,
     based_report,
     hostile_report,
+    unseen_report,
     vexed_report,
     lambda: vexed_report(HOSTILE),
 )
@@ -85,6 +87,26 @@ def test_a_rule_that_did_not_pass_is_seen(name: str, outcome: Outcome, action: A
     assert "max-age" in text
     if name != "openmetrics":
         assert ("the flux is uncalibrated" if found else "nobody can tell") in text
+
+
+@pytest.mark.parametrize("name", formats())
+def test_what_could_not_be_told_of_a_file_is_unknown_and_said_once(name: str) -> None:
+    text = words(name, reporter(name).render(unseen_report(), RenderOptions()))
+    assert "scan-coverage" in text
+    assert "rule fails" not in text
+    assert len(problems(unseen_report())) == 1
+    if name != "openmetrics":
+        assert "/app/server" in text
+    if name not in ("json", "openmetrics", "gitlab", "junit"):
+        assert text.count("a program of no package") == 1
+
+
+@pytest.mark.parametrize("name", sorted(set(formats()) - {"json", "openmetrics"}))
+def test_a_rule_that_names_a_package_has_found_no_vulnerability(name: str) -> None:
+    old = Finding("the newest package, curl, is of 2025-01-01", details={"package": "curl", "age_days": 400})
+    text = words(name, reporter(name).render(report(verdict(failing("last-patched", old))), RenderOptions()))
+    assert "the newest package, curl, is of 2025-01-01" in text
+    assert not re.search(r'in curl|package: curl|"name": "curl"|<td>curl|1 package|`curl`', text)
 
 
 @pytest.mark.parametrize("name", formats())

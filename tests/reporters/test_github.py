@@ -27,7 +27,7 @@ def test_golden() -> None:
 
 
 def test_a_pass_is_a_notice() -> None:
-    assert render(passing_report(), RenderOptions()) == "::notice title=image-gate%3A pass::1 pass\n"
+    assert render(passing_report(), RenderOptions()) == "::notice title=image-gate%3A pass::3 rules passed\n"
 
 
 @pytest.mark.parametrize(("action", "kind"), [(Action.DENY, "error"), (Action.WARN, "warning")])

@@ -171,6 +171,23 @@ def test_what_to_fix_comes_before_what_failed() -> None:
     assert "After that these stay:" in page
 
 
+def test_a_report_on_several_images_is_not_named_by_the_one_that_was_judged() -> None:
+    page = page_of(failing_report())
+    assert '<h1 id="title">4 images</h1>' in page
+    assert "1 pass · 2 fail · 1 unknown" in page
+    alone = page_of(based_report())
+    assert '<h1 id="title">oci:image:1.0</h1>' in alone
+    assert "1 fail" not in alone
+
+
+def test_rules_that_warn_are_unfolded_as_well_and_nothing_of_them_is_hidden_on_paper() -> None:
+    chapters = [
+        one for tag, one in Elements(page_of(failing_report())).found if "rule" in str(one.get("class"))
+    ]
+    assert any("warns" in str(one["class"]) for one in chapters)
+    assert all("open" in one for one in chapters)
+
+
 def test_a_usual_page_is_small() -> None:
     assert len(page_of(full_size_report(200)).encode()) < 300_000
 

@@ -16,9 +16,16 @@ from gate.reporters._reading import read_report
 from gate.reporters._restoring import restored
 from gate.reporters.json import json_text, render
 from gate.verdict import Report
-from tests.kit.reports import based_report, failing_report, hostile_report, passing_report, vexed_report
+from tests.kit.reports import (
+    based_report,
+    failing_report,
+    hostile_report,
+    passing_report,
+    unseen_report,
+    vexed_report,
+)
 
-REPORTS = (passing_report, failing_report, based_report, hostile_report, vexed_report)
+REPORTS = (passing_report, failing_report, based_report, hostile_report, unseen_report, vexed_report)
 
 
 def read_back(document: Any, folder: Path) -> Report:

@@ -23,6 +23,7 @@ from tests.kit.reports import (
     passing_report,
     report,
     result,
+    unseen_report,
     verdict,
     vulnerability,
 )
@@ -68,8 +69,32 @@ def test_what_nobody_saw_is_no_failure() -> None:
     told = result("scan-coverage", Outcome.UNKNOWN, findings=(unseen,), reason="/app/server: nobody saw it")
     text = render(report(verdict(told)), PLAIN)
     assert "WHAT FAILED" not in text
-    assert re.search(r"WHAT NOBODY SAW .*\n \? scan-coverage .*a program of no package +/app/server", text)
+    assert re.search(r"WHAT NOBODY SAW .*\n \? scan-coverage .*a program of no package · /app/server", text)
     assert "COULD NOT TELL\n ? scan-coverage: /app/server: nobody saw it" in text
+
+
+def test_what_findings_tell_is_not_told_again() -> None:
+    text = render(unseen_report(), PLAIN)
+    assert "COULD NOT TELL" not in text
+    assert text.count("a program of no package") == text.count("→ install it as a package") == 1
+
+
+def test_what_to_fix_comes_first() -> None:
+    text = render(failing_report(), PLAIN)
+    assert text.index("FIX FIRST") < text.index("after that these stay") < text.index("WHAT FAILED")
+
+
+def test_a_narrow_terminal_has_rules_over_their_severities() -> None:
+    text = render(failing_report(), RenderOptions(width=60))
+    assert re.search(r"\n ✗ no-shell\n   high +/bin/bash is a shell", text)
+    assert (
+        " 1. openssl 1.0-1 → 1.0-1+deb12u10\n    clears 1 critical, 1 high, found by grype, trivy\n" in text
+    )
+    *_, first, second, rest, codes, ending = text.splitlines()
+    assert first == "image-gate explain no-shell"
+    assert f"{second} {rest}" == "image-gate except add no-shell --path PATH --until DATE --reason TEXT"
+    assert codes == "0 pass · 1 fail · 2 wrong request · 3 could not decide"
+    assert ending == "exit 1: fail, the policy is broken"
 
 
 @pytest.mark.parametrize("width", [40, 60, 100, 200])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from ruamel.yaml import YAML
 
 from gate.options import encode
@@ -30,7 +31,24 @@ def test_the_workflow_is_one(tmp_path: Path) -> None:
         "dockerfile": "api/Dockerfile",
     }
     assert job["env"] == {"IMAGE": "ghcr.io/acme/api:${{ github.sha }}"}
-    assert len(workflow.to_do) == 1
+    assert len(workflow.to_do) == 2
+
+
+def test_the_workflow_runs_for_the_default_branch(tmp_path: Path) -> None:
+    for branch, expected in (("trunk", "trunk"), ("", "main")):
+        _, workflow = first_files(tmp_path, replace(FOUND, branch=branch), "strict")
+        assert YAML(typ="safe").load(workflow.text)["on"]["push"]["branches"] == [expected]
+        assert f"bring the policy to {expected} first" in workflow.to_do[1]
+
+
+@pytest.mark.parametrize(
+    ("ci", "required"), [("github", ("trivy",)), ("gitlab", ("grype", "trivy")), ("", ("grype", "trivy"))]
+)
+def test_no_scanner_is_asked_for_that_the_pipeline_does_not_bring(
+    tmp_path: Path, ci: str, required: tuple[str, ...]
+) -> None:
+    (tmp_path / ".image-gate.yaml").write_text(first_files(tmp_path, Repository(ci=ci), "baseline")[0].text)
+    assert tuple(sorted(Policy.load(directory=tmp_path).scanners_required)) == required
 
 
 def test_the_policy_has_the_repository_in_its_examples(tmp_path: Path) -> None:
@@ -57,13 +75,18 @@ def test_gitlab_with_and_without_a_pipeline(tmp_path: Path) -> None:
     assert faults(pipeline, "vendor.gitlab-ci", "--data-transform", "gitlab-ci") == ""
     (tmp_path / ".gitlab-ci.yml").touch()
     beside = first_files(tmp_path, found, "baseline")[1]
-    assert (beside.path, beside.text) == (BESIDE, alone.text)
-    assert f"local: {BESIDE}" in beside.to_do[-1]
+    assert beside.path == BESIDE
+    assert alone.text.startswith(beside.text)
+    assert list(YAML(typ="safe").load(beside.text)) == ["include"]
+    assert list(YAML(typ="safe").load(alone.text)) == ["include", "stages", "build"]
+    assert any(f"local: {BESIDE}" in one for one in beside.to_do)
 
 
 @pytest.mark.parametrize("ci", ["", "jenkins", "none"])
 def test_other_systems_get_the_policy_alone(tmp_path: Path, ci: str) -> None:
-    assert [file.path for file in first_files(tmp_path, Repository(ci=ci), "audit")] == [".image-gate.yaml"]
+    (policy,) = first_files(tmp_path, Repository(ci=ci), "audit")
+    assert policy.path == ".image-gate.yaml"
+    assert ["image-gate check" in one for one in policy.to_do] == [True] * (ci == "jenkins")
 
 
 def test_what_was_not_found_is_said(tmp_path: Path) -> None:

@@ -51,6 +51,16 @@ def test_what_the_remote_tells(tmp_path: Path, url: str, ci: str, image: str) ->
     assert look(tmp_path) == Repository(ci=ci, image=image)
 
 
+@pytest.mark.parametrize(
+    ("branch", "expected"), [("trunk", "trunk"), ("release/1", "release/1"), ("a$(id)", "")]
+)
+def test_the_default_branch_is_what_a_clone_recorded(tmp_path: Path, branch: str, expected: str) -> None:
+    remote(tmp_path, "/srv/git/shop.git")
+    command = ["git", "-C", str(tmp_path), "symbolic-ref", "refs/remotes/origin/HEAD"]
+    subprocess.run([*command, f"refs/remotes/origin/{branch}"], check=True)
+    assert look(tmp_path).branch == expected
+
+
 @pytest.mark.parametrize("ci", SIGNS)
 def test_a_ci_system_is_known_by_its_files(tmp_path: Path, ci: str) -> None:
     remote(tmp_path, "https://git.example.com/a/b")
