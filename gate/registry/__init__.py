@@ -1,4 +1,4 @@
-"""Reading from registries by the OCI distribution specification 1.1, over `urllib3`: small and strict.
+"""Reading from registries by the OCI distribution specification 1.1, over `http.client`: small and strict.
 
 `RegistryClient` (client.py) is what the rest of the program uses, and `RegistryWriter` (push.py) what attests; this file
 holds what the caller says about registries.

@@ -26,7 +26,9 @@ _URL = re.compile(
 _VISIBLE = re.compile(r"[!-~]+", re.ASCII)
 _OTHER_SCHEME = re.compile(r"(?!https?://)[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
+"""The ports of the schemes."""
+
 _LONGEST = 16 * 1024
 """Signed addresses of storages stay below 4 KiB."""
 
@@ -112,7 +114,7 @@ class Url(Struct, frozen=True):
         if match is None:
             raise _refused(what, value)
         scheme, host = match["scheme"].lower(), match["host"].lower().strip("[]")
-        port = int(match["port"] or _PORTS[scheme])
+        port = int(match["port"] or PORTS[scheme])
         numeric = "[" in match["host"] or _NUMBER.fullmatch(host.rpartition(".")[2])
         if (numeric and literal(host) is None) or ".." in host or not 0 < port < 65_536:
             raise _refused(what, value)
@@ -132,7 +134,7 @@ class Url(Struct, frozen=True):
     def authority(self) -> str:
         """`host[:port]` as a reference or the configuration writes it, without the scheme's own port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def origin(self) -> tuple[str, str, int]:

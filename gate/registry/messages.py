@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -11,6 +11,9 @@ from gate.errors import Unavailable
 from gate.limits import LIMITS
 from gate.registry.address import Reach, Url
 from gate.registry.watch import Watch
+
+if TYPE_CHECKING:
+    from gate.registry.connections import Response
 
 _SHORT = 16 * 1024
 """A body that is read only to keep its connection: shorter than what a new connection costs."""
@@ -38,26 +41,28 @@ class Request(Struct, frozen=True):
 
 
 class Answer:
-    """Status, headers (names in lower case), and a body that is read once, as it was sent: nothing is decoded."""
+    """Status, headers (names in lower case), and a body that is read once, as it was sent: nothing is decoded.
+
+    `length` is how long the body is by its head, None where it ends in another way.
+    """
 
     def __init__(
-        self, url: Url, response: Any, watch: Watch, fail: Callable[[Exception], Unavailable]
+        self, url: Url, response: Response, watch: Watch, fail: Callable[[Exception], Unavailable]
     ) -> None:
         self.url = url
-        self.status: int = response.status
-        self.headers: Mapping[str, str] = {
-            name.lower(): value for name, value in response.headers.itermerged()
-        }
-        self._raw = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.length = response.length
+        self._response = response
         self._watch = watch
         self._fail = fail
 
     def read(self, size: int) -> bytes:
         """Read at most `size` bytes; nothing at the end. Raises `Transient` where the transfer breaks."""
-        from gate.registry.adapter import BROKEN
+        from gate.registry.connections import BROKEN
 
         try:
-            data: bytes = self._raw.read(size, decode_content=False)
+            data = self._response.read(size)
         except BROKEN as error:
             raise self._fail(error) from None
         if not data:
@@ -78,12 +83,6 @@ class Answer:
             self.close()
         return b"".join(parts)
 
-    @property
-    def length(self) -> int | None:
-        """How long the body is by its header; None where it ends with the connection."""
-        value = self.headers.get("content-length", "")
-        return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else None
-
     def discard(self) -> None:
         """Close where the body does not matter; a short one is read, so that the connection serves on."""
         try:
@@ -97,5 +96,4 @@ class Answer:
     def close(self) -> None:
         """Close; the connection serves on where the body was read to its end."""
         self._watch.end()
-        self._raw.close()
-        self._raw.release_conn()
+        self._response.close()

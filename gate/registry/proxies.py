@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
+import urllib.parse
 
 from gate.errors import Unavailable
 from gate.registry import RegistrySettings
@@ -30,11 +32,29 @@ def proxy_for(url: Url, settings: RegistrySettings) -> str:
         return ""
     match = _PROXY.fullmatch(proxy)
     if match is None or (match["scheme"] or "http").lower() not in ("http", "https"):
-        raise Unavailable(
-            "the address of the proxy cannot be used",  # it may hold a password
-            hint="it must be http://[USER:PASSWORD@]HOST:PORT; look at --proxy, HTTPS_PROXY and HTTP_PROXY",
-        )
+        raise _refused()
     return proxy if match["scheme"] else f"http://{proxy}"
+
+
+def place_and_login(proxy: str) -> tuple[Url, str]:
+    """Return where a proxy is, and the `Proxy-Authorization` for it, empty where its address holds no login."""
+    scheme, _, rest = proxy.partition("://")
+    login, _, place = rest.rpartition("@")
+    try:
+        url = Url.parse(f"{scheme}://{place}", "the proxy")
+    except Unavailable:
+        raise _refused() from None
+    user, _, password = login.partition(":")
+    pair = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password)}".encode()
+    return url, f"Basic {base64.b64encode(pair).decode()}" if user else ""
+
+
+def _refused() -> Unavailable:
+    """Build the error for an address that cannot be used; it may hold a password."""
+    return Unavailable(
+        "the address of the proxy cannot be used",
+        hint="it must be http://[USER:PASSWORD@]HOST:PORT; look at --proxy, HTTPS_PROXY and HTTP_PROXY",
+    )
 
 
 def _excepted(url: Url, no_proxy: str) -> bool:

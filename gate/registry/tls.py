@@ -37,6 +37,7 @@ def _environment(environment: Mapping[str, str]) -> tuple[str, ...]:
 def context_of(profile: Profile) -> ssl.SSLContext:
     """Make a context that verifies certificates and host names; raises `Unavailable` for files that cannot be used."""
     context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
     if not context.cert_store_stats()["x509_ca"]:
         _trust_as_mozilla_does(context)
     for path in profile.ca_files:

@@ -22,7 +22,7 @@ from gate.registry.tls import Profile, context_of, profile_of
 from gate.registry.watch import Watchman
 
 if TYPE_CHECKING:
-    from gate.registry.adapter import Adapter
+    from gate.registry.connections import Connections
 
 SERVED_BY = {DEFAULT_REGISTRY: "registry-1.docker.io"}
 """Registries that answer under another host than the one in their names."""
@@ -39,7 +39,7 @@ class Transport:
         self.deadline = deadline
         self._connector = Connector()
         self._watchman = Watchman(deadline)
-        self._adapters: dict[tuple[Profile | None, Reach], Adapter] = {}
+        self._connections: dict[tuple[Profile | None, Reach], Connections] = {}
         self._contexts: dict[Profile, ssl.SSLContext] = {}
         self._lock = threading.Lock()
         self.proxied: set[str] = set()
@@ -98,15 +98,13 @@ class Transport:
         """Close all connections."""
         self._watchman.close()
         with self._lock:
-            for adapter in self._adapters.values():
-                adapter.close()
-            self._adapters.clear()
+            for connections in self._connections.values():
+                connections.close()
+            self._connections.clear()
 
     def _send(self, url: Url, request: Request, authorization: str, nearest: Reach) -> Answer:
         """Send one request to one address."""
-        from urllib3 import Timeout
-
-        from gate.registry.adapter import BROKEN
+        from gate.registry.connections import BROKEN, Message
 
         headers = {
             "User-Agent": f"image-gate/{__version__}",
@@ -116,14 +114,14 @@ class Transport:
         if authorization:
             headers["Authorization"] = authorization
         method = request.method or "GET"
-        body: str | bytes | None = request.body or None
+        body = request.body or None
         if request.form is not None:
-            method, body = "POST", urlencode(request.form)
+            method, body = "POST", urlencode(request.form).encode("ascii")
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         proxy = proxy_for(url, self.settings)
         if proxy:
             self.proxied.add(url.authority)
-        adapter = self._adapter(url, nearest)
+        connections = self._reaching(url, nearest)
         watch = self._watchman.watch(request.seconds)
 
         def fail(error: Exception) -> Unavailable:
@@ -131,19 +129,8 @@ class Transport:
             return failure_of(error, url, watch)
 
         try:
-            response = adapter.pool(url, proxy).urlopen(
-                method,
-                # Exactly what was checked, and what a storage has signed; proxies of plain HTTP want the whole address.
-                str(url) if proxy and url.scheme == "http" else url.target,
-                body,
-                headers,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                timeout=Timeout(*self._timeouts(request.seconds)),
-                preload_content=False,
-                decode_content=False,
-            )
+            message = Message(method, headers, body, *self._timeouts(request.seconds))
+            response = connections.send(url, proxy, message)
         except Unavailable:
             watch.end()
             self.deadline.check()
@@ -161,18 +148,26 @@ class Transport:
         left = max(min(seconds, self.deadline.left), 0.001)
         return min(LIMITS.connect_seconds, left), min(LIMITS.silence_seconds, left)
 
-    def _adapter(self, url: Url, nearest: Reach) -> Adapter:
-        """Return the adapter for a host's TLS, that reaches as near as allowed."""
-        from gate.registry.adapter import Adapter
+    def _reaching(self, url: Url, nearest: Reach) -> Connections:
+        """Return the connections with a host's TLS, that reach as near as allowed."""
+        from gate.registry.connections import Connections, Trust
 
         profile = (
             profile_of(self.settings, self.host_settings(url.authority)) if url.scheme == "https" else None
         )
+        trust = Trust(
+            None if profile is None else self._context(profile),
+            lambda: self._context(profile_of(self.settings, HostSettings())),
+        )
         with self._lock:
-            if profile is not None and profile not in self._contexts:
-                self._contexts[profile] = context_of(profile)
             key = (profile, nearest)
-            if key not in self._adapters:
-                context = self._contexts[profile] if profile is not None else None
-                self._adapters[key] = Adapter(context, nearest, self._connector, self._watchman)
-            return self._adapters[key]
+            if key not in self._connections:
+                self._connections[key] = Connections(trust, nearest, self._connector, self._watchman)
+            return self._connections[key]
+
+    def _context(self, profile: Profile) -> ssl.SSLContext:
+        """Return the TLS of a profile."""
+        with self._lock:
+            if profile not in self._contexts:
+                self._contexts[profile] = context_of(profile)
+            return self._contexts[profile]

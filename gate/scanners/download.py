@@ -38,7 +38,7 @@ def download(wanted: Download, target: Path, settings: RegistrySettings, deadlin
     Nothing is believed of the answer but its bytes, which the caller compares or looks into. Raises `Unavailable`, and its kind
     `NotThere` where there is nothing.
     """
-    from gate.registry.retries import persist  # here and below: what needs the network needs `requests`
+    from gate.registry.retries import persist  # here and below: few runs need the network
     from gate.registry.transport import Transport
 
     with contextlib.closing(Transport(settings, deadline)) as transport:

@@ -6,22 +6,16 @@ import ssl
 import time
 
 import pytest
-import urllib3
 
 from gate.deadline import Deadline
 from gate.errors import Unavailable
 from gate.registry.address import Url
+from gate.registry.connections import ProxyFailed
 from gate.registry.failures import failure_of
 from gate.registry.retries import Transient
 from gate.registry.watch import Watch, Watchman
 
 URL = Url.parse("https://registry.example.com:5000/v2/?token=hunter2", "x")
-POOL = urllib3.HTTPSConnectionPool("registry.example.com")
-
-
-def wrapped(error: Exception) -> Exception:
-    """Wrap an error as the libraries do."""
-    return urllib3.exceptions.MaxRetryError(POOL, "/?token=hunter2", urllib3.exceptions.SSLError(error))
 
 
 def untrusted() -> ssl.SSLCertVerificationError:
@@ -40,21 +34,15 @@ def tls(reason: str) -> ssl.SSLError:
     ("error", "transient", "message"),
     [
         (ConnectionResetError(104, "Connection reset by peer"), True, "breaks: Connection reset by peer"),
-        (
-            wrapped(ConnectionResetError(104, "Connection reset by peer")),
-            True,
-            "breaks: Connection reset by peer",
-        ),
-        (urllib3.exceptions.ProtocolError("x", http.client.IncompleteRead(b"")), True, "breaks off"),
+        (http.client.IncompleteRead(b"hunter2"), True, "breaks off"),
+        (http.client.RemoteDisconnected("hunter2"), True, "breaks off"),
         (http.client.BadStatusLine("hunter2"), True, "breaks off"),
         (ValueError("hunter2"), True, "breaks off"),
-        (urllib3.exceptions.ReadTimeoutError(POOL, "/?token=hunter2", "x"), True, "takes too long"),
         (socket.timeout("x"), True, "takes too long"),  # noqa: UP041 -- the name that libraries still use
         (untrusted(), False, "cannot be verified: self-signed certificate"),
-        (wrapped(untrusted()), False, "cannot be verified: self-signed certificate"),
-        (wrapped(tls("WRONG_VERSION_NUMBER")), True, "fails: wrong version number"),
-        (wrapped(tls("")), True, "fails: it ends"),
-        (urllib3.exceptions.ProxyError("x", OSError("Tunnel: 403")), True, "the proxy"),
+        (tls("WRONG_VERSION_NUMBER"), True, "fails: wrong version number"),
+        (tls(""), True, "fails: it ends"),
+        (ProxyFailed("it answers 403"), True, "the proxy does not lead"),
     ],
 )
 def test_what_a_failure_means(error: Exception, transient: bool, message: str) -> None:
