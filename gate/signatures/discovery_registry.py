@@ -60,11 +60,16 @@ def _is_unlikely(entry: Descriptor) -> bool:
 
 
 def _tagged(client: RegistryClient, repository: Reference, digest: Digest) -> Iterable[Descriptor]:
-    """Return what the fallback tag lists (distribution specification, "Referrers Tag Schema")."""
+    """Return what the fallback tag lists (distribution specification, "Referrers Tag Schema").
+
+    Where a registry takes the tag for the digest that it spells, it gives the manifest itself, and there is no list.
+    """
     tag = f"{digest.algorithm}-{digest.encoded}"[:128]
     try:
         found = client.manifest(Reference(repository.registry, repository.repository, tag))
     except NotFound:
+        return ()
+    if found.descriptor.digest == digest:
         return ()
     return Index.from_bytes(found.content, found.descriptor.media_type).manifests
 

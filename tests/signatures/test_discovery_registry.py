@@ -186,9 +186,20 @@ def test_no_answer_is_not_an_empty_one(status: str) -> None:
 
 def test_a_fallback_tag_that_is_no_list_is_told() -> None:
     with serving() as registry:
-        registry.repositories[NAME].tags[SUBJECT.digest.replace(":", "-")] = SUBJECT.digest
+        other = Blob(MANIFEST, SUBJECT.data + b" ")
+        registry.put(NAME, other, [], tag=SUBJECT.digest.replace(":", "-"))
         (error,) = errors(items(registry))
         assert isinstance(error, MalformedImage)
+
+
+@pytest.mark.parametrize("api", [True, False])
+def test_a_registry_that_takes_the_fallback_tag_for_the_digest_has_no_list(api: bool) -> None:
+    """As GitLab's does: the manifest itself is no list of what refers to it, and hides no older layout."""
+    with serving(*(() if api else (Fault("referrers", "404"),))) as registry:
+        registry.repositories[NAME].tags[SUBJECT.digest.replace(":", "-")] = SUBJECT.digest
+        assert items(registry) == []
+        tag(registry, NAME, SUBJECT, ".sig", [(b"old", {})])
+        assert contents(items(registry)) == [b"old"]
 
 
 # --- what does not count, and does not hurt ---
