@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -26,13 +26,14 @@ from gate.evidence import (
 )
 from gate.oci.image import Image, Opened, Origin
 from gate.oci.reference import Reference
-from gate.policy.policy import Policy
+from gate.policy.policy import Policy, RuleSetting
 from gate.sources import Access
 
 if TYPE_CHECKING:
     from gate.lookups import Lookups
     from gate.scanners import Approval, Scanner, ScannerReport, ScannerSettings
     from gate.scanners.approval import Copies
+    from gate.signatures.discovery_registry import OldVerdicts
     from gate.vouching import Vouching
 
 
@@ -152,16 +153,21 @@ def approval_of(policy: Policy) -> Approval:
 
 
 def vouching_for(
-    policy: Policy, access: Access, bundles: Sequence[str], name: Reference | None
+    policy: Policy,
+    access: Access,
+    bundles: Sequence[str],
+    name: Reference | None,
+    verdict_max_age: timedelta | None = None,
 ) -> Vouching | None:
     """Prepare the search for signatures, where a rule asks for any: what is wrong with keys or files is found before any work.
 
-    `bundles` are files of signatures that the caller brings, `name` is what it calls a file. Raises `InvalidInput`.
+    `bundles` are files of signatures that the caller brings, `name` is what it calls a file; `verdict_max_age` is how old a
+    verdict may be that spares a scan, None where none may. Raises `InvalidInput`.
     """
     variants = (policy, *(policy.scoped([scope]) for scope in policy.scopes))
-    rules = [setting.rule for variant in variants for setting in variant.settings]
+    settings = [setting for variant in variants for setting in variant.settings]
     asked = policy.vex_signers is not None or policy.verdict_reuse is not None
-    if not asked and not any(SIGNED & {*rule.evidence} for rule in rules):
+    if not asked and not any(SIGNED & {*setting.rule.evidence} for setting in settings):
         if bundles:
             raise InvalidInput(
                 "--bundle brings signatures, and the policy selects no rule that asks for any",
@@ -171,4 +177,19 @@ def vouching_for(
     from gate.vouching import Vouching, check_trust
 
     check_trust(policy)
-    return Vouching(access, bundles, name)
+    return Vouching(access, bundles, name, _old_verdicts(settings, verdict_max_age))
+
+
+def _old_verdicts(settings: Sequence[RuleSetting], max_age: timedelta | None) -> OldVerdicts | None:
+    """Return which verdicts no rule asks for: none where one asks for verdicts, else those that are too old to spare a scan."""
+    from gate.rules.attested import AttestedOptions
+    from gate.signatures.admission import SKEW
+    from gate.signatures.discovery_registry import OldVerdicts
+    from gate.signatures.verdict_statement import DETAILS, SUMMARY
+
+    attested = [setting.options for setting in settings if isinstance(setting.options, AttestedOptions)]
+    if any(one.type in (SUMMARY, DETAILS) for options in attested for one in options.required):
+        return None
+    if max_age is None:
+        return OldVerdicts()
+    return OldVerdicts(datetime.now(UTC) - max_age - SKEW)

@@ -133,13 +133,9 @@ class _Run:
         self._access = stack.enter_context(Access(sources, Deadline(settings.timeout), cache))
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
-        self._gathering = Gathering(
-            self._access,
-            stack,
-            settings.scanners,
-            vouching_for(policy, self._access, settings.bundles, self._names[0] if self._names else None),
-            _verdict_max_age(policy, settings),
-        )
+        stated, max_age = self._names[0] if self._names else None, _verdict_max_age(policy, settings)
+        vouching = vouching_for(policy, self._access, settings.bundles, stated, max_age)
+        self._gathering = Gathering(self._access, stack, settings.scanners, vouching, max_age)
         self._verdicts: list[Verdict] = []
         self._undecided: list[Undecided] = []
         self._left_out: dict[str, Mapping[str, str]] = {}

@@ -14,6 +14,7 @@ from gate.rules._signers import SignersOptions
 from gate.sources import Access
 
 if TYPE_CHECKING:
+    from gate.signatures.discovery_registry import OldVerdicts
     from gate.signatures.trusting import Trusts
 
 
@@ -32,14 +33,23 @@ def check_trust(policy: Policy) -> None:
 class Vouching:
     """The search for signatures in one run: what the caller said about it, and what was read of the policy's files."""
 
-    def __init__(self, access: Access, bundles: Sequence[str], stated: Reference | None) -> None:
-        """Read the files of `bundles`; raises `InvalidInput`. `stated` is what the caller calls a file (`--as`)."""
+    def __init__(
+        self,
+        access: Access,
+        bundles: Sequence[str],
+        stated: Reference | None,
+        old: OldVerdicts | None = None,
+    ) -> None:
+        """Read the files of `bundles`; raises `InvalidInput`.
+
+        `stated` is what the caller calls a file (`--as`). `old` verdicts in registries are passed over.
+        """
         from gate.signatures.collect import Bundles, Searches
         from gate.signatures.discovery_files import read_bundles
 
         self._access = access
         self._stated = stated
-        self._searches = Searches(tuple(Bundles(*read_bundles(path)) for path in bundles), access)
+        self._searches = Searches(tuple(Bundles(*read_bundles(path)) for path in bundles), access, old)
 
     def collect(self, policy: Policy, image: Image, opened: Opened) -> dict[type, object]:
         """Return the evidence of signatures and attestations of one image, or the `Unavailable` that says why not."""

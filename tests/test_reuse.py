@@ -530,3 +530,23 @@ def test_a_policy_without_the_section_ends_with_2(
     Path("policy.yaml").write_text(bench.policy[: bench.policy.index("reuse-verdicts")])
     assert ran("check", "--reuse-verdict", "24h") is Exit.WRONG_REQUEST
     assert "add to it: reuse-verdicts: {verifier:" in capsys.readouterr().err
+
+
+# --- which verdicts are looked at ---
+
+
+def test_verdicts_are_looked_at_where_somebody_asks_for_them(ran: Ran, bench: Bench) -> None:
+    """Those of every night would else use up what may be looked at for the signatures of an image."""
+
+    def verified(rules: str, reuse: timedelta | None = None) -> set[str]:
+        bench.policy = POLICY.replace("SIGNER", KEY).replace("no-shell: {}", f"no-shell: {{}}, {rules}")
+        evidence: Any = bench.check(reuse=reuse).verdicts[0].evidence
+        return {one["type"] for one in evidence["signatures"]["verified"]}
+
+    assert ran("attest", *ATTEST) is Exit.PASS
+    assert verified("signed: {signers: [{key: gate.pub}]}") == set()
+    assert verified("signed: {signers: [{key: gate.pub}]}", DAY) == {SUMMARY, DETAILS}
+    vsa = "attested: {signers: [{key: gate.pub}], required: [{type: vsa}]}"
+    assert verified(vsa) == {SUMMARY, DETAILS}
+    other = "attested: {signers: [{key: gate.pub}], required: [{type: openvex}]}"
+    assert verified(other) == set()

@@ -25,10 +25,11 @@ from gate.printable import shown
 from gate.rules._identity_patterns import IdentityPattern, Issuer
 from gate.rules._signer import SignerEntry
 from gate.rules._signers import described
-from gate.signatures.admission import Decision, Expected, decide
+from gate.signatures.admission import SKEW, Decision, Expected, decide
 from gate.signatures.collect import Bundles, Searches, collected
 from gate.signatures.discovery import Budget, Item
 from gate.signatures.discovery_files import in_file, read_bundles
+from gate.signatures.discovery_registry import OldVerdicts
 from gate.signatures.subjects import Subjects, subjects_of
 from gate.signatures.trusting import trusts_of
 from gate.signatures.verdict_statement import resource_uri
@@ -205,6 +206,7 @@ def _found(request: Request, location: Location, believed: Believed) -> list[tup
         wanted = platform_of(request.platform)
     settings = sources.settings(request.sources, [location], sources.configuration(request.sources))
     found = []
+    old = OldVerdicts(datetime.now(UTC) - timedelta(seconds=request.max_age) - SKEW)
     with (
         Access(settings, Deadline(request.timeout)) as access,
         open_source(location, wanted, access) as opened,
@@ -216,7 +218,7 @@ def _found(request: Request, location: Location, believed: Believed) -> list[tup
         for image in opened.images:
             subjects = subjects_of(image, opened, None, access)
             subjects = Subjects(subjects.digests[:1], subjects.repositories)  # a verdict is of one platform
-            items = _in_files(files) if files else Searches((), access).items(subjects, opened)
+            items = _in_files(files) if files else Searches((), access, old).items(subjects, opened)
             label = f"{subjects.digests[0]} ({image.platform})"
             found.append((label, believed.signed(subjects, items)))
     return found

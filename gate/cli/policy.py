@@ -105,10 +105,11 @@ def suggest(reference: str, **chosen: Any) -> Exit:
     found = survey(reference, chosen)
     for error in found.missing:
         raise error
-    if not found.signatures and not found.attestations:
+    rules = suggested(found.signatures, found.attestations, found.keys)
+    if not rules:
         raise Unavailable(
-            f"{reference} has no signature that holds, so there is nothing to write",
+            f"{reference} has no signature that holds and that a rule could ask for, so there is nothing to write",
             hint="`image-gate signatures` shows what was found and why it does not count; --key and --trusted-root say whom to believe",
         )
-    write_stdout(suggestion(suggested(found.signatures, found.attestations, found.keys), roots))
+    write_stdout(suggestion(rules, roots))
     return Exit.PASS

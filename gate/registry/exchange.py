@@ -22,6 +22,7 @@ class Question(Struct, frozen=True):
     """What is asked of a repository; `what` names it in errors, `expected` are the statuses that are answers.
 
     With a `method` something is written, and no redirect is followed: what is written goes where the caller said.
+    With `elsewhere` everything is an answer that another server gives, to which a redirect led.
     """
 
     endpoint: Endpoint
@@ -34,6 +35,7 @@ class Question(Struct, frozen=True):
     seconds: float = LIMITS.request_seconds
     method: str = ""
     body: bytes = b""
+    elsewhere: bool = False
 
 
 class Exchange:
@@ -67,7 +69,8 @@ class Exchange:
             if better:
                 answer.discard()
                 answer = self._transport.send(replace(request, authorization=better))
-        if answer.status in question.expected:
+        led_away = question.elsewhere and answer.url.origin != question.url.origin
+        if led_away or answer.status in question.expected:
             return answer
         raise failure(
             answer, question.what, self._authentication.conceal, self._authentication.note(endpoint)

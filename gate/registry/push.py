@@ -97,7 +97,7 @@ class RegistryWriter:
             return
         tag = f"{subject.algorithm}-{subject.encoded}"[:128]
         for _ in range(_LIST_TRIES):
-            entries = self._tagged(name, tag)
+            entries = self._tagged(name, tag, subject)
             if any(entry.get("digest") == str(listed.digest) for entry in entries):
                 return
             if len(entries) >= LIMITS.referrers:
@@ -133,8 +133,11 @@ class RegistryWriter:
             return False
         return type_of(answer) == OCI_INDEX
 
-    def _tagged(self, name: Reference, tag: str) -> list[dict[str, Any]]:
-        """Return what the list under a tag holds; raises where it is no list, which then is not overwritten."""
+    def _tagged(self, name: Reference, tag: str, subject: Digest) -> list[dict[str, Any]]:
+        """Return what the list under a tag holds; raises where it is no list, which then is not overwritten.
+
+        GitLab's registry takes the tag for the digest that it spells and gives the manifest itself: no list can be kept there.
+        """
         endpoint = self._hosts.endpoint((name.registry, False))
         what = f"the tag {tag} of {name.name}"
         try:
@@ -144,6 +147,11 @@ class RegistryWriter:
         except NotFound:
             return []
         found = described(content, type_of(answer), None, what)
+        if found.digest == subject:
+            raise Unavailable(
+                f"{name.registry!r} keeps no list of what refers to an image, and no tag that could hold one",
+                hint="write to a file with --output, or name a repository elsewhere as signature-repository in the configuration",
+            )
         Index.from_bytes(content, found.media_type)
         entries: list[dict[str, Any]] = msgspec.json.decode(content)["manifests"]
         return entries  # as they are: what others noted of theirs stays

@@ -28,7 +28,8 @@ _NO_API = frozenset(
         HTTPStatus.NOT_ACCEPTABLE,
     }
 )
-"""How registries without the API answer; the specification says 404, older ones differ."""
+"""How registries without the API answer; the specification says 404, older ones differ. GitHub's leads to a page of its
+web site, which has few answers a minute for anybody: what comes from there, whatever it is, is no list either."""
 
 
 def referrers(
@@ -54,14 +55,14 @@ def _listed(
     query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
     what = f"what refers to {digest.short} of {name.name}"
     question = fetcher.question(endpoint, name, f"referrers/{digest}{query}", what)
-    question = replace(question, accept=OCI_INDEX, expected=question.expected | _NO_API)
+    question = replace(question, accept=OCI_INDEX, expected=question.expected | _NO_API, elsewhere=True)
     for number, (data, answer) in enumerate(fetcher.pages(question)):
         if answer.status == HTTPStatus.OK and type_of(answer) == OCI_INDEX:
             yield from Index.from_bytes(data, OCI_INDEX).manifests
         elif number:
             raise Unavailable(f"{endpoint.key!r} breaks off the list of {what}")
         else:
-            yield from _tagged(fetcher, question, name, digest, odd=answer.status == HTTPStatus.OK)
+            yield from _tagged(fetcher, question, name, digest, odd=answer.status not in _NO_API)
             return
 
 
@@ -70,7 +71,8 @@ def _tagged(
 ) -> Iterator[Descriptor]:
     """Yield what the tag lists under which tools keep referrers where there is no API.
 
-    No such tag means that nothing refers to the manifest, unless the registry's answer to the API was an `odd` one.
+    No such tag means that nothing refers to the manifest, unless the registry's answer to the API was an `odd` one. GitLab's
+    takes the tag for the digest that it spells, and gives the manifest itself: then there is no such tag.
     """
     tag = f"{digest.algorithm}-{digest.encoded}"[:128]
     what = f"the tag {tag} of {name.name}"
@@ -78,12 +80,14 @@ def _tagged(
         content, answer = fetcher.document(
             fetcher.question(question.endpoint, name, f"manifests/{tag}", what)
         )
-    except NotFound:
-        if not odd:
+        found = described(content, type_of(answer), None, what)
+        if found.digest != digest:
+            yield from Index.from_bytes(content, found.media_type).manifests
             return
+    except NotFound:
+        pass
+    if odd:
         raise Unavailable(
             f"{question.endpoint.key!r} gives no list of {question.what}",
             hint="a proxy before the registry may answer in its place",
-        ) from None
-    found = described(content, type_of(answer), None, what)
-    yield from Index.from_bytes(content, found.media_type).manifests
+        )

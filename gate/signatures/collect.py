@@ -24,7 +24,7 @@ from gate.signatures import Material, Refused, bundle, legacy, simple_signing, s
 from gate.signatures.discovery import Budget, Candidate, Exhausted, Item
 from gate.signatures.discovery_files import in_file
 from gate.signatures.discovery_layout import in_layout
-from gate.signatures.discovery_registry import in_repository
+from gate.signatures.discovery_registry import OldVerdicts, in_repository
 from gate.signatures.subjects import Subjects
 from gate.signatures.trusting import Trusts
 from gate.signatures.verify import verify
@@ -56,10 +56,14 @@ class Said(Struct, frozen=True):
 
 
 class Searches:
-    """The searches of one run. What is found for an index is kept while its images are judged one after another."""
+    """The searches of one run, which pass over `old` verdicts.
 
-    def __init__(self, bundles: tuple[Bundles, ...], access: Access) -> None:
+    What is found for an index is kept while its images are judged one after another.
+    """
+
+    def __init__(self, bundles: tuple[Bundles, ...], access: Access, old: OldVerdicts | None = None) -> None:
         self._bundles = bundles
+        self._old = old
         self._access = access
         self._kept: tuple[object, list[Item]] = (None, [])
 
@@ -87,7 +91,7 @@ class Searches:
         """Yield what is found for one digest, in the layout and in registries."""
         yield from in_layout(opened, digest, budget)
         for name in subjects.repositories:
-            yield from in_repository(self._access.registry, name, digest, budget)
+            yield from in_repository(self._access.registry, name, digest, budget, self._old)
 
     def _bounded(self, items: Iterator[Item]) -> Iterator[Item]:
         """Yield items until the budget or the time of the run is over."""

@@ -27,7 +27,6 @@ def in_layout(opened: Opened, digest: Digest, budget: Budget) -> Iterator[Item]:
     for entry in opened.listed:
         if entry.media_type not in MANIFEST_TYPES or entry.digest == digest:
             continue
-        budget.take_manifest()
         place = f"the layout, entry {entry.digest.short}"
         try:
             with open_blob(entry) as stream:
@@ -38,6 +37,7 @@ def in_layout(opened: Opened, digest: Digest, budget: Budget) -> Iterator[Item]:
             yield sorted_out(error, str(entry.digest), place)
             continue
         if artifact.subject == digest or (artifact.subject is None and _older(entry, digest)):
+            budget.take_manifest()  # of those alone: a layout may hold hundreds of other images
             yield from candidates(artifact, budget, entry.digest, place, open_blob)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gate.errors import Unavailable
 from gate.evidence import RefusedSignature
@@ -12,46 +15,84 @@ from gate.oci.descriptor import MANIFEST_TYPES, Descriptor, Digest
 from gate.oci.manifest import Index
 from gate.oci.reference import Reference
 from gate.registry import NotFound
+from gate.signatures.admission import time_of
 from gate.signatures.discovery import Artifact, Budget, Item, candidates, is_bundle, sorted_out
+from gate.signatures.verdict_statement import DETAILS, SUMMARY
 
 if TYPE_CHECKING:
     from gate.registry.client import RegistryClient
 
 _CONTENT = "dev.sigstore.bundle.content"
 """The annotation of manifests that hold bundles."""
+_PREDICATE = "dev.sigstore.bundle.predicateType"
+_CREATED = "org.opencontainers.image.created"
 
 SUFFIXES = (".sig", ".att")
 """What cosign appends to the digest to name the tags of layouts A and B."""
 
 
-def in_repository(client: RegistryClient, name: Reference, digest: Digest, budget: Budget) -> Iterator[Item]:
+class OldVerdicts(Struct, frozen=True):
+    """Which verdicts of a gate are not worth looking at: those that say that they were attached before a moment, or all.
+
+    A nightly verdict would use up the budget in a season. That a listing is believed in this gives nobody anything: the API
+    tells what the signer's own manifest says, and whoever can change the tag could as well take the entry out of it.
+    """
+
+    before: datetime | None = None
+
+    def holds(self, entry: Descriptor) -> bool:
+        """Whether an entry of a listing is such a verdict."""
+        if entry.annotations.get(_PREDICATE) not in (SUMMARY, DETAILS):
+            return False
+        attached = time_of(entry.annotations.get(_CREATED))
+        return self.before is None or (attached is not None and attached < self.before)
+
+    def told(self, number: int, repository: str, place: str) -> Iterator[RefusedSignature]:
+        """Yield that so many are too old, where verdicts are asked for at all."""
+        if self.before is not None and number:
+            reason = f"verdicts that were attached before {self.before:%Y-%m-%d %H:%M} UTC are too old; there are {number}"
+            yield RefusedSignature(repository, place, reason)
+
+
+def in_repository(
+    client: RegistryClient,
+    name: Reference,
+    digest: Digest,
+    budget: Budget,
+    old: OldVerdicts | None = None,
+) -> Iterator[Item]:
     """Yield what a repository holds as signatures of a digest; `name` is looked at without its tag and digest.
 
-    Raises `Exhausted` where the budget is.
+    `old` verdicts are passed over. Raises `Exhausted` where the budget is.
 
-    1. The referrers, of the API and of the fallback tag alike: signers that ran before a registry had the API wrote the
+    1. The tags of the older layouts, which refer to the digest by their names alone; their payloads must name it. There are
+       two, so they come first, and no number of referrers hides them.
+    2. The referrers, of the API and of the fallback tag alike: signers that ran before a registry had the API wrote the
        tag. Those that say that they are bundles come first, so that others cannot use up the budget.
-    2. Each one's manifest, by digest. It must say itself that it refers to the digest.
-    3. The tags of the older layouts, which refer to the digest by their names alone; their payloads must name it.
+    3. Each one's manifest, by digest. It must say itself that it refers to the digest.
     """
+    for suffix in SUFFIXES if digest.algorithm == "sha256" else ():  # 1
+        one = Reference(name.registry, name.repository, f"sha256-{digest.encoded}{suffix}")
+        place = f"{name.name}, tag of {digest.short} with {suffix}"
+        yield from _manifest(client, one, budget, place)
     repository = Reference(name.registry, name.repository)
     listed: dict[Digest, Descriptor] = {}
-    for listing in (client.referrers, partial(_tagged, client)):  # 1
+    for listing in (client.referrers, partial(_tagged, client)):  # 2
         try:
-            listed |= {
-                entry.digest: entry
-                for entry in listing(repository, digest)
-                if entry.media_type in MANIFEST_TYPES
-            }
+            for entry in listing(repository, digest):
+                if entry.media_type in MANIFEST_TYPES:
+                    listed.setdefault(
+                        entry.digest, entry
+                    )  # the tag, which is anybody's, does not reword the API
         except Unavailable as error:
             yield error
-    for entry in sorted(listed.values(), key=_is_unlikely):  # 2
+    place = f"{repository.name}, attached to {digest.short}"
+    entries = [entry for entry in listed.values() if old is None or not old.holds(entry)]
+    if old is not None:
+        yield from old.told(len(listed) - len(entries), repository.name, place)
+    for entry in sorted(entries, key=_is_unlikely):  # 3
         one = Reference(name.registry, name.repository, "", entry.digest)
-        place = f"{repository.name}, attached to {digest.short}"
         yield from _manifest(client, one, budget, place, attached_to=digest)
-    for suffix in SUFFIXES if digest.algorithm == "sha256" else ():  # 3
-        one = Reference(name.registry, name.repository, f"sha256-{digest.encoded}{suffix}")
-        yield from _manifest(client, one, budget, f"{repository.name}, tag of {digest.short} with {suffix}")
 
 
 def _is_unlikely(entry: Descriptor) -> bool:
@@ -60,11 +101,16 @@ def _is_unlikely(entry: Descriptor) -> bool:
 
 
 def _tagged(client: RegistryClient, repository: Reference, digest: Digest) -> Iterable[Descriptor]:
-    """Return what the fallback tag lists (distribution specification, "Referrers Tag Schema")."""
+    """Return what the fallback tag lists (distribution specification, "Referrers Tag Schema").
+
+    Where a registry takes the tag for the digest that it spells, it gives the manifest itself, and there is no list.
+    """
     tag = f"{digest.algorithm}-{digest.encoded}"[:128]
     try:
         found = client.manifest(Reference(repository.registry, repository.repository, tag))
     except NotFound:
+        return ()
+    if found.descriptor.digest == digest:
         return ()
     return Index.from_bytes(found.content, found.descriptor.media_type).manifests
 

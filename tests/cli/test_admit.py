@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gate.cli.exits import Exit, run
+from gate.limits import LIMITS
 from gate.signatures.verdict_statement import DETAILS, SUMMARY
-from samples.images.builder import Blob
+from samples.images.builder import MANIFEST, Blob, encode
 from samples.images.catalogue import good, multi_platform
 from samples.images.layout import oci_layout, write_directory
 from tests.cli.conftest import Program
 from tests.kit.registry import Fault, Registry, serving_registry
 from tests.kit.sigstore import ISSUER, WORKFLOW, Signing, Sigstore, new_key, public_pem
-from tests.kit.stored_signatures import attach
+from tests.kit.stored_signatures import attach, bundle_manifest
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 GOOD, MANY = good(NOW), multi_platform(NOW)
@@ -113,6 +115,28 @@ def test_what_does_not_admit_says_why(
     out = capsys.readouterr().out
     assert out.startswith(f"refused {DIGEST} (linux/amd64): no verdict admits it\n")
     assert reason in out
+
+
+def test_the_verdicts_of_a_season_keep_none_of_today_out(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What says that it was attached longer ago than a verdict may be old is not fetched, so that it uses nothing up."""
+    monkeypatch.setattr("gate.signatures.discovery.LIMITS", replace(LIMITS, signature_manifests=2))
+    name = f"{registry.host}/shop/api"
+
+    def attached(age: timedelta) -> None:
+        bundle = SIGSTORE.attestation(DIGEST, SUMMARY, summary(name, age), BY_KEY)
+        body = json.loads(bundle_manifest(GOOD.manifest, bundle).data)
+        created = (NOW - age).strftime("%Y-%m-%dT%H:%M:%SZ")
+        told = {"dev.sigstore.bundle.predicateType": SUMMARY, "org.opencontainers.image.created": created}
+        registry.put("shop/api", Blob(MANIFEST, encode({**body, "annotations": told})), [bundle])
+
+    for night in range(1, 6):
+        attached(timedelta(days=night + 1))
+    assert run(["admit", f"{name}:1.4", *options()]) is Exit.FAIL
+    assert "are too old; there are 5" in capsys.readouterr().out
+    attached(timedelta(hours=1))
+    assert run(["admit", f"{name}:1.4", *options()]) is Exit.PASS
 
 
 def test_another_images_verdict(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,6 +106,21 @@ def test_without_signatures(registry: Registry, program: Program) -> None:
     assert done.stdout == ""
 
 
+def test_a_verdict_alone_makes_no_policy(
+    registry: Registry, program: Program, sigstore: Sigstore, key: Any
+) -> None:
+    """One without rules would be refused, and one that asks for its own verdicts could never be satisfied first."""
+    kind = "https://slsa.dev/verification_summary/v1"
+    attach(
+        registry,
+        NAME,
+        INDEX.manifest,
+        sigstore.attestation(INDEX.manifest.digest, kind, {}, Signing(key=key, log=0)),
+    )
+    done = program("policy", "suggest", image(registry), "--key", "key.pub")
+    assert (done.returncode, done.stdout) == (3, "")
+
+
 def test_a_place_without_an_answer(signed: Registry, program: Program) -> None:
     signed.faults.append(Fault("referrers", "403"))
     done = program("signatures", image(signed), *KEYS)

@@ -9,14 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from gate.deadline import Deadline
-from gate.errors import Unavailable
+from gate.errors import MalformedImage, Unavailable
 from gate.limits import LIMITS
 from gate.oci.descriptor import OCI_INDEX, OCI_MANIFEST, Descriptor, Digest
 from gate.oci.reference import Reference
 from gate.registry import HostSettings, Login, RegistrySettings
 from gate.registry.client import RegistryClient
 from gate.registry.push import RegistryWriter
-from samples.images.builder import CONFIG, Blob, encode
+from samples.images.builder import CONFIG, MANIFEST, Blob, encode
 from tests.kit.hostile_images import CLEAN_IMAGE
 from tests.kit.registry import Fault, Registry, serving_registry
 
@@ -162,10 +162,22 @@ def test_a_list_that_others_overwrite_all_the_time_is_given_up(
 
 def test_a_tag_that_holds_something_else_is_not_overwritten(writer: Writer) -> None:
     with serving_registry(IMAGES, referrers=False) as registry:
-        registry.put(NAME, CLEAN_IMAGE.manifest, (), tag=TAG)
+        other = Blob(MANIFEST, CLEAN_IMAGE.manifest.data + b" ")
+        registry.put(NAME, other, (), tag=TAG)
         blob, listed = signature()
-        with pytest.raises(Unavailable):
+        with pytest.raises(MalformedImage):
             writer().referrer(named(registry), SUBJECT, blob.data, listed)
+        assert registry.repositories[NAME].tags[TAG] == other.digest
+
+
+def test_a_registry_that_can_keep_no_list_says_where_else_to_write(writer: Writer) -> None:
+    """GitLab's takes the tag for the digest that it spells, and gives the image itself."""
+    with serving_registry(IMAGES, referrers=False) as registry:
+        registry.repositories[NAME].tags[TAG] = CLEAN_IMAGE.manifest.digest
+        blob, listed = signature()
+        with pytest.raises(Unavailable, match="no tag that could hold one") as caught:
+            writer().referrer(named(registry), SUBJECT, blob.data, listed)
+        assert "--output" in caught.value.hint
         assert registry.repositories[NAME].tags[TAG] == CLEAN_IMAGE.manifest.digest
 
 

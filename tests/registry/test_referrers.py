@@ -113,9 +113,38 @@ def test_where_the_api_is_the_tag_is_not_looked_at(client: Client) -> None:
 
 def test_a_fallback_tag_that_is_no_list(client: Client) -> None:
     with serving_registry(IMAGES, referrers=False) as registry:
-        registry.repositories[NAME].tags[f"sha256-{DIGEST.encoded}"] = str(DIGEST)
+        other = Blob(MANIFEST, CLEAN_IMAGE.manifest.data + b" ")
+        registry.put(NAME, other, [], tag=f"sha256-{DIGEST.encoded}")
         with pytest.raises(MalformedImage):
             kinds(registry, client)
+
+
+def test_a_registry_that_takes_the_tag_for_the_digest_that_it_spells(client: Client) -> None:
+    """GitLab's gives the manifest itself, which is no list of what refers to it."""
+    with serving_registry(IMAGES, referrers=False) as registry:
+        registry.repositories[NAME].tags[f"sha256-{DIGEST.encoded}"] = str(DIGEST)
+        assert kinds(registry, client) == []
+    with serving_registry(IMAGES, [Fault("referrers", "portal")]) as registry:
+        registry.repositories[NAME].tags[f"sha256-{DIGEST.encoded}"] = str(DIGEST)
+        with pytest.raises(Unavailable, match="gives no list"):
+            kinds(registry, client)
+
+
+@pytest.mark.parametrize("status", ["404", "429", "403", "portal"])
+def test_a_redirect_to_a_web_site_is_no_list(status: str, client: Client) -> None:
+    """GitHub's leads to a page of its site, which has few answers a minute: what the tag lists counts, whatever that says."""
+    with (
+        serving_registry({}, [Fault("other", status)]) as site,
+        serving_registry(IMAGES, redirect={"referrers": f"http://{site.host}/-/packages"}) as registry,
+    ):
+        if status == "404":
+            assert kinds(registry, client) == []
+        else:
+            with pytest.raises(Unavailable, match="gives no list"):
+                kinds(registry, client)
+        tagged(registry, referrer(SIGNATURE))
+        assert kinds(registry, client) == [SIGNATURE]
+        assert site.count("other") == 2  # and not asked again and again
 
 
 @pytest.mark.parametrize("status", ["401", "403", "500"])

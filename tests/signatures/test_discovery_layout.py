@@ -11,6 +11,7 @@ import pytest
 
 from gate.errors import IntegrityError
 from gate.evidence import RefusedSignature
+from gate.limits import LIMITS
 from gate.oci.image import Opened
 from gate.signatures.discovery import Budget, Candidate, Item
 from gate.signatures.discovery_layout import in_layout
@@ -79,6 +80,17 @@ def test_what_belongs_to_another_image_is_passed_over(tmp_path: Path) -> None:
     blobs = (elsewhere.data, older.data, b"bundle", b"payload")
     with opened_with(tmp_path, (elsewhere, {}), (older, named), blobs=blobs) as opened:
         assert items(opened) == []
+
+
+def test_hundreds_of_other_images_in_a_layout_use_nothing_up(tmp_path: Path) -> None:
+    others = [
+        layered_manifest("application/vnd.example", [(b"", {"number": str(number)})])
+        for number in range(LIMITS.signature_manifests + 1)
+    ]
+    good = bundle_manifest(SUBJECT, b"bundle")
+    blobs = (*(other.data for other in others), good.data, b"bundle")
+    with opened_with(tmp_path, *((one, {}) for one in (*others, good)), blobs=blobs) as opened:
+        assert [item.content for item in items(opened) if isinstance(item, Candidate)] == [b"bundle"]
 
 
 def test_buildkits_attestations_never_count(tmp_path: Path) -> None:

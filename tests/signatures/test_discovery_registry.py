@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,8 +22,9 @@ from gate.oci.reference import Reference
 from gate.registry import RegistrySettings
 from gate.registry.client import RegistryClient
 from gate.signatures.discovery import Artifact, Budget, Candidate, Exhausted, Item
-from gate.signatures.discovery_registry import in_repository
-from samples.images.builder import MANIFEST, Blob, encode
+from gate.signatures.discovery_registry import OldVerdicts, in_repository
+from gate.signatures.verdict_statement import SUMMARY
+from samples.images.builder import INDEX, MANIFEST, Blob, encode
 from tests.kit.hostile_images import CLEAN_IMAGE
 from tests.kit.registry import Fault, Registry, serving_registry
 from tests.kit.stored_signatures import (
@@ -52,11 +54,12 @@ def serving(*faults: Fault, **behaviour: Any) -> Iterator[Registry]:
         yield registry
 
 
-def items(registry: Registry) -> list[Item]:
+def items(registry: Registry, old: OldVerdicts | None = None) -> list[Item]:
     client = RegistryClient(RegistrySettings(), Deadline(30))
     found: list[Item] = []
     try:
-        for item in in_repository(client, Reference.parse(f"{registry.host}/{NAME}:1.4"), DIGEST, Budget()):
+        name = Reference.parse(f"{registry.host}/{NAME}:1.4")
+        for item in in_repository(client, name, DIGEST, Budget(), old):
             found.append(item)  # noqa: PERF402 -- what was found before the end counts
     except Exhausted as error:
         found.append(error)
@@ -171,7 +174,7 @@ def test_an_api_that_fails_hides_no_tag_and_is_told() -> None:
         fall_back(registry, NAME, SUBJECT, bundle_manifest(SUBJECT, b"bundle"))
         tag(registry, NAME, SUBJECT, ".sig", [(b"payload", {})])
         found = items(registry)
-        assert contents(found) == [b"bundle", b"payload"]
+        assert contents(found) == [b"payload", b"bundle"]
         (error,) = errors(found)
         assert "500" in error.message
 
@@ -186,9 +189,20 @@ def test_no_answer_is_not_an_empty_one(status: str) -> None:
 
 def test_a_fallback_tag_that_is_no_list_is_told() -> None:
     with serving() as registry:
-        registry.repositories[NAME].tags[SUBJECT.digest.replace(":", "-")] = SUBJECT.digest
+        other = Blob(MANIFEST, SUBJECT.data + b" ")
+        registry.put(NAME, other, [], tag=SUBJECT.digest.replace(":", "-"))
         (error,) = errors(items(registry))
         assert isinstance(error, MalformedImage)
+
+
+@pytest.mark.parametrize("api", [True, False])
+def test_a_registry_that_takes_the_fallback_tag_for_the_digest_has_no_list(api: bool) -> None:
+    """As GitLab's does: the manifest itself is no list of what refers to it, and hides no older layout."""
+    with serving(*(() if api else (Fault("referrers", "404"),))) as registry:
+        registry.repositories[NAME].tags[SUBJECT.digest.replace(":", "-")] = SUBJECT.digest
+        assert items(registry) == []
+        tag(registry, NAME, SUBJECT, ".sig", [(b"old", {})])
+        assert contents(items(registry)) == [b"old"]
 
 
 # --- what does not count, and does not hurt ---
@@ -367,3 +381,75 @@ def test_a_listing_states_sizes_that_are_checked() -> None:
         registry.put(NAME, Blob(MANIFEST, encode(manifest)), [b"bundle"])
         found = good_beside(registry)
         assert isinstance(errors(found)[0], IntegrityError)
+
+
+# --- verdicts of every night ---
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def verdict(content: bytes, created: str = "2026-11-24T03:00:00Z", kind: str = SUMMARY) -> Blob:
+    """A manifest as `attest` writes it."""
+    body = json.loads(bundle_manifest(SUBJECT, content).data)
+    told = {"dev.sigstore.bundle.predicateType": kind, "org.opencontainers.image.created": created}
+    return Blob(MANIFEST, encode({**body, "annotations": told}))
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("api", [True, False])
+def test_verdicts_of_every_night_use_nothing_up(api: bool) -> None:
+    with serving(*(() if api else (Fault("referrers", "404"),))) as registry:
+        nights = [verdict(f"{night}".encode(), f"2026-11-{night:02}T03:00:00Z") for night in range(1, 26)]
+        blobs = [f"{night}".encode() for night in range(1, 26)]
+        if api:
+            for night, blob in zip(nights, blobs, strict=True):
+                registry.put(NAME, night, [blob])
+            attach(registry, NAME, SUBJECT, b"good")
+        else:
+            good = bundle_manifest(SUBJECT, b"good")
+            annotated = [*((one, json.loads(one.data)["annotations"]) for one in nights), (good, {})]
+            entries = [one.descriptor(annotations=told) for one, told in annotated]
+            index = encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+            kept = [*(one.data for one in nights), good.data, *blobs, b"good"]
+            registry.put(NAME, Blob(INDEX, index), kept, tag=SUBJECT.digest.replace(":", "-"))
+            for one in (*nights, good):
+                registry.put(NAME, one, [])
+        assert contents(items(registry, OldVerdicts())) == [b"good"]
+        found = items(registry, OldVerdicts(NOON - timedelta(hours=24)))
+        assert contents(found) == [b"25", b"good"]
+        assert "verdicts that were attached before 2026-11-24 12:00 UTC are too old; there are 24" in reasons(
+            found
+        )
+        assert errors(items(registry)) != []
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        verdict(b"it", "2026-11-25T03:00:00Z"),
+        verdict(b"it", "2099-01-01T00:00:00Z"),
+        verdict(b"it", "yesterday"),
+        verdict(b"it", ""),
+        verdict(b"it", kind="https://openvex.dev/ns"),
+        bundle_manifest(SUBJECT, b"it"),
+    ],
+    ids=["young", "future", "no date", "empty", "another type", "no annotation"],
+)
+def test_what_does_not_say_that_it_is_an_old_verdict_is_looked_at(manifest: Blob) -> None:
+    with serving() as registry:
+        registry.put(NAME, manifest, [b"it"])
+        assert contents(items(registry, OldVerdicts(NOON - timedelta(hours=24)))) == [b"it"]
+
+
+def test_whoever_writes_the_tag_hides_nothing_that_the_api_lists() -> None:
+    """A later failure would else be called old by an entry that anyone who may push can write."""
+    with serving() as registry:
+        young = verdict(b"failed", "2026-11-25T03:00:00Z")
+        registry.put(NAME, young, [b"failed"])
+        told = {
+            "dev.sigstore.bundle.predicateType": SUMMARY,
+            "org.opencontainers.image.created": "2026-01-01T00:00:00Z",
+        }
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [young.descriptor(annotations=told)]}
+        registry.put(NAME, Blob(INDEX, encode(index)), [], tag=SUBJECT.digest.replace(":", "-"))
+        assert contents(items(registry, OldVerdicts(NOON - timedelta(hours=24)))) == [b"failed"]
