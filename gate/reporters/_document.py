@@ -48,6 +48,10 @@ class FindingDocument(msgspec.Struct, frozen=True):
     location: LocationDocument
     remediation: Annotated[str, describe("What to do about it, where that is more than the rule says.")]
     details: Annotated[dict[str, Any], describe("Further facts, by name; they depend on the rule.")]
+    unknown: Annotated[
+        bool,
+        describe("Whether it says that something could not be established, rather than that it is wrong."),
+    ] = False
 
 
 class ExceptedDocument(msgspec.Struct, frozen=True):
@@ -312,6 +316,7 @@ def _finding(finding: Finding, result: RuleResult) -> FindingDocument:
         location=_location(finding.location),
         remediation=redacted(finding.remediation),
         details=dict(finding.details),
+        unknown=finding.unknown,
     )
 
 

@@ -143,6 +143,7 @@ def _finding(document: FindingDocument) -> Finding:
         action=document.action,
         remediation=document.remediation,
         details=document.details,
+        unknown=document.unknown,
     )
 
 
