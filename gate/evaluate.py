@@ -93,7 +93,7 @@ def _ask(
                 said.vex.append(Vexed(item, claim))
             elif exception := policy.exception_for(setting.rule.id, item, subject, today):
                 said.excepted.append(Excepted(item, exception.reason, exception.until))
-            elif known := policy.baseline_for(setting, item, subject, today):
+            elif not item.unknown and (known := policy.baseline_for(setting, item, subject, today)):
                 said.excepted.append(Excepted(item, known.reason, known.until, baseline=True))
             else:
                 said.findings.append(item)

@@ -227,6 +227,7 @@ def test_an_exception_counts_on_its_last_day_for_its_rule(exception: PolicyExcep
         (Finding("x", id="F-1"), TODAY - timedelta(days=1), False, False),
         (Finding("x", id="F-2"), TODAY, False, False),
         (Finding("x", id="F-1", severity=Severity.CRITICAL), TODAY, False, False),
+        (Finding("x", id="F-1", unknown=True), TODAY, False, False),
         (Finding("x", id="F-1"), TODAY, True, False),
     ],
 )

@@ -171,8 +171,8 @@ def _refuse_blocking(result: ResultDocument, verdict: VerdictDocument) -> None:
 
 
 def _counting(result: ResultDocument) -> Iterator[FindingDocument]:
-    """Yield the findings that count, or that the baseline of that run knew."""
-    yield from result.findings
+    """Yield the findings that count, or that the baseline of that run knew; not what could not be told."""
+    yield from (one for one in result.findings if not one.unknown)
     yield from (item.finding for item in result.excepted if item.baseline)
 
 

@@ -272,7 +272,7 @@ class _Sheet:
         said = [_exception(excepted, rule, today) for excepted, rule in found if not excepted.baseline]
         self.some("EXCEPTIONS", said)
         known = [
-            f"{rule}: {excepted.finding.id or excepted.finding.message} {place(excepted.finding.location)}"
+            f"{rule}: {_called(excepted.finding)} {place(excepted.finding.location)}"
             for excepted, rule in found
             if excepted.baseline
         ]
@@ -438,8 +438,14 @@ def _by_rule(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def _exception(excepted: Excepted, rule: str, today: date) -> str:
     """Say what is excepted, until when and why."""
     days = (excepted.until - today).days
-    finding = excepted.finding
-    return f"{rule}: {finding.id or finding.message}, until {excepted.until} ({count(days, 'day')}): {excepted.reason}"
+    until = f"until {excepted.until} ({count(days, 'day')})"
+    return f"{rule}: {_called(excepted.finding)}, {until}: {excepted.reason}"
+
+
+def _called(finding: Finding) -> str:
+    """Return what a finding is called in one line: a vulnerability with its package, of which each has its own."""
+    package = (finding.location.package or "").partition("?")[0]
+    return f"{finding.id} in {package}" if finding.id and package else finding.id or finding.message
 
 
 def _vexed(item: Vexed, rule: str) -> str:
@@ -447,7 +453,7 @@ def _vexed(item: Vexed, rule: str) -> str:
     finding, statement, document = item.finding, item.claim.statement, item.claim.document
     said = ", ".join(part for part in (statement.status, statement.justification, statement.note) if part)
     whose = f"{document.author or 'no author'} in {document.name}, {statement.dated:%Y-%m-%d}"
-    return f"{rule}: {finding.id} {place(finding.location)}: {said} ({whose})"
+    return f"{rule}: {_called(finding)} {place(finding.location)}: {said} ({whose})"
 
 
 REPORTER = Reporter("text", "text/plain; charset=utf-8", render)

@@ -30,6 +30,8 @@ _LIBRARY = re.compile(r".*\.so(?:\.[^/]*)?")
 
 _AMONG_LIBRARIES = re.compile(r"/(?:usr/)?lib(?:32|64|x32)?/(?:[^/]+-linux-[^/]+/)?[^/]+")
 """Where a distribution's own libraries are; in folders of their own below, honest images put what comes in one piece (JRE)."""
+_RUNTIME, _FOLDERS = "/release", ("/bin/", "/jre/", "/lib/")
+"""The file that says which Java runtime its folder is, by which scanners know one, and the folders with its programs."""
 _ARCHIVE = re.compile(r"\.(?:jar|war|ear|par)(?=/)")
 
 
@@ -50,6 +52,12 @@ class _Reported:
         self.types = {kind for kind, _ in self._found}
         self.places = {place for _, path in self._found for place in (path, *_archives(path))}
         self.folders = {installed_in(place) for place in self.places} - {None}
+        homes = [place.removesuffix(_RUNTIME) for place in self.places if place.endswith(_RUNTIME)]
+        self._of_runtimes = tuple(home + folder for home in homes for folder in _FOLDERS)
+
+    def brings(self, program: str) -> bool:
+        """Say whether a program came with a package that was reported: of a language, or a Java runtime."""
+        return installed_in(program) in self.folders or program.startswith(self._of_runtimes)
 
     def has(self, kind: str, folder: str) -> bool:
         """Say whether a package of this type was reported below a folder; empty stands for anywhere."""
@@ -109,7 +117,7 @@ def _programs(filesystem: Filesystem, inventory: Inventory, reported: _Reported)
         entry
         for entry in filesystem.elf_files()
         if not has_go_modules(entry.marks, entry.path)
-        and installed_in(entry.path) not in reported.folders
+        and not reported.brings(entry.path)
         and reported.places.isdisjoint(_names(entry))
     ]
     by_distribution = owned(filesystem, inventory, [path for entry in entries for path in _names(entry)])

@@ -158,6 +158,19 @@ def test_what_a_report_does_not_tell_stays_known(images: Path, program: Program)
     assert "! ./bad (linux/amd64): no-setuid, no-shell, non-root could not be decided" in done.stdout
 
 
+def test_what_could_not_be_told_is_never_known(images: Path, program: Program) -> None:
+    check(program, "bad", "rules.yaml")
+    report = json.loads((images / "report.json").read_text())
+    results = report["verdicts"][0]["results"]
+    (shells,) = (result for result in results if result["rule"] == "no-shell")
+    for finding in shells["findings"]:
+        finding["unknown"] = True
+    (images / "report.json").write_text(json.dumps(report))
+    created(program)
+    known = json.loads((images / "baseline.json").read_text())["images"][0]["findings"]
+    assert {one["rule"] for one in known} == {result["rule"] for result in results} - {"no-shell"}
+
+
 def test_a_finding_counts_as_fixed_when_no_tag_of_the_image_has_it(images: Path, program: Program) -> None:
     check(program, "more", "rules.yaml")
     created(program)

@@ -70,6 +70,20 @@ def test_a_program_among_packages_of_a_language_that_were_seen(path: str, packag
     assert run({path: TOOL}, saw(elsewhere)) == [("program", "generic", f"/{path}")]
 
 
+@pytest.mark.parametrize("path", ["bin/java", "lib/jspawnhelper", "lib/server/bin/a", "jre/bin/java"])
+def test_a_program_of_a_java_runtime_that_was_seen(path: str) -> None:
+    """Grype knows a runtime by the file `release` in its home; the programs are in folders below."""
+    jdk = saw(("generic", "/opt/java/openjdk/release"))
+    assert run({f"opt/java/openjdk/{path}": TOOL}, jdk) == []
+    assert run({f"opt/other/{path}": TOOL}, jdk) == [("program", "generic", f"/opt/other/{path}")]
+
+
+@pytest.mark.parametrize("path", ["opt/java/openjdk/tool", "opt/java/openjdk/opt/tool", "opt/java/bin/tool"])
+def test_a_program_beside_a_java_runtime(path: str) -> None:
+    jdk = saw(("generic", "/opt/java/openjdk/release"))
+    assert run({path: TOOL}, jdk) == [("program", "generic", f"/{path}")]
+
+
 def test_a_go_program_without_build_information_among_packages_is_a_program_of_theirs() -> None:
     """Esbuild is one; its image is that of every front end."""
     go = program(static_program("a tool", embedded=b"all goroutines are asleep - deadlock!"))
