@@ -70,6 +70,18 @@ _INSTALLED = re.compile(
 another folder than theirs."""
 
 
+_NODE_PACKAGE = re.compile(r"/(?:.*/)?node_modules/(?:@[^/]+/)?[^/@.][^/]*/")
+
+
+def described_by(path: str) -> str | None:
+    """Return the file that names the npm package in whose own folder a path with a leading slash lies, or None.
+
+    Some bring programs whose build information their makers left out: esbuild, which nearly every front end is built with.
+    """
+    match = _NODE_PACKAGE.match(path)
+    return None if match is None else f"{match[0]}package.json"
+
+
 def installed_in(path: str) -> str | None:
     """Return the folder of installed packages in which a path with a leading slash lies, or None."""
     match = _INSTALLED.match(path)

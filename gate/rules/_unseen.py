@@ -20,6 +20,7 @@ from gate.packages.languages import (
     GO,
     LOCK_FILES,
     RUST,
+    described_by,
     installed_in,
     language_of,
     locked_by,
@@ -30,6 +31,10 @@ _LIBRARY = re.compile(r".*\.so(?:\.[^/]*)?")
 
 _AMONG_LIBRARIES = re.compile(r"/(?:usr/)?lib(?:32|64|x32)?/(?:[^/]+-linux-[^/]+/)?[^/]+")
 """Where a distribution's own libraries are; in folders of their own below, honest images put what comes in one piece (JRE)."""
+_COMPILED_IN = {
+    GO: ("golang", "a Go program that does not state its modules"),
+    RUST: ("cargo", "a Rust program that does not state its crates"),
+}
 _ARCHIVE = re.compile(r"\.(?:jar|war|ear|par)(?=/)")
 
 
@@ -102,14 +107,17 @@ def _lock_files(filesystem: Filesystem, reported: _Reported) -> Iterator[Unseen]
 def _programs(filesystem: Filesystem, inventory: Inventory, reported: _Reported) -> Iterator[Unseen]:
     """Programs that no package owns and in which no scanner recognised anything, and libraries among the distribution's.
 
-    Those written in Go are left to `gate.scanners.coverage`, which wants their modules seen by each scanner. A library of
-    no package that lies among those of packages is what is left where one was cut out of the database.
+    Those written in Go are left to `gate.scanners.coverage`, which wants their modules seen by each scanner, apart from
+    those of an npm package that scanners saw. A library of no package that lies among those of packages is what is left where one was cut out of the database.
     """
     entries = [
         entry
         for entry in filesystem.elf_files()
-        if GO not in entry.marks
-        and installed_in(entry.path) not in reported.folders
+        if (
+            described_by(entry.path) in reported.places
+            if GO in entry.marks
+            else installed_in(entry.path) not in reported.folders
+        )
         and reported.places.isdisjoint(_names(entry))
     ]
     by_distribution = owned(filesystem, inventory, [path for entry in entries for path in _names(entry)])
@@ -125,11 +133,11 @@ def _programs(filesystem: Filesystem, inventory: Inventory, reported: _Reported)
                     entry,
                 )
         elif entry.executable:
-            rust = RUST in entry.marks
-            what = "a Rust program that does not state its crates" if rust else "a program of no package"
-            yield Unseen(
-                "program", "cargo" if rust else "generic", f"{what}, in which no scanner saw anything", entry
+            ecosystem, what = next(
+                (kind for mark, kind in _COMPILED_IN.items() if mark in entry.marks),
+                ("generic", "a program of no package"),
             )
+            yield Unseen("program", ecosystem, f"{what}, in which no scanner saw anything", entry)
 
 
 def _names(entry: Entry) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from gate.packages.file_lists import owned
 from gate.packages.hiding import traces
 from gate.packages.identity import package_type_of
 from gate.packages.inventory import Inventory
-from gate.packages.languages import ENDINGS, GO, language_of
+from gate.packages.languages import ENDINGS, GO, described_by, language_of
 from gate.scanners import ScannerReport
 from gate.scanners.merge import merge
 
@@ -193,6 +193,7 @@ def _unseen(run: ScanRun, seen: Seen) -> Iterator[str]:
         if kind not in types:
             yield f"it saw no {kind} package, and /{path} is one"
     places = {package.path for package in run.packages if package.type == "golang"}
+    described = {package.path for package in run.packages if package.type == "npm"}
     for paths in seen.programs:
-        if places.isdisjoint(paths):
+        if places.isdisjoint(paths) and described.isdisjoint(map(described_by, paths)):
             yield f"it did not see the Go modules in {paths[0]}"

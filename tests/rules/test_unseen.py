@@ -56,6 +56,15 @@ def test_a_go_program_is_measured_by_scanner_and_not_here() -> None:
     assert run({"app/server": program(go_program({}))}) == []
 
 
+def test_a_go_program_of_an_npm_package_states_its_modules_or_is_named_here() -> None:
+    path = "app/node_modules/@esbuild/linux-x64/bin/esbuild"
+    described = ("npm", "/app/node_modules/@esbuild/linux-x64/package.json")
+    root = {path: program(go_program({}))}
+    assert run(root, saw(described)) == [("program", "golang", f"/{path}")]
+    assert run(root, saw(described, ("golang", f"/{path}"))) == []
+    assert run(root, saw(("npm", "/app/node_modules/b/package.json"))) == []
+
+
 @pytest.mark.parametrize(
     ("path", "package"),
     [

@@ -180,6 +180,27 @@ def test_a_program_whose_modules_it_did_not_see() -> None:
     assert problems(run, seen) == ("it did not see the Go modules in /app/b",)
 
 
+@pytest.mark.parametrize(
+    ("path", "described"),
+    [
+        (
+            "/app/node_modules/@esbuild/linux-x64/bin/esbuild",
+            "/app/node_modules/@esbuild/linux-x64/package.json",
+        ),
+        ("/app/node_modules/a/node_modules/b/x", "/app/node_modules/a/node_modules/b/package.json"),
+    ],
+)
+def test_a_program_without_build_information_in_an_npm_package_that_it_saw(path: str, described: str) -> None:
+    seen = replace(SEEN, programs=((path,),))
+    for place, expected in (
+        (described, 0),
+        ("/app/node_modules/c/package.json", 1),
+        ("/app/package.json", 1),
+    ):
+        run = replace(RUN, packages=(*RUN.packages, ScannedPackage("npm", "a", "1", "", place)))
+        assert len(problems(run, seen)) == expected
+
+
 def test_an_image_that_the_gate_itself_could_not_read() -> None:
     (problem,) = problems(seen=Unavailable("the layer is encrypted"))
     assert problem == "the image's own packages are not known: the layer is encrypted"
