@@ -245,10 +245,11 @@ class Filesystem:
             for credential in found:
                 yield self._entry(path, entry), credential, not self._visible_paths(entry)
 
-    def newest_mtime(self) -> int | None:
-        """Return the latest modification time of a regular file in the tree, in seconds since the epoch."""
+    def newest_mtime(self, until: int) -> int | None:
+        """Return the latest modification time of a regular file in the tree, in seconds since the epoch, up to `until`."""
         files = (entry for entry in self._squash.tree.values() if self._squash.kind(entry) == FILE)
-        return max((self._column("mtimes", entry) for entry in files), default=None)
+        times = (self._column("mtimes", entry) for entry in files)
+        return max((time for time in times if time <= until), default=None)
 
     def _found(self, real: bytes | None) -> Entry | None:
         """Build the entry at a resolved path.

@@ -107,13 +107,14 @@ class TarReader:
                 size = member.size
             yield member
             if size:
-                skip = self._remaining + (-size % BLOCK)
-                position = self._position + skip
+                padding = -size % BLOCK
+                position = self._position + self._remaining + padding
                 if position <= len(self._buffer):
                     self._position = position
                     self._remaining = 0
                 else:
-                    self._skip(skip)
+                    self._skip(self._remaining)
+                    self._take(padding)  # what does not close its archive, as umoci's insert, leaves it out
         if extension:
             raise MalformedImage("the tar stream ends after an extended header that has no entry")
         self._finish()

@@ -17,6 +17,7 @@ from gate.packages.inventory import Inventory
 from gate.packages.languages import (
     BESIDE,
     ENDINGS,
+    GO,
     LOCK_FILES,
     RUST,
     has_go_modules,
@@ -32,6 +33,10 @@ _AMONG_LIBRARIES = re.compile(r"/(?:usr/)?lib(?:32|64|x32)?/(?:[^/]+-linux-[^/]+
 """Where a distribution's own libraries are; in folders of their own below, honest images put what comes in one piece (JRE)."""
 _RUNTIME, _FOLDERS = "/release", ("/bin/", "/jre/", "/lib/")
 """The file that says which Java runtime its folder is, by which scanners know one, and the folders with its programs."""
+_COMPILED_IN = {
+    GO: ("golang", "a Go program that does not state its modules"),
+    RUST: ("cargo", "a Rust program that does not state its crates"),
+}
 _ARCHIVE = re.compile(r"\.(?:jar|war|ear|par)(?=/)")
 
 
@@ -110,8 +115,8 @@ def _lock_files(filesystem: Filesystem, reported: _Reported) -> Iterator[Unseen]
 def _programs(filesystem: Filesystem, inventory: Inventory, reported: _Reported) -> Iterator[Unseen]:
     """Programs that no package owns and in which no scanner recognised anything, and libraries among the distribution's.
 
-    Those written in Go are left to `gate.scanners.coverage`, which wants their modules seen by each scanner. A library of
-    no package that lies among those of packages is what is left where one was cut out of the database.
+    Those with Go modules are left to `gate.scanners.coverage`, which wants them seen by each scanner. A library of no
+    package that lies among those of packages is what is left where one was cut out of the database.
     """
     entries = [
         entry
@@ -133,11 +138,11 @@ def _programs(filesystem: Filesystem, inventory: Inventory, reported: _Reported)
                     entry,
                 )
         elif entry.executable:
-            rust = RUST in entry.marks
-            what = "a Rust program that does not state its crates" if rust else "a program of no package"
-            yield Unseen(
-                "program", "cargo" if rust else "generic", f"{what}, in which no scanner saw anything", entry
+            ecosystem, what = next(
+                (kind for mark, kind in _COMPILED_IN.items() if mark in entry.marks),
+                ("generic", "a program of no package"),
             )
+            yield Unseen("program", ecosystem, f"{what}, in which no scanner saw anything", entry)
 
 
 def _names(entry: Entry) -> tuple[str, ...]:

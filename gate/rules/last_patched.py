@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -14,9 +15,17 @@ from gate.packages.inventory import Inventory
 from gate.rule import Finding, Remark, Rule, Severity
 from gate.rules.max_age import CLOCK_SKEW, FIRST_IMAGE
 
-_DOCUMENTS = ("changelog.Debian.gz", "changelog.gz", "copyright")
-"""Files that each Debian package has below /usr/share/doc; dpkg sets their time to that of the package's last change."""
-_DOCUMENT_FOLDER = "/usr/share/doc/"
+_DATED = re.compile(
+    r"var/lib/dpkg/(?:info|status\.d)/(?P<sums>[^/:]+)(?::[^/]+)?\.md5sums"
+    r"|usr/share/doc/(?P<documents>[^/]+)/(?:changelog(?:\.Debian)?\.gz|copyright)"
+)
+"""Files of a Debian package that are never newer than its last change, to which builds set the time of what they make.
+
+The sums are made by each build, so they tell the day even where documents are removed, or all but `copyright` left out
+as in slim images: that one keeps the time at which a person last edited it.
+"""
+_FOLDERS = ("var/lib/dpkg/", "usr/share/doc/")
+_ENDS = (".md5sums", "/changelog.Debian.gz", "/changelog.gz", "/copyright")
 
 
 class LastPatchedOptions(Options):
@@ -41,7 +50,7 @@ def check(
     if not dates:
         raise Unavailable(
             f"none of the {len(packages)} packages has a believable date",
-            hint="dpkg keeps none itself: keep /usr/share/doc/*/copyright, with its times, in the image",
+            hint="of Debian packages, keep /var/lib/dpkg/info/*.md5sums with their times in the image",
         )
     newest, name, evidence = max(dates)  # by date, then by name
     age = now - newest
@@ -68,9 +77,11 @@ def _dates(inventory: Inventory, filesystem: Filesystem) -> Iterator[tuple[int, 
         if package.build_time is None and package.install_time is not None:
             installed.append((package.install_time, package.name, "the time it was installed"))
     found = False
-    for entry in filesystem.named(_DOCUMENTS) if undated else ():
-        name = entry.path.removeprefix(_DOCUMENT_FOLDER).partition("/")[0]
-        if entry.path.startswith(_DOCUMENT_FOLDER) and name in undated:
+    for path in filesystem.paths(_FOLDERS, _ENDS) if undated else ():
+        match = _DATED.fullmatch(path)
+        name = (match["sums"] or match["documents"]) if match else ""
+        entry = filesystem.get(f"/{path}") if name in undated else None
+        if entry is not None:
             found = True
             yield entry.mtime, name, f"the time of {entry.path}"
     if not found:

@@ -115,7 +115,10 @@ def _other_evidence(
         for package in inventory.packages
         for seconds in (package.install_time, package.build_time)
     ]
-    candidates.append((_moment(filesystem.newest_mtime(), now), "its newest file"))
+    latest = int(
+        (now + CLOCK_SKEW).timestamp()
+    )  # one file of the future must not hide the dates of all others
+    candidates.append((_moment(filesystem.newest_mtime(latest), now), "its newest file"))
     believed = [(when, evidence) for when, evidence in candidates if when is not None]
     return max(believed, key=lambda candidate: candidate[0], default=(None, ""))
 

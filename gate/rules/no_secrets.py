@@ -30,8 +30,8 @@ SYSTEM_ROOTS = (
 )
 """Where packages of a distribution, and languages unpacked by official images, put what they publish."""
 
-PUBLISHED = ("/usr/local/go/src/", "/usr/lib/go/src/")
-"""Sources of a compiler, which have their test keys beside them."""
+PUBLISHED = ("/usr/local/go/src/", "/usr/lib/go/src/", "/usr/lib/golang/src/", "/usr/share/go-1.")
+"""Sources of a compiler, which have their test keys beside them: upstream's, and Alpine's, Fedora's and Debian's packages."""
 
 TEST_DIRECTORIES = frozenset(
     words(

@@ -15,7 +15,7 @@ from msgspec import Struct
 from gate.errors import Unavailable, joined
 from gate.evidence import ScanRun, ScanRuns, Vulnerabilities
 from gate.oci.filesystem import Filesystem
-from gate.packages.file_lists import owned
+from gate.packages.file_lists import Owned, is_of_system, owned
 from gate.packages.hiding import traces
 from gate.packages.identity import package_type_of
 from gate.packages.inventory import Inventory
@@ -28,19 +28,15 @@ DATABASE_MAX_AGE = timedelta(days=5)
 _CLOCK_SKEW = timedelta(days=1)
 _EXAMPLES = 3
 _NUMBER = re.compile(r"(\d+)")
-_DISTRIBUTION_FOLDERS = (
-    "usr/lib/node_modules/", "usr/lib/python", "usr/lib/ruby/", "usr/share/java/", "usr/share/nodejs/", "usr/share/rubygems",
-)  # fmt: skip
-"""Where distributions put the packages of languages: those belong to a package of theirs, and Trivy reports only that one."""
 
 
 class Seen(Struct, frozen=True):
     """What the gate itself saw in the image, and when it looked.
 
-    `languages` maps purl types of language packages to one path that shows such a package (`languages`), `programs` are the
-    programs with Go modules inside, each by all its paths, with a leading slash. Neither are of packages of the
-    distribution, whose own advisories cover them, and which Trivy leaves out. `hidden` are sentences on packages that are in
-    the image and that nobody can see.
+    `languages` maps purl types of language packages to one path that shows such a package. `programs` are the programs
+    with Go modules inside, each by all its paths. Both are of no package of the distribution: its own advisories cover the
+    others, and scanners leave them out. Paths have a leading slash. `hidden` are sentences on packages that are in the
+    image and that nobody can see.
     """
 
     inventory: Inventory
@@ -58,7 +54,6 @@ def look(
         return filesystem
     if isinstance(inventory, Unavailable):
         return inventory
-    shown = [path for path in filesystem.paths(ends=ENDINGS) if language_of(path) is not None]
     try:
         inventory.complete()
         programs = [
@@ -66,25 +61,27 @@ def look(
             for entry in filesystem.marked()
             if has_go_modules(entry.marks, entry.path)
         ]
-        asked = chain(chain.from_iterable(programs), (f"/{path}" for path in shown))
-        by_distribution = owned(filesystem, inventory, asked).paths
+        shown = {f"/{path}": kind for path in filesystem.paths(ends=ENDINGS) if (kind := language_of(path))}
+        by_distribution = owned(filesystem, inventory, chain(shown, *programs))
     except Unavailable as error:
         return error
     return Seen(
         inventory,
         now,
-        languages(path for path in shown if f"/{path}" not in by_distribution),
-        tuple(paths for paths in programs if by_distribution.isdisjoint(paths)),
+        _languages(shown, by_distribution),
+        tuple(paths for paths in programs if by_distribution.paths.isdisjoint(paths)),
         tuple(trace.message for trace in traces(inventory, filesystem) if trace.unseen),
     )
 
 
-def languages(paths: Iterable[str]) -> dict[str, str]:
-    """Return, by purl type, the first path that shows an installed package of a language; paths without leading slash."""
+def _languages(shown: Mapping[str, str], by_distribution: Owned) -> dict[str, str]:
+    """Return, by purl type, the first path that shows a package of a language which the distribution did not bring.
+
+    Lists that name what is in no folder of the distribution are not believed: they can hide a package from scanners.
+    """
     found: dict[str, str] = {}
-    for path in paths:
-        kind = language_of(path)
-        if kind is not None and kind not in found and not path.startswith(_DISTRIBUTION_FOLDERS):
+    for path, kind in shown.items():
+        if kind not in found and not (is_of_system(path) and path in by_distribution):
             found[kind] = path
     return found
 
@@ -197,7 +194,7 @@ def _unseen(run: ScanRun, seen: Seen) -> Iterator[str]:
     types = {package.type for package in run.packages}
     for kind, path in sorted(seen.languages.items()):
         if kind not in types:
-            yield f"it saw no {kind} package, and /{path} is one"
+            yield f"it saw no {kind} package, and {path} is one"
     places = {package.path for package in run.packages if package.type == "golang"}
     for paths in seen.programs:
         if places.isdisjoint(paths):

@@ -425,14 +425,15 @@ def test_sizes_and_times() -> None:
         {".wh.gone": whiteout(), "d": directory().dated(99)},
     )
     assert found.total_size == 3
-    assert found.newest_mtime() == 5
+    assert found.newest_mtime(until=5) == 5
+    assert found.newest_mtime(until=4) is None
     assert found.diff_ids == ("sha256:0", "sha256:1")
 
 
 def test_an_image_without_layers() -> None:
     found = Filesystem([], [])
     assert found.total_size == 0
-    assert found.newest_mtime() is None
+    assert found.newest_mtime(until=2**40) is None
     assert paths(found.entries()) == paths(found.removed()) == []
     assert list(found.credentials()) == []
     assert found.get("/x") is None
@@ -548,7 +549,7 @@ LOOKS: dict[str, Callable[[Filesystem], object]] = {
     "executables": Filesystem.executables,
     "privileged": Filesystem.privileged,
     "total_size": lambda found: [found.total_size],
-    "newest_mtime": lambda found: [found.newest_mtime()],
+    "newest_mtime": lambda found: [found.newest_mtime(until=2**40)],
 }
 
 

@@ -87,13 +87,41 @@ def test_debian_packages_are_dated_by_their_documents() -> None:
     )
 
 
+def sums(**ages: float) -> dict[str, Entry]:
+    return {f"var/lib/dpkg/info/{name}.md5sums": file("x").dated(ago(age)) for name, age in ages.items()}
+
+
+def test_the_sums_of_a_build_tell_more_than_a_document_that_is_seldom_edited() -> None:
+    entries = {**documents(libc6=900), **sums(libc6=200, zlib1g=300)}
+    (found,) = run(entries)
+    assert isinstance(found, Finding)
+    assert (
+        "libc6, is of 2025-11-13, 200 days ago, by the time of /var/lib/dpkg/info/libc6.md5sums"
+        in found.message
+    )
+
+
+def test_sums_are_enough_where_documents_were_removed() -> None:
+    entries = {**documents(), "var/lib/dpkg/info/libc6:amd64.md5sums": file("x").dated(ago(10))}
+    assert run(entries) == []
+
+
+def test_sums_of_other_packages_and_lists_of_the_installation_do_not_count() -> None:
+    entries = {
+        **documents(libc6=500),
+        **sums(other=1),
+        "var/lib/dpkg/info/libc6.list": file("x").dated(ago(1)),
+    }
+    assert len(run(entries)) == 1
+
+
 def test_documents_of_other_packages_do_not_count() -> None:
     entries = {**documents(libc6=500), "usr/share/doc/other/copyright": file("x").dated(ago(1)),
                "opt/doc/libc6/copyright": file("x").dated(ago(1))}  # fmt: skip
     assert len(run(entries)) == 1
 
 
-def test_debian_packages_without_documents_are_unknown() -> None:
+def test_debian_packages_without_sums_and_documents_are_unknown() -> None:
     with pytest.raises(Unavailable, match="none of the 2 packages has a believable date"):
         run(documents())
 

@@ -163,6 +163,13 @@ def test_the_newest_believable_date_of_all_parts_counts() -> None:
     )
 
 
+def test_a_file_of_the_future_does_not_hide_the_dates_of_the_others() -> None:
+    odd = file(b"x").dated(seconds("2150-01-01T00:00:00+00:00"))
+    tree = trees.filesystem({"app/data": file(b"x").dated(seconds(OLD)), "app/odd": odd})
+    (message,) = trees.messages(run(tree, created=EPOCH))
+    assert "on 2025-05-01, by its newest file" in message
+
+
 @pytest.mark.parametrize("odd", [EPOCH, "2199-01-01T00:00:00Z", "2026-06-02T00:00:00Z"])
 def test_other_evidence_is_believed_no_more_than_the_creation_time(odd: str) -> None:
     apk = file(APK.format(seconds=seconds(odd))).dated(seconds(odd))

@@ -110,6 +110,7 @@ def test_keys_of_published_tests_are_remarks_unless_asked_for() -> None:
         ("/usr/share/doc/libxmlsec1-dev/examples/key.pem", True),
         ("/usr/local/go/src/crypto/tls/testdata/example-key.pem", True),
         ("/usr/local/go/src/crypto/tls/example_test.go", True),
+        ("/usr/share/go-1.24/src/crypto/tls/example_test.go", True),
         ("/app/node_modules/https/test/fixtures/key.pem", True),
         ("/go/pkg/mod/example.com/x@v1/testdata/key.pem", True),
         ("/app/node_modules/shop/key.pem", False),

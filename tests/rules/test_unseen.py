@@ -89,7 +89,7 @@ def test_a_go_program_without_build_information_among_packages_is_a_program_of_t
     go = program(static_program("a tool", embedded=b"all goroutines are asleep - deadlock!"))
     path = "app/node_modules/@esbuild/x/bin/esbuild"
     assert run({path: go}, saw(("npm", "/app/node_modules/@esbuild/x/package.json"))) == []
-    assert run({path: go}) == [("program", "generic", f"/{path}")]
+    assert run({path: go}) == [("program", "golang", f"/{path}")]
 
 
 def test_what_is_no_program() -> None:

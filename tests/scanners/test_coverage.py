@@ -14,7 +14,7 @@ from gate.packages import Package, PackageDatabase
 from gate.packages.inventory import Inventory
 from gate.packages.os_release import OsRelease
 from gate.scanners import RawFinding, ScannerReport
-from gate.scanners.coverage import Seen, languages, look, scan_runs, vulnerabilities
+from gate.scanners.coverage import Seen, look, scan_runs, vulnerabilities
 from samples.images import debian
 from samples.images.entries import file, hard_link, program, whiteout, whiteout_of
 from samples.images.languages import node_package
@@ -169,7 +169,7 @@ def test_a_database_of_packages_that_is_not_read_here() -> None:
 
 def test_a_language_of_which_it_saw_nothing() -> None:
     seen = replace(
-        SEEN, languages={"npm": "app/node_modules/a/package.json", "pypi": "opt/x.dist-info/METADATA"}
+        SEEN, languages={"npm": "/app/node_modules/a/package.json", "pypi": "/opt/x.dist-info/METADATA"}
     )
     run = replace(RUN, packages=(*RUN.packages, ScannedPackage("npm", "a", "1", "")))
     assert problems(run, seen) == ("it saw no pypi package, and /opt/x.dist-info/METADATA is one",)
@@ -186,15 +186,34 @@ def test_an_image_that_the_gate_itself_could_not_read() -> None:
     assert problem == "the image's own packages are not known: the layer is encrypted"
 
 
-def test_languages_by_path() -> None:
-    paths = [
-        "app/node_modules/a/package.json",
-        "app/node_modules/b/package.json",
-        "usr/lib/python3/dist-packages/six-1.dist-info/METADATA",
-        "usr/lib/node_modules/npm/package.json",
-        "opt/x.jar",
-    ]
-    assert languages(paths) == {"npm": "app/node_modules/a/package.json", "maven": "opt/x.jar"}
+def test_packages_of_languages_that_the_distribution_brings() -> None:
+    """It brings Java's certificates as a jar, and scanners name only the package of the distribution."""
+    jar, six = (
+        "usr/share/ca-certificates-java/x.jar",
+        "usr/lib64/python3.9/site-packages/six-1.dist-info/METADATA",
+    )
+    own, claimed = "usr/lib/node_modules/a/package.json", "opt/a.jar"
+    root = {
+        **debian.status_file((debian.Package("libc6", "2.36-9"),)),
+        "var/lib/dpkg/info/libc6.list": file(f"/{jar}\n/{six}\n/{claimed}\n"),
+        **{path: file("x") for path in (jar, six, own, claimed)},
+    }
+    tree = trees.filesystem(root)
+    seen = look(tree, trees.inventory(tree), NOW)
+    assert isinstance(seen, Seen)
+    assert seen.languages == {"npm": f"/{own}", "maven": f"/{claimed}"}
+
+
+def test_where_packages_have_no_lists_their_folders_tell() -> None:
+    root = {
+        **debian.status_file((debian.Package("libc6", "2.36-9"),)),
+        "usr/share/ca-certificates-java/x.jar": file("x"),
+        "usr/local/lib/node_modules/a/package.json": file("x"),
+    }
+    tree = trees.filesystem(root)
+    seen = look(tree, trees.inventory(tree), NOW)
+    assert isinstance(seen, Seen)
+    assert seen.languages == {"npm": "/usr/local/lib/node_modules/a/package.json"}
 
 
 def finding() -> RawFinding:
@@ -291,7 +310,7 @@ def test_looking_at_an_image() -> None:
     tree = trees.filesystem(root)
     seen = look(tree, trees.inventory(tree), NOW)
     assert isinstance(seen, Seen)
-    assert seen.languages == {"npm": "app/node_modules/jquery/package.json"}
+    assert seen.languages == {"npm": "/app/node_modules/jquery/package.json"}
     assert [sorted(paths) for paths in seen.programs] == [["/app/a", "/app/b"]]
     assert (seen.hidden, len(seen.inventory.packages)) == ((), 23)
 
@@ -312,7 +331,7 @@ def test_what_packages_of_rpm_bring_is_left_to_the_advisories_of_the_distributio
     tree = trees.filesystem({**root, other: file(), "usr/bin/tool": root["usr/bin/podman"]})
     seen = look(tree, trees.inventory(tree), NOW)
     assert isinstance(seen, Seen)
-    assert (seen.languages, seen.programs) == ({"pypi": other}, (("/usr/bin/tool",),))
+    assert (seen.languages, seen.programs) == ({"pypi": f"/{other}"}, (("/usr/bin/tool",),))
 
 
 def test_looking_at_an_image_that_hides_packages() -> None:

@@ -170,7 +170,7 @@ def test_members_are_bounded(members: Members) -> None:
         members(archive + numbered(LIMITS.archive_members) + bytes(1024))
 
 
-@pytest.mark.parametrize("cut", [1, 512, 513, 1_024, 2_000, -1_025, -1_537])
+@pytest.mark.parametrize("cut", [1, 512, 513, 1_024, 2_000, -1_537])
 def test_a_cut_archive_is_malformed_or_incomplete(cut: int, tmp_path: Path, open_image: Open) -> None:
     """A build that was stopped, or a disk that was full."""
     path = write_archive(LAYOUT, tmp_path / "image.tar")
