@@ -13,7 +13,7 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gate.errors import Fault, ImageGateError, Unavailable
+from gate.errors import ImageGateError, InvalidInput, Unavailable, kept
 from gate.evidence import Base, BaseClaim, BaseNow, Bases, BaseTags, TagDigest
 from gate.limits import LIMITS
 from gate.oci.descriptor import INDEX_TYPES, Digest, Platform
@@ -64,13 +64,13 @@ class Lookups:
         found: dict[type, object] = {}
         with self._lock:
             if TagDigest in kinds:
-                found[TagDigest] = _kept(lambda: self._tag_digest(origin))
+                found[TagDigest] = kept(lambda: self._tag_digest(origin))
             if Bases in kinds or BaseTags in kinds:
-                bases = _kept(lambda: self._bases(image, listed))
+                bases = kept(lambda: self._bases(image, listed))
                 found[Bases] = bases
                 found[BaseTags] = bases
                 if isinstance(bases, Bases) and BaseTags in kinds:
-                    found[BaseTags] = _kept(lambda: self._base_tags(image, bases))
+                    found[BaseTags] = kept(lambda: self._base_tags(image, bases))
         return {kind: value for kind, value in found.items() if kind in kinds}
 
     def _tag_digest(self, origin: Origin) -> TagDigest:
@@ -106,7 +106,7 @@ class Lookups:
         now: dict[Reference, BaseNow | Unavailable] = {}
         for tag in sorted((tag for tag in tags if tag.tag), key=str):
             same = [base for base in bases.listed if base.name == tag]
-            now[tag] = _kept(lambda tag=tag, same=same: self._base_now(tag, same, image.platform))  # type: ignore[misc]
+            now[tag] = kept(lambda tag=tag, same=same: self._base_now(tag, same, image.platform))  # type: ignore[misc]
         return BaseTags(now)
 
     def _base_now(self, tag: Reference, known: list[Base], platform: Platform) -> BaseNow:
@@ -159,7 +159,7 @@ class Lookups:
                     f"more than {LIMITS.lookups:,} questions to registries in one run, beside its images",
                     hint="check fewer images in one run",
                 )
-            self._answers[key] = _kept(ask)
+            self._answers[key] = kept(lambda: _answered(ask))
         answer = self._answers[key]
         if isinstance(answer, Unavailable):
             raise answer
@@ -224,13 +224,9 @@ def _tag_of(name: Reference) -> Reference:
     return replace(name, digest=None)
 
 
-def _kept(ask: Callable[[], T]) -> T | Unavailable:
-    """Return an answer, or the error that says why there is none; a bug is one that cannot be excused."""
+def _answered(ask: Callable[[], T]) -> T:
+    """Return an answer; a setting with which a registry cannot be asked is no bug, and says nothing about the image."""
     try:
         return ask()
-    except Unavailable as error:
-        return error
-    except ImageGateError as error:  # a setting that cannot be used: nothing about the image
-        return Unavailable(error.message, hint=error.hint)
-    except Exception as error:  # noqa: BLE001 -- of whatever kind, what it should have established is unknown
-        return Fault("the look-ups in registries", error)
+    except InvalidInput as error:
+        raise Unavailable(error.message, hint=error.hint) from error

@@ -10,6 +10,7 @@ from gate.errors import (
     MalformedImage,
     Unavailable,
     joined,
+    kept,
 )
 
 FAULT = Fault("the rule no-shell", KeyError("x"))
@@ -74,3 +75,25 @@ def test_several_errors_give_each_hint_once() -> None:
 def test_a_fault_says_where_and_that_it_is_not_the_image() -> None:
     assert FAULT.message == "a fault of image-gate in the rule no-shell: KeyError: 'x'"
     assert FAULT.hint == "this is not about the image; please report it"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Unavailable("x", hint="y"), Unavailable),
+        (MalformedImage("x", hint="y"), MalformedImage),
+        (InvalidInput("x"), Fault),
+        (ValueError("x"), Fault),
+    ],
+)
+def test_an_error_is_kept_as_the_reason(error: Exception, kind: type[Unavailable]) -> None:
+    def failing() -> None:
+        raise error
+
+    found = kept(failing)
+    assert type(found) is kind
+    assert found is error or isinstance(found, Fault)
+
+
+def test_what_is_there_is_kept() -> None:
+    assert kept(lambda: 7) == 7

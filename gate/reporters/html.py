@@ -8,18 +8,29 @@ text is escaped by the template engine, and none of them can name a link: addres
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._page import page
 from gate.verdict import Report
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _FOLDER = Path(__file__).with_name("page")
 
 
 def render(report: Report, options: RenderOptions) -> str:  # noqa: ARG001 -- a page has room for everything
     """Render the report as one page."""
+    return _template().render(page=page(report))
+
+
+@functools.cache
+def _template() -> Template:
+    """Return the template with style and script in it; to compile it takes longer than to fill it."""
     from jinja2 import Environment, StrictUndefined
 
     style, script, template = (
@@ -32,13 +43,13 @@ def render(report: Report, options: RenderOptions) -> str:  # noqa: ARG001 -- a 
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.from_string(template).render(
-        page=page(report),
-        style=style,
-        script=script,
-        style_digest=_digest(style),
-        script_digest=_digest(script),
-    )
+    static = {
+        "style": style,
+        "script": script,
+        "style_digest": _digest(style),
+        "script_digest": _digest(script),
+    }
+    return environment.from_string(template, globals=static)
 
 
 def _digest(text: str) -> str:

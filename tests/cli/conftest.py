@@ -57,7 +57,10 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    """Run `image-gate` with arguments in `tmp_path`; its caches and temporary files lie in folders of their own there."""
+    """Run `image-gate` with arguments in `tmp_path`, in a process of its own: for what only a process shows, and once a command.
+
+    Its caches and temporary files lie in folders of their own there.
+    """
 
     def run(*arguments: str, variables: Mapping[str, str] | None = None, **settings: object) -> Ran:
         temporary, cache = tmp_path / "tmp", tmp_path / "cache"

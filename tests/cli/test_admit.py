@@ -292,7 +292,7 @@ def test_wrong_requests(signer: tuple[str, ...], message: str, capsys: pytest.Ca
     assert message in capsys.readouterr().err
 
 
-def test_what_attest_signs_admit_admits(program: Program, tmp_path: Path) -> None:
+def test_what_attest_signs_admit_admits(inside: Program, tmp_path: Path) -> None:
     """From end to end, as two jobs run them."""
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -301,13 +301,13 @@ def test_what_attest_signs_admit_admits(program: Program, tmp_path: Path) -> Non
     (tmp_path / "policy.yaml").write_text("schema: 1\nrules: {no-shell: {}, non-root: {}}\n")
     with serving_registry({"shop/api:1.4": GOOD}) as registry:
         name = f"{registry.host}/shop/api:1.4"
-        done = program(
+        done = inside(
             *("attest", name, "--verifier", VERIFIER, "--key", "gate.key"),
             *("--policy", "policy.yaml", "--format", "json"),
         )
         assert done.returncode == 0, done.stderr
         digest = json.loads(done.stdout)["run"]["policy"]["digest"]
-        answer = program(
+        answer = inside(
             *("admit", name, "--verifier", VERIFIER, "--key", "gate.pub"),
             *("--policy-digest", digest, "--max-age", "1h"),
         )

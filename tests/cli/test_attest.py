@@ -74,10 +74,10 @@ def attached(registry: Registry, key: ec.EllipticCurvePrivateKey) -> dict[tuple[
 
 @pytest.mark.parametrize(("image", "code", "result"), [(GOOD, 0, "PASSED"), (BAD, 1, "FAILED")])
 def test_a_verdict_is_attached_to_its_image(
-    image: Any, code: int, result: str, key: ec.EllipticCurvePrivateKey, program: Program
+    image: Any, code: int, result: str, key: ec.EllipticCurvePrivateKey, inside: Program
 ) -> None:
     with serving_registry({"shop/api:1.4": image}) as registry:
-        done = program("attest", f"{registry.host}/shop/api:1.4", *options())
+        done = inside("attest", f"{registry.host}/shop/api:1.4", *options())
         assert done.returncode == code, done.stderr
         assert f"signed the verdict of {image.manifest.digest} (linux/amd64)" in done.stderr
         found = attached(registry, key)
@@ -88,9 +88,9 @@ def test_a_verdict_is_attached_to_its_image(
     assert summary["resourceUri"].endswith(f"{registry.host}/shop/api")
 
 
-def test_each_platform_of_an_index_gets_its_own(key: ec.EllipticCurvePrivateKey, program: Program) -> None:
+def test_each_platform_of_an_index_gets_its_own(key: ec.EllipticCurvePrivateKey, inside: Program) -> None:
     with serving_registry({"shop/api:1.4": MANY}) as registry:
-        done = program("attest", f"{registry.host}/shop/api:1.4", *options("--format", "json"))
+        done = inside("attest", f"{registry.host}/shop/api:1.4", *options("--format", "json"))
         found = attached(registry, key)
     report = json.loads(done.stdout)
     judged = {each["subject"]["digest"]: each["status"] for each in report["verdicts"]}
@@ -103,10 +103,10 @@ def test_each_platform_of_an_index_gets_its_own(key: ec.EllipticCurvePrivateKey,
 
 
 def test_bundles_go_to_a_file_instead(
-    key: ec.EllipticCurvePrivateKey, program: Program, tmp_path: Path
+    key: ec.EllipticCurvePrivateKey, inside: Program, tmp_path: Path
 ) -> None:
     write_directory(oci_layout({"registry.example.com/shop/api:1": GOOD}), tmp_path / "image")
-    done = program("attest", "oci:image", *options("--output", "verdict.jsonl", "--quiet"))
+    done = inside("attest", "oci:image", *options("--output", "verdict.jsonl", "--quiet"))
     assert (done.returncode, done.stderr) == (0, "")
     lines = (tmp_path / "verdict.jsonl").read_bytes().splitlines()
     assert [verified(line, key).predicate_type for line in lines] == [SUMMARY, DETAILS]
@@ -128,20 +128,20 @@ def test_an_encrypted_key_and_a_key_on_standard_input(
 
 
 def test_nothing_is_signed_where_anything_is_unknown(
-    key: ec.EllipticCurvePrivateKey, program: Program, tmp_path: Path
+    key: ec.EllipticCurvePrivateKey, inside: Program, tmp_path: Path
 ) -> None:
     (tmp_path / "policy.yaml").write_text("schema: 1\nrules: {no-shell: {}, tag-moved: {}}\n")
     with serving_registry({"shop/api:1.4": GOOD}, [Fault("layer", "403")]) as registry:
-        done = program("attest", f"{registry.host}/shop/api:1.4", *options())
+        done = inside("attest", f"{registry.host}/shop/api:1.4", *options())
         assert attached(registry, key) == {}
         assert registry.count("write") == 0
     assert done.returncode == 3
     assert "only pass and fail can be signed" in done.stderr
 
 
-def test_what_cannot_be_written_is_no_verdict(key: ec.EllipticCurvePrivateKey, program: Program) -> None:
+def test_what_cannot_be_written_is_no_verdict(key: ec.EllipticCurvePrivateKey, inside: Program) -> None:
     with serving_registry({"shop/api:1.4": GOOD}, [Fault("write", "403")]) as registry:
-        done = program("attest", f"{registry.host}/shop/api:1.4", *options())
+        done = inside("attest", f"{registry.host}/shop/api:1.4", *options())
     assert done.returncode == 3
     assert "allowed to push" in done.stderr
     assert "pass" in done.stdout
@@ -175,21 +175,21 @@ def test_wrong_requests(
     arguments: tuple[str, ...],
     message: str,
     key: ec.EllipticCurvePrivateKey,
-    program: Program,
+    inside: Program,
     tmp_path: Path,
 ) -> None:
     write_directory(oci_layout({"": GOOD}), tmp_path / "image")
-    done = program("attest", *arguments)
+    done = inside("attest", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
 
 
 def test_the_variable_for_reports_is_not_taken_for_the_bundles(
-    key: ec.EllipticCurvePrivateKey, program: Program, tmp_path: Path
+    key: ec.EllipticCurvePrivateKey, inside: Program, tmp_path: Path
 ) -> None:
     with serving_registry({"shop/api:1.4": GOOD}) as registry:
         variables = {"IMAGE_GATE_OUTPUT": "json=report.json"}
-        done = program("attest", f"{registry.host}/shop/api:1.4", *options(), variables=variables)
+        done = inside("attest", f"{registry.host}/shop/api:1.4", *options(), variables=variables)
         assert done.returncode == 0, done.stderr
         assert len(attached(registry, key)) == 2
     assert not (tmp_path / "report.json").exists()

@@ -63,8 +63,8 @@ def test_a_base_is_recorded_under_its_name(images: Path, program: Program) -> No
     assert abs((datetime.now(UTC).date() - datetime.fromisoformat(entry["recorded"]).date()).days) <= 1
 
 
-def test_every_platform_is_recorded_under_the_name_that_is_said(images: Path, program: Program) -> None:
-    entries = recorded(program("base", "record", "./many", "--as", "x.test/many").stdout)
+def test_every_platform_is_recorded_under_the_name_that_is_said(images: Path, inside: Program) -> None:
+    entries = recorded(inside("base", "record", "./many", "--as", "x.test/many").stdout)
     assert [(entry["name"], entry["platform"]) for entry in entries] == [
         ("x.test/many:latest", "linux/amd64"),
         ("x.test/many:latest", "linux/arm64/v8"),
@@ -73,13 +73,11 @@ def test_every_platform_is_recorded_under_the_name_that_is_said(images: Path, pr
     assert [entry["manifest"] for entry in entries] == [image.manifest.digest for image in MANY.images[:2]]
 
 
-def test_a_file_keeps_what_it_lists_on_demand(images: Path, program: Program) -> None:
-    done = program("base", "record", "./named", "base.tar", "--output", "bases.json")
+def test_a_file_keeps_what_it_lists_on_demand(images: Path, inside: Program) -> None:
+    done = inside("base", "record", "./named", "base.tar", "--output", "bases.json")
     assert (done.returncode, done.stdout) == (0, f"bases.json records {NAME}, docker.io/library/base:1\n")
     assert (
-        program(
-            "base", "record", "./many", "--as", "a.test/m:1", "--output", "bases.json", "--add"
-        ).returncode
+        inside("base", "record", "./many", "--as", "a.test/m:1", "--output", "bases.json", "--add").returncode
         == 0
     )
     bases = read_bases((images / "bases.json").read_bytes(), "bases.json")
@@ -89,22 +87,22 @@ def test_a_file_keeps_what_it_lists_on_demand(images: Path, program: Program) ->
         "docker.io/library/base:1",
         NAME,
     ]
-    assert program("base", "record", "./named", "--output", "bases.json").returncode == 0
+    assert inside("base", "record", "./named", "--output", "bases.json").returncode == 0
     assert len(recorded((images / "bases.json").read_text())) == 1
-    assert program("base", "record", "./named", "--output", "new.json", "--add").returncode == 0
+    assert inside("base", "record", "./named", "--output", "new.json", "--add").returncode == 0
 
 
-def test_a_policy_recognises_what_was_recorded(images: Path, program: Program) -> None:
+def test_a_policy_recognises_what_was_recorded(images: Path, inside: Program) -> None:
     own = layer_of({})
     shell = build_image([*GOOD.layers, own], Settings(NOW))
     write_directory(oci_layout({"": shell}), images / "built")
     write_directory(oci_layout({"": build_image([own, *GOOD.layers], Settings(NOW))}), images / "turned")
     (images / "policy.yaml").write_text(POLICY)
-    program("base", "record", "./named", "--output", "bases.json")
-    done = program("check", "./built", "--policy", "policy.yaml")
+    inside("base", "record", "./named", "--output", "bases.json")
+    done = inside("check", "./built", "--policy", "policy.yaml")
     assert done.returncode == 0, done.stdout
     assert f"built on {NAME} ({GOOD.manifest.digest[:19]}, 2 layers)" in done.stdout
-    done = program("check", "./turned", "--policy", "policy.yaml", "--format", "json")
+    done = inside("check", "./turned", "--policy", "policy.yaml", "--format", "json")
     assert done.returncode == 1
     (verdict,) = json.loads(done.stdout)["verdicts"]
     assert verdict["base"] is None
@@ -127,30 +125,28 @@ def test_a_policy_recognises_what_was_recorded(images: Path, program: Program) -
         ([], "REF"),
     ],
 )
-def test_a_wrong_request_is_exit_2(
-    arguments: list[str], message: str, images: Path, program: Program
-) -> None:
+def test_a_wrong_request_is_exit_2(arguments: list[str], message: str, images: Path, inside: Program) -> None:
     (images / "garbage.json").write_text("x")
     write_directory(oci_layout({"": build_image([], Settings(NOW))}), images / "empty")
-    done = program("base", "record", *arguments)
+    done = inside("base", "record", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert (images / "garbage.json").read_text() == "x"
 
 
-def test_a_base_that_cannot_be_opened_whole_is_not_recorded(images: Path, program: Program) -> None:
+def test_a_base_that_cannot_be_opened_whole_is_not_recorded(images: Path, inside: Program) -> None:
     broken = images / "many" / "blobs" / "sha256" / MANY.images[1].config.digest.removeprefix("sha256:")
     broken.write_bytes(broken.read_bytes()[:-1] + b"x")
-    done = program("base", "record", "./many", "--as", "x.test/a:1", "--output", "bases.json")
+    done = inside("base", "record", "./many", "--as", "x.test/a:1", "--output", "bases.json")
     assert (done.returncode, done.stdout) == (3, "")
     assert "linux/arm64/v8 of ./many cannot be recorded" in done.stderr
     assert not (images / "bases.json").exists()
 
 
-def test_variables_of_check_do_not_reach_it(images: Path, program: Program) -> None:
+def test_variables_of_check_do_not_reach_it(images: Path, inside: Program) -> None:
     """`IMAGE_GATE_OUTPUT` names reports."""
     variables = {"IMAGE_GATE_OUTPUT": "json=report.json", "IMAGE_GATE_AS": "x.test/other:1"}
-    done = program("base", "record", "./named", variables=variables)
+    done = inside("base", "record", "./named", variables=variables)
     assert recorded(done.stdout)[0]["name"] == NAME
     assert not list(images.glob("*.json"))
 

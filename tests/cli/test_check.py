@@ -43,17 +43,17 @@ def test_the_json_report_stands_alone_on_standard_output(
     assert "image-gate: checking oci:" in done.stderr
 
 
-def test_the_text_report_ends_with_what_the_code_means(place: Path, program: Program) -> None:
-    done = program(*CHECK, "oci:bad", "--quiet")
+def test_the_text_report_ends_with_what_the_code_means(place: Path, inside: Program) -> None:
+    done = inside(*CHECK, "oci:bad", "--quiet")
     assert (done.returncode, done.stderr) == (1, "")
     (line,) = done.stdout.splitlines()
     assert line.startswith("✗ FAIL  oci:bad  linux/amd64 · ")
-    done = program(*CHECK, "oci:good")
+    done = inside(*CHECK, "oci:good")
     assert (done.returncode, done.stdout.splitlines()[-1][:12]) == (0, "exit 0: pass")
 
 
-def test_several_images_are_one_run_and_the_worst_counts(place: Path, program: Program) -> None:
-    done = program(*CHECK, "oci:good", "./bad", "--output", "json=report.json", "--output", "text=report.txt")
+def test_several_images_are_one_run_and_the_worst_counts(place: Path, inside: Program) -> None:
+    done = inside(*CHECK, "oci:good", "./bad", "--output", "json=report.json", "--output", "text=report.txt")
     assert done.returncode == 1
     assert "2 images: 1 pass · 1 fail" in done.stdout
     report = json.loads((place / "report.json").read_text())
@@ -68,59 +68,57 @@ def test_nothing_is_left_behind(place: Path, program: Program) -> None:
     assert list((place / "tmp").iterdir()) == []
 
 
-def test_variables_stand_for_options_and_the_command_line_wins(place: Path, program: Program) -> None:
+def test_variables_stand_for_options_and_the_command_line_wins(place: Path, inside: Program) -> None:
     variables = {
         "IMAGE_GATE_POLICY": "policy.yaml",
         "IMAGE_GATE_FORMAT": "json",
         "IMAGE_GATE_OUTPUT": "json=a.json text=b.txt",
     }
-    done = program("check", "oci:good", variables=variables)
+    done = inside("check", "oci:good", variables=variables)
     assert json.loads(done.stdout)["status"] == "pass"
     assert (place / "a.json").exists()
     assert (place / "b.txt").exists()
-    done = program("check", "oci:good", "--policy", "nowhere.yaml", variables=variables)
+    done = inside("check", "oci:good", "--policy", "nowhere.yaml", variables=variables)
     assert done.returncode == 2
 
 
-def test_an_empty_variable_is_none(place: Path, program: Program) -> None:
+def test_an_empty_variable_is_none(place: Path, inside: Program) -> None:
     variables = dict.fromkeys(
         ("IMAGE_GATE_POLICY", "IMAGE_GATE_FORMAT", "IMAGE_GATE_PLATFORM", "IMAGE_GATE_TIMEOUT"), ""
     )
-    assert program("check", "oci:good", "--policy", "policy.yaml", variables=variables).returncode == 0
+    assert inside("check", "oci:good", "--policy", "policy.yaml", variables=variables).returncode == 0
 
 
-def test_only_the_policy_that_was_named_is_accepted(place: Path, program: Program) -> None:
+def test_only_the_policy_that_was_named_is_accepted(place: Path, inside: Program) -> None:
     digest = Policy.load(str(place / "policy.yaml")).digest
-    assert program(*CHECK, "oci:good", "--policy-digest", digest).returncode == 0
-    done = program(
-        *CHECK, "oci:good", "--policy-digest", f"sha256:{'0' * 64}", "--output", "json=report.json"
-    )
+    assert inside(*CHECK, "oci:good", "--policy-digest", digest).returncode == 0
+    done = inside(*CHECK, "oci:good", "--policy-digest", f"sha256:{'0' * 64}", "--output", "json=report.json")
     assert done.returncode == 2
     assert digest in done.stderr
     assert not (place / "report.json").exists()
 
 
-def test_a_missing_scanner_is_unknown_and_says_how_to_get_it(place: Path, program: Program) -> None:
+def test_a_missing_scanner_is_unknown_and_says_how_to_get_it(place: Path, inside: Program) -> None:
     (place / "policy.yaml").write_text(
         "schema: 1\nscanners: {required: [trivy]}\nrules: {vulnerabilities: {}}\n"
     )
-    done = program(*CHECK, "oci:good", "--trivy", "nowhere/trivy")
+    done = inside(*CHECK, "oci:good", "--trivy", "nowhere/trivy")
     assert done.returncode == 3
     assert "COULD NOT TELL" in done.stdout
     assert "trivy" in done.stdout
 
 
-def test_a_damaged_image_is_unknown(place: Path, program: Program) -> None:
+def test_a_damaged_image_is_unknown(place: Path, inside: Program) -> None:
     for blob in (place / "good" / "blobs" / "sha256").iterdir():
         if blob.read_bytes()[:2] == b"\x1f\x8b":
             blob.write_bytes(blob.read_bytes()[:-1] + b"x")
-    done = program(*CHECK, "oci:good", "--format", "json")
+    done = inside(*CHECK, "oci:good", "--format", "json")
     assert done.returncode == 3
     assert json.loads(done.stdout)["status"] == "unknown"
 
 
-def test_the_help_holds_the_exit_codes(program: Program) -> None:
-    text = program("check", "--help").stdout
+def test_the_help_holds_the_exit_codes(inside: Program) -> None:
+    text = inside("check", "--help").stdout
     assert all(
         f"  {code:d}  {name}" in text
         for code, name in ((0, "pass"), (1, "fail"), (2, "wrong"), (3, "unknown"))
@@ -200,18 +198,18 @@ def test_what_is_no_day(text: str, judge: Judge, capfd: pytest.CaptureFixture[st
     assert "--as-of" in capfd.readouterr().err
 
 
-def test_a_look_at_another_day_opens_nothing(place: Path, program: Program) -> None:
+def test_a_look_at_another_day_opens_nothing(place: Path, inside: Program) -> None:
     today = datetime.now(UTC).date()
     told = ("check", str(place / "good"), "--policy", "policy.yaml", "--output", "json=report.json")
-    assert program(*told).returncode == 0
-    ran = program(*told, "--as-of", str(today))
+    assert inside(*told).returncode == 0
+    ran = inside(*told, "--as-of", str(today))
     assert ran.returncode == 3
     assert ran.stdout.startswith(f"! as of {today}: only a look at another day, no verdict;")
     assert "exit 3: only a look at another day, no verdict" in ran.stdout.splitlines()[-1]
     document = json.loads((place / "report.json").read_text())
     assert (document["status"], document["as_of"]) == ("unknown", str(today))
     assert document["verdicts"][0]["status"] == "pass"
-    quiet = program(*told, "--quiet", variables={"IMAGE_GATE_AS_OF": str(today)})
+    quiet = inside(*told, "--quiet", variables={"IMAGE_GATE_AS_OF": str(today)})
     assert (quiet.returncode, quiet.stdout[:2]) == (3, "! ")
 
 
@@ -265,7 +263,7 @@ def test_what_is_left_of_a_registrys_image(keep: bool, place: Path, program: Pro
         assert left["cache"] == left["state"] == []
 
 
-def test_a_folder_and_no_cache_contradict_each_other(place: Path, program: Program) -> None:
-    done = program(*CHECK, "oci:good", "--no-cache", "--cache-dir", "here")
+def test_a_folder_and_no_cache_contradict_each_other(place: Path, inside: Program) -> None:
+    done = inside(*CHECK, "oci:good", "--no-cache", "--cache-dir", "here")
     assert done.returncode == 2
     assert "--cache-dir and --no-cache contradict each other" in done.stderr

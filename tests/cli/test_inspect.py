@@ -11,8 +11,8 @@ from samples.images.layout import oci_layout, write_directory
 from tests.cli.conftest import Program
 
 
-def test_it_shows_what_rules_would_read(place: Path, program: Program) -> None:
-    done = program("inspect", "oci:bad")
+def test_it_shows_what_rules_would_read(place: Path, inside: Program) -> None:
+    done = inside("inspect", "oci:bad")
     assert (done.returncode, done.stderr) == (0, "")
     (image,) = json.loads(done.stdout)["images"]
     assert image["platform"] == "linux/amd64"
@@ -23,31 +23,31 @@ def test_it_shows_what_rules_would_read(place: Path, program: Program) -> None:
     assert image["facts"]["packages"] == len(image["packages"])
 
 
-def test_every_path_is_there_on_demand(place: Path, program: Program) -> None:
-    (image,) = json.loads(program("inspect", "oci:bad", "--files").stdout)["images"]
+def test_every_path_is_there_on_demand(place: Path, inside: Program) -> None:
+    (image,) = json.loads(inside("inspect", "oci:bad", "--files").stdout)["images"]
     paths = [file["path"] for file in image["files"]]
     assert paths == sorted(paths)
     assert "/var/lib/dpkg/status" in paths
 
 
-def test_a_damaged_image_is_exit_3_and_says_why(place: Path, program: Program) -> None:
+def test_a_damaged_image_is_exit_3_and_says_why(place: Path, inside: Program) -> None:
     for blob in (place / "good" / "blobs" / "sha256").iterdir():
         if blob.read_bytes()[:2] == b"\x1f\x8b":
             blob.write_bytes(blob.read_bytes()[:-1] + b"x")
-    done = program("inspect", "oci:good")
+    done = inside("inspect", "oci:good")
     assert done.returncode == 3
     assert "Filesystem" in json.loads(done.stdout)["images"][0]["facts"]["unavailable"]
 
 
-def test_what_is_no_layout_is_exit_3_or_2(place: Path, program: Program) -> None:
-    assert program("inspect", "oci:nowhere").returncode == 2
+def test_what_is_no_layout_is_exit_3_or_2(place: Path, inside: Program) -> None:
+    assert inside("inspect", "oci:nowhere").returncode == 2
     (place / "empty").mkdir()
-    done = program("inspect", "oci:empty")
+    done = inside("inspect", "oci:empty")
     assert done.returncode in (2, 3)
     assert "Traceback" not in done.stderr
 
 
-def test_credentials_in_the_configuration_are_hidden(tmp_path: Path, program: Program) -> None:
+def test_credentials_in_the_configuration_are_hidden(tmp_path: Path, inside: Program) -> None:
     secret = "hunter2-Zq8vLw0pXr"
     settings = Settings(
         created=None,
@@ -58,7 +58,7 @@ def test_credentials_in_the_configuration_are_hidden(tmp_path: Path, program: Pr
     )
     image = build_image([layer_of({})], settings)
     write_directory(oci_layout({"": image}), tmp_path / "image")
-    done = program("inspect", "oci:image")
+    done = inside("inspect", "oci:image")
     assert secret not in done.stdout
     (found,) = json.loads(done.stdout)["images"]
     config = found["config"]

@@ -23,13 +23,13 @@ def written(found: Report, folder: Path) -> Path:
     return path
 
 
-def test_every_format_is_the_same_as_check_wrote_it(place: Path, program: Program) -> None:
+def test_every_format_is_the_same_as_check_wrote_it(place: Path, inside: Program) -> None:
     (place / "Dockerfile").write_text("# from\nFROM debian:12\nUSER root\n")
     outputs = [f"--output={name}=first.{name}" for name in OUTPUTS]
-    done = program("check", "oci:bad", "--policy", "policy.yaml", "--dockerfile", "Dockerfile", *outputs)
+    done = inside("check", "oci:bad", "--policy", "policy.yaml", "--dockerfile", "Dockerfile", *outputs)
     assert done.returncode == 1
     again = [f"--output={name}=second.{name}" for name in OUTPUTS]
-    done = program("report", "first.json", "--dockerfile", "Dockerfile", *again)
+    done = inside("report", "first.json", "--dockerfile", "Dockerfile", *again)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for name in OUTPUTS:
         assert (place / f"second.{name}").read_text() == (place / f"first.{name}").read_text(), name
@@ -38,19 +38,19 @@ def test_every_format_is_the_same_as_check_wrote_it(place: Path, program: Progra
     )
 
 
-def test_a_format_for_standard_output(tmp_path: Path, program: Program) -> None:
+def test_a_format_for_standard_output(tmp_path: Path, inside: Program) -> None:
     path = written(failing_report(), tmp_path)
-    assert json.loads(program("report", str(path), "--format", "json").stdout) == json.loads(path.read_text())
-    assert program("report", str(path)).stdout.splitlines()[-1].startswith("exit 1: fail")
-    done = program("report", str(path), "--format", "github", "--output", f"junit={tmp_path}/x.xml")
+    assert json.loads(inside("report", str(path), "--format", "json").stdout) == json.loads(path.read_text())
+    assert inside("report", str(path)).stdout.splitlines()[-1].startswith("exit 1: fail")
+    done = inside("report", str(path), "--format", "github", "--output", f"junit={tmp_path}/x.xml")
     assert done.stdout.startswith("::error ")
     assert (tmp_path / "x.xml").exists()
 
 
-def test_a_report_can_be_written_over_the_one_it_is_made_of(tmp_path: Path, program: Program) -> None:
+def test_a_report_can_be_written_over_the_one_it_is_made_of(tmp_path: Path, inside: Program) -> None:
     path = written(passing_report(), tmp_path)
     before = path.read_text()
-    assert program("report", str(path), "--output", f"json={path}").returncode == 0
+    assert inside("report", str(path), "--output", f"json={path}").returncode == 0
     assert path.read_text() == before
 
 
@@ -65,8 +65,8 @@ def test_the_verdict_is_repeated(
     assert program("report", str(written(of(), tmp_path))).returncode == 0
 
 
-def test_the_verdict_is_one_line_for_each_image(tmp_path: Path, program: Program) -> None:
-    done = program("verdict", str(written(failing_report(), tmp_path)))
+def test_the_verdict_is_one_line_for_each_image(tmp_path: Path, inside: Program) -> None:
+    done = inside("verdict", str(written(failing_report(), tmp_path)))
     assert [line[:6] for line in done.stdout.splitlines()] == ["✗ FAIL", "✓ PASS", "? UNKN", "✗ FAIL"]
 
 
@@ -82,28 +82,28 @@ def test_the_verdict_is_one_line_for_each_image(tmp_path: Path, program: Program
     ids=["outcome", "action", "cut", "other", "empty"],
 )
 def test_a_report_that_was_changed_gives_no_verdict(
-    change: Callable[[str], str], said: str, tmp_path: Path, program: Program
+    change: Callable[[str], str], said: str, tmp_path: Path, inside: Program
 ) -> None:
     path = written(failing_report(), tmp_path)
     path.write_text(change(path.read_text()))
     for command in ("verdict", "report"):
-        done = program(command, str(path))
+        done = inside(command, str(path))
         assert (done.returncode, done.stdout) == (2, "")
         assert said in done.stderr
 
 
-def test_a_verdict_that_is_not_there_is_none(tmp_path: Path, program: Program) -> None:
-    done = program("verdict", str(tmp_path / "missing.json"))
+def test_a_verdict_that_is_not_there_is_none(tmp_path: Path, inside: Program) -> None:
+    done = inside("verdict", str(tmp_path / "missing.json"))
     assert done.returncode == 2
     assert "cannot be read" in done.stderr
 
 
 @pytest.mark.parametrize("path", ["missing", "../Dockerfile", ".", "latin-1"])
 def test_a_dockerfile_that_cannot_be_pointed_at_is_refused(
-    path: str, tmp_path: Path, program: Program
+    path: str, tmp_path: Path, inside: Program
 ) -> None:
     (tmp_path.parent / "Dockerfile").write_text("FROM x\n")
     (tmp_path / "latin-1").write_bytes(b"FROM x\n# \xfc\n")
-    done = program("report", str(written(passing_report(), tmp_path)), "--dockerfile", path)
+    done = inside("report", str(written(passing_report(), tmp_path)), "--dockerfile", path)
     assert done.returncode == 2
     assert "--dockerfile" in done.stderr

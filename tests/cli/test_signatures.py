@@ -67,8 +67,8 @@ def image(registry: Registry) -> str:
     return f"docker://{registry.host}/{NAME}:all"
 
 
-def test_everything_that_was_found_as_text(signed: Registry, program: Program) -> None:
-    done = program("signatures", image(signed), *KEYS)
+def test_everything_that_was_found_as_text(signed: Registry, inside: Program) -> None:
+    done = inside("signatures", image(signed), *KEYS)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0].startswith("2 signatures, 1 attestations, 1 refused, of sha256:")
@@ -83,8 +83,8 @@ def test_everything_that_was_found_as_text(signed: Registry, program: Program) -
     assert "refused: it was made by none of the trusted keys, or over other bytes" in lines
 
 
-def test_everything_that_was_found_as_json(signed: Registry, program: Program) -> None:
-    done = program("signatures", image(signed), *KEYS, "--format", "json")
+def test_everything_that_was_found_as_json(signed: Registry, inside: Program) -> None:
+    done = inside("signatures", image(signed), *KEYS, "--format", "json")
     found = json.loads(done.stdout)
     assert found["digests"] == [SUBJECT.digest, INDEX.manifest.digest, ARM.manifest.digest]
     (workflow,) = (one for one in found["verified"] if one["issuer"] and one["type"] == "signature")
@@ -107,7 +107,7 @@ def test_without_signatures(registry: Registry, program: Program) -> None:
 
 
 def test_a_verdict_alone_makes_no_policy(
-    registry: Registry, program: Program, sigstore: Sigstore, key: Any
+    registry: Registry, inside: Program, sigstore: Sigstore, key: Any
 ) -> None:
     """One without rules would be refused, and one that asks for its own verdicts could never be satisfied first."""
     kind = "https://slsa.dev/verification_summary/v1"
@@ -117,21 +117,21 @@ def test_a_verdict_alone_makes_no_policy(
         INDEX.manifest,
         sigstore.attestation(INDEX.manifest.digest, kind, {}, Signing(key=key, log=0)),
     )
-    done = program("policy", "suggest", image(registry), "--key", "key.pub")
+    done = inside("policy", "suggest", image(registry), "--key", "key.pub")
     assert (done.returncode, done.stdout) == (3, "")
 
 
-def test_a_place_without_an_answer(signed: Registry, program: Program) -> None:
+def test_a_place_without_an_answer(signed: Registry, inside: Program) -> None:
     signed.faults.append(Fault("referrers", "403"))
-    done = program("signatures", image(signed), *KEYS)
+    done = inside("signatures", image(signed), *KEYS)
     assert done.returncode == 3
     assert "no answer: " in done.stdout
-    done = program("policy", "suggest", image(signed), *KEYS)
+    done = inside("policy", "suggest", image(signed), *KEYS)
     assert (done.returncode, done.stdout) == (3, "")
 
 
-def test_a_suggested_policy_passes(signed: Registry, program: Program, tmp_path: Path) -> None:
-    done = program("policy", "suggest", image(signed), *KEYS)
+def test_a_suggested_policy_passes(signed: Registry, inside: Program, tmp_path: Path) -> None:
+    done = inside("policy", "suggest", image(signed), *KEYS)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[2:] == [
         "schema: 1",
@@ -147,13 +147,13 @@ def test_a_suggested_policy_passes(signed: Registry, program: Program, tmp_path:
         "    trusted-roots: [root.json]",
     ]
     (tmp_path / "policy.yaml").write_text(done.stdout)
-    judged = program("check", image(signed), "--policy", "policy.yaml", "--verbose")
+    judged = inside("check", image(signed), "--policy", "policy.yaml", "--verbose")
     assert judged.returncode == 0, judged.stdout
     assert f"signed by {WORKFLOW}" in " ".join(judged.stdout.split())
 
 
 def test_hostile_text_is_safe_to_show(
-    registry: Registry, program: Program, sigstore: Sigstore, key: Any
+    registry: Registry, inside: Program, sigstore: Sigstore, key: Any
 ) -> None:
     signing = Signing(key=key, log=0)
     attach(
@@ -162,7 +162,7 @@ def test_hostile_text_is_safe_to_show(
         SUBJECT,
         sigstore.attestation(SUBJECT.digest, "https://x\x1b[2J::error::", {}, signing),
     )
-    done = program("signatures", image(registry), *KEYS)
+    done = inside("signatures", image(registry), *KEYS)
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert "::error::" not in done.stdout
@@ -178,16 +178,16 @@ def test_hostile_text_is_safe_to_show(
     ],
 )
 def test_files_that_cannot_be_used(
-    arguments: tuple[str, ...], what: str, registry: Registry, program: Program
+    arguments: tuple[str, ...], what: str, registry: Registry, inside: Program
 ) -> None:
-    done = program("signatures", image(registry), *arguments)
+    done = inside("signatures", image(registry), *arguments)
     assert done.returncode == 2
     assert what in done.stderr
 
 
-def test_a_key_that_is_none_is_found_where_a_policy_is_validated(program: Program, tmp_path: Path) -> None:
+def test_a_key_that_is_none_is_found_where_a_policy_is_validated(inside: Program, tmp_path: Path) -> None:
     (tmp_path / "key.pub").write_text("no key")
     (tmp_path / "policy.yaml").write_text("schema: 1\nrules: {signed: {signers: [{key: key.pub}]}}\n")
-    done = program("policy", "validate", "policy.yaml")
+    done = inside("policy", "validate", "policy.yaml")
     assert done.returncode == 2
     assert "key.pub holds no public key" in done.stderr

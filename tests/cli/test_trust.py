@@ -90,7 +90,7 @@ def test_only_https_is_asked(url: str) -> None:
         fetch_root(url, b"{}")
 
 
-def test_update_writes_a_file_that_show_reads(program: Program, tmp_path: Path) -> None:
+def test_update_writes_a_file_that_show_reads(inside: Program, tmp_path: Path) -> None:
     repository = TufRepository({"trusted_root.json": ROOT})
     (tmp_path / "root.json").write_bytes(repository.root)
     with publishing(repository) as server:
@@ -103,15 +103,15 @@ def test_update_writes_a_file_that_show_reads(program: Program, tmp_path: Path) 
             "--metadata",
             "root.json",
         )
-        done = program(*arguments)
+        done = inside(*arguments)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("trusted.json is new, sha256:")
         assert (tmp_path / "trusted.json").read_bytes() == ROOT
-        assert program(*arguments).stdout.startswith("trusted.json is as it was, sha256:")
-    failed = program(*arguments)
+        assert inside(*arguments).stdout.startswith("trusted.json is as it was, sha256:")
+    failed = inside(*arguments)
     assert failed.returncode == 3
     assert (tmp_path / "trusted.json").read_bytes() == ROOT
-    lines = program("trust", "show", "trusted.json").stdout.splitlines()
+    lines = inside("trust", "show", "trusted.json").stdout.splitlines()
     assert lines[0].startswith("trusted.json (sha256:")
     assert lines[1] == "  demands an entry in a log, an entry of the certificate in a log, an attested time"
     assert [line.split(",")[0] for line in lines[2:]] == [
@@ -123,13 +123,13 @@ def test_update_writes_a_file_that_show_reads(program: Program, tmp_path: Path) 
     ]
 
 
-def test_show_knows_the_public_instance(program: Program) -> None:
-    done = program("trust", "show")
+def test_show_knows_the_public_instance(inside: Program) -> None:
+    done = inside("trust", "show")
     assert done.returncode == 0
     assert "  log https://rekor.sigstore.dev, since 2021-01-12, key sha256:c0d23d6a" in done.stdout
 
 
-def test_an_instance_needs_its_own_metadata(program: Program) -> None:
-    done = program("trust", "update", "a.json", "--url", "https://tuf.example.com")
+def test_an_instance_needs_its_own_metadata(inside: Program) -> None:
+    done = inside("trust", "update", "a.json", "--url", "https://tuf.example.com")
     assert done.returncode == 2
     assert "--url and --metadata belong together" in done.stderr

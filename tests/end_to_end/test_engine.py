@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 import subprocess
 import tarfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -157,14 +159,20 @@ def test_an_image_that_the_engine_does_not_have(docker_engine_address: str) -> N
             pass
 
 
+def commands() -> Iterator[bytes]:
+    """The command lines of all processes here; some of other tests end meanwhile."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            yield path.read_bytes()
+
+
 def test_an_engine_that_has_ended_leaves_nothing(debian_servers: Path) -> None:
     with docker_engine(debian_servers) as address:
         folder = Path(address.removeprefix("unix://")).parent
         assert int((folder / "pid").read_text()) > 0
     assert not folder.exists()
     assert str(folder) not in Path("/proc/self/mountinfo").read_text()
-    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not [command for command in commands if str(folder).encode() in command]
+    assert [command for command in commands() if str(folder).encode() in command] == []
     with pytest.raises(NoEngine), open_source(place(BUILT, "docker-daemon"), None, access(address)):
         pass
 
