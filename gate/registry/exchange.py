@@ -69,9 +69,8 @@ class Exchange:
                 answer = self._transport.send(replace(request, authorization=better))
         if answer.status in question.expected:
             return answer
-        raise failure(
-            answer, question.what, self._authentication.conceal, self._authentication.note(endpoint)
-        )
+        note = self._authentication.note(endpoint, repository)
+        raise failure(answer, question.what, self._authentication.conceal, note)
 
     def _better(self, question: Question, asked: str, told: str, answer: Answer) -> str:
         """Get the login that was asked for; where that fails the answer is closed."""
