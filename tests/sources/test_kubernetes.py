@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gate.errors import InvalidInput
+from gate.sources.compose import Variables
 from gate.sources.listing import parse
 
 POD = "{containers: [{name: a, image: a/b:1}]}"
@@ -10,7 +11,7 @@ POD = "{containers: [{name: a, image: a/b:1}]}"
 
 def images(text: str) -> list[str]:
     """The images of manifests."""
-    return [location.text for location in parse(text.encode(), "all.yaml", {})]
+    return [location.text for location in parse(text.encode(), "all.yaml", Variables())]
 
 
 @pytest.mark.parametrize(
