@@ -50,7 +50,9 @@ it was named. It is as strict as a policy: mistakes are errors with line and col
 ```yaml
 EXAMPLE```
 
-Credentials do not belong here: they come from `docker login` and its helpers, or from `--username` with `--password-stdin`.
+Credentials do not belong here. The first place that has any for a registry counts: `--username` with `--password-stdin`,
+`DOCKER_AUTH_CONFIG`, `REGISTRY_AUTH_FILE`, what `docker login` and its helpers keep (`DOCKER_CONFIG`, else `~/.docker`), what `podman login`
+keeps (`$XDG_RUNTIME_DIR/containers/auth.json`, else below `~/.config`), and what GitHub and GitLab give to their jobs.
 
 """
 EXAMPLE = ROOT / "samples" / "config.yaml"

@@ -325,9 +325,11 @@ def _locations(request: Request) -> tuple[Location, ...]:
 def _listed(path: str) -> tuple[Location, ...]:
     """Return the images that a list names."""
     from gate.sources import listing
+    from gate.sources.compose import Variables
 
     if path != "-":
-        return listing.parse(listing.read(path), path, os.environ)
+        return listing.parse(listing.read(path), path, Variables(os.environ, os.path.dirname(path)))
     if sys.stdin is None or sys.stdin.isatty():
         raise InvalidInput("--images - reads no terminal", hint="pipe the list in, or name a file")
-    return listing.parse(sys.stdin.buffer.read(LIMITS.list_file + 1), listing.STANDARD_INPUT, os.environ)
+    data = sys.stdin.buffer.read(LIMITS.list_file + 1)
+    return listing.parse(data, listing.STANDARD_INPUT, Variables(os.environ))

@@ -91,7 +91,7 @@ class Authentication:
             if "bearer" in found:
                 told = self._token(endpoint, repository, found["bearer"].parameters)
             elif "basic" in found:
-                told = self._basic(endpoint)
+                told = self._basic(endpoint, repository)
             else:
                 kinds = ", ".join(sorted(found)[:5])[:100] or "no kind that it states"
                 raise Unavailable(
@@ -103,9 +103,9 @@ class Authentication:
             self._told[key] = told
             return told.header
 
-    def note(self, endpoint: Endpoint) -> str:
+    def note(self, endpoint: Endpoint, repository: str) -> str:
         """Say why an endpoint was told less than there is, for errors that follow from it."""
-        found = self._credentials.of(endpoint.key, mirror=endpoint.mirror)
+        found = self._credentials.of(endpoint.key, repository, mirror=endpoint.mirror)
         notes = (self._notes.get(endpoint.key, ""), "" if found.credential else found.problem)
         return "; ".join(note for note in notes if note)
 
@@ -115,17 +115,17 @@ class Authentication:
             text = text.replace(secret, "***")
         return text
 
-    def _credential(self, endpoint: Endpoint) -> Credential | None:
+    def _credential(self, endpoint: Endpoint, repository: str) -> Credential | None:
         """Return the credential of an endpoint, and remember what must not be shown."""
-        credential = self._credentials.of(endpoint.key, mirror=endpoint.mirror).credential
+        credential = self._credentials.of(endpoint.key, repository, mirror=endpoint.mirror).credential
         if credential is not None:
             secrets = (credential.password, credential.identity_token, _pair(credential))
             self._secrets.update(secret for secret in secrets if secret)
         return credential
 
-    def _basic(self, endpoint: Endpoint) -> _Told | None:
+    def _basic(self, endpoint: Endpoint, repository: str) -> _Told | None:
         """Answer a Basic challenge: with the credential, to the registry itself, over a safe channel."""
-        credential = self._credential(endpoint)
+        credential = self._credential(endpoint, repository)
         if credential is None:
             return None
         if not is_safe(endpoint.url):
@@ -145,7 +145,7 @@ class Authentication:
         if endpoint.url.scheme == "https" and realm.scheme != "https":
             raise Unavailable(f"{endpoint.key!r} names a token server without TLS, {realm.authority[:200]!r}")
         self._transport.check_scheme(realm, _WHAT)
-        credential = self._credential(endpoint)
+        credential = self._credential(endpoint, repository)
         accepted = self._accepts(endpoint, realm)
         if credential is not None and not (accepted and is_safe(realm)):  # 2
             self._notes[endpoint.key] = (
@@ -163,7 +163,7 @@ class Authentication:
             nearest=nearest,
             redirects=0,
         )
-        return persist(self._transport.deadline, lambda: self._fetch(request, endpoint))
+        return persist(self._transport.deadline, lambda: self._fetch(request, endpoint, repository))
 
     def _accepts(self, endpoint: Endpoint, realm: Url) -> bool:
         """Whether a token server is the registry itself, or known to be its own."""
@@ -176,11 +176,11 @@ class Authentication:
             known.add(host if port == "443" else f"{host}:{port}")
         return is_safe(realm) and realm.authority in {host.lower().removesuffix(":443") for host in known}
 
-    def _fetch(self, request: Request, endpoint: Endpoint) -> _Told:
+    def _fetch(self, request: Request, endpoint: Endpoint, repository: str) -> _Told:
         """Ask the token server once."""
         answer = self._transport.send(request)
         if answer.status != 200:
-            raise failure(answer, "a token", self.conceal, self.note(endpoint))
+            raise failure(answer, "a token", self.conceal, self.note(endpoint, repository))
         token, seconds = _read_token(answer)
         self._secrets.add(token)
         return _Told(f"Bearer {token}", time.monotonic() + min(seconds, _LONGEST_SECONDS) - _MARGIN)

@@ -64,6 +64,7 @@ class Connections:
         self._connector = connector
         self._watchman = watchman
         self._idle: defaultdict[tuple[object, str], list[_Connection]] = defaultdict(list)
+        self._used: set[_Connection] = set()
         self._closed = False
         self._lock = threading.Lock()
 
@@ -71,6 +72,8 @@ class Connections:
         """Send a request, through a proxy where one is named; raises one of `BROKEN`, or `Unavailable`."""
         key = url.origin, proxy
         connection = self._take(key) or _Connection(url, lambda seconds: self._open(url, proxy, seconds))
+        with self._lock:
+            self._used.add(connection)
         target, headers = (
             url.target,
             message.headers,
@@ -81,16 +84,17 @@ class Connections:
             head = connection.ask(target, replace(message, headers=headers), self._watchman)
             return Response(head, lambda usable: self._give_back(key, connection, usable=usable))
         except BaseException:
-            connection.close()
+            self._give_back(key, connection, usable=False)
             raise
 
     def close(self) -> None:
-        """Close all connections, those in use once they are given back."""
+        """Close all connections, those of answers among them that nobody closed because reading them failed."""
         with self._lock:
             self._closed = True
-            idle = [connection for kept in self._idle.values() for connection in kept]
+            left = [*self._used, *(connection for kept in self._idle.values() for connection in kept)]
+            self._used.clear()
             self._idle.clear()
-        for connection in idle:
+        for connection in left:
             connection.close()
 
     def _take(self, key: tuple[object, str]) -> _Connection | None:
@@ -107,6 +111,7 @@ class Connections:
     def _give_back(self, key: tuple[object, str], connection: _Connection, *, usable: bool) -> None:
         """Keep a connection for the next request, or close it."""
         with self._lock:
+            self._used.discard(connection)
             usable = usable and not self._closed and connection.sock is not None
             if usable:
                 self._idle[key].append(connection)
@@ -175,6 +180,7 @@ class _Connection(HTTPConnection):
         super().__init__(url.host, url.port)
         self.default_port = PORTS[url.scheme]
         self._opener = opener
+        self._head: HTTPResponse | None = None
 
     def ask(self, target: str, message: Message, watchman: Watchman) -> HTTPResponse:
         """Send a request, and return the head of its answer."""
@@ -184,7 +190,14 @@ class _Connection(HTTPConnection):
             watchman.arm(self.sock)
         self.sock.settimeout(message.silence_seconds)
         self.request(message.method, target, message.body, dict(message.headers))
-        return self.getresponse()
+        self._head = self.getresponse()
+        return self._head
+
+    def close(self) -> None:
+        """Close, and the answer with it, to which the last of a connection's passes on."""
+        super().close()
+        if self._head is not None:
+            self._head.close()
 
     @property
     def stands(self) -> bool:

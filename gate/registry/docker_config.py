@@ -1,4 +1,4 @@
-"""Docker's configuration of logins: what it says of one registry, by itself or by a credential helper.
+"""Configurations of logins as Docker and Podman write them: what one says of a registry, by itself or by a credential helper.
 
 The `docker` package reads the entries. Its own calls of helpers are not used: they have no time limit, and they warn and
 fail with what the helper printed.
@@ -27,12 +27,13 @@ _TOKEN_USER = "<token>"
 _NOTHING = b"credentials not found"
 
 
-def credential_of(
+def credentials_of(
     text: str, registry: str, environment: Mapping[str, str], deadline: Deadline
-) -> Entry | None:
-    """Return what a configuration says of a registry; raises `Unavailable` for one that cannot be used.
+) -> dict[str, Entry]:
+    """Return what a configuration says of a registry, by the start of the repositories that it is for, empty for all.
 
-    A helper named for the registry, or the store for all, is asked first, as Docker does; then the entries count.
+    A helper named for the registry, or the store for all, is asked first, as Docker does; then the entries count. Raises
+    `Unavailable` for a configuration that cannot be used.
     """
     settings = _parsed(text)
     helpers, store = settings.get("credHelpers") or {}, settings.get("credsStore") or ""
@@ -44,10 +45,12 @@ def credential_of(
             found = _ask(helper, server, environment, deadline)
         except Unavailable as error:
             problem = error
-    found = found or _entry(settings.get("auths") or {}, registry)
-    if found is None and problem is not None:
+    entries = _entries(settings.get("auths") or {}, registry, whole=found is None)
+    if found is not None:
+        entries[""] = found
+    if not entries and problem is not None:
         raise problem
-    return found
+    return entries
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -61,26 +64,47 @@ def _parsed(text: str) -> dict[str, Any]:
     return settings
 
 
-def _entry(entries: object, registry: str) -> Entry | None:
-    """Return the entry of a registry; the others are not looked at, so that a broken one spoils nothing."""
+def _entries(entries: object, registry: str, *, whole: bool) -> dict[str, Entry]:
+    """Return the entries of a registry, those for all of it only if `whole`; others are not looked at, so that a broken one spoils nothing."""
     import docker.auth
-    import docker.errors
 
     if not isinstance(entries, dict):
         raise Unavailable("its auths are not an object")
-    own = {key: entry for key, entry in entries.items() if docker.auth.resolve_index_name(key) == registry}
+    own = [key for key in entries if docker.auth.resolve_index_name(key) == registry]
+    found: dict[str, Entry] = {}
     for key in sorted(own, key=lambda key: key != registry):
-        entry = own[key]
-        if isinstance(entry, dict) and entry.get("username") and entry.get("password"):
-            return str(entry["username"]), str(entry["password"]), ""
-        try:
-            read = docker.auth.AuthConfig.parse_auth({key: entry}, raise_on_error=True)[key]
-        except (docker.errors.DockerException, ValueError, AttributeError, TypeError):
-            raise Unavailable(
-                "its entry for the registry cannot be read", hint="log in again with docker login"
-            ) from None
-        if read.get("IdentityToken") or read.get("username"):
-            return read.get("username") or "", read.get("password") or "", read.get("IdentityToken") or ""
+        namespace = _namespace(key)
+        if namespace in found or not (namespace or whole):
+            continue
+        entry = _entry(key, entries[key])
+        if entry is not None:
+            found[namespace] = entry
+    return found
+
+
+def _namespace(key: str) -> str:
+    """Return the start of repositories that a key is for (containers-auth.json(5)); Docker's addresses of APIs are no such."""
+    if "://" in key:
+        return ""
+    rest = key.partition("/")[2].strip("/")
+    return "" if rest in ("v1", "v2") else rest
+
+
+def _entry(key: str, entry: Any) -> Entry | None:
+    """Read one entry; None where it is empty, as beside a helper."""
+    import docker.auth
+    import docker.errors
+
+    if isinstance(entry, dict) and entry.get("username") and entry.get("password"):
+        return str(entry["username"]), str(entry["password"]), ""
+    try:
+        read = docker.auth.AuthConfig.parse_auth({key: entry}, raise_on_error=True)[key]
+    except (docker.errors.DockerException, ValueError, AttributeError, TypeError):
+        raise Unavailable(
+            "its entry for the registry cannot be read", hint="log in again with docker login"
+        ) from None
+    if read.get("IdentityToken") or read.get("username"):
+        return read.get("username") or "", read.get("password") or "", read.get("IdentityToken") or ""
     return None
 
 

@@ -72,9 +72,8 @@ class Exchange:
         led_away = question.elsewhere and answer.url.origin != question.url.origin
         if led_away or answer.status in question.expected:
             return answer
-        raise failure(
-            answer, question.what, self._authentication.conceal, self._authentication.note(endpoint)
-        )
+        note = self._authentication.note(endpoint, repository)
+        raise failure(answer, question.what, self._authentication.conceal, note)
 
     def _better(self, question: Question, asked: str, told: str, answer: Answer) -> str:
         """Get the login that was asked for; where that fails the answer is closed."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from msgspec.structs import replace
+
 from gate.errors import Unavailable
 from gate.registry.address import Url
 
@@ -32,9 +34,10 @@ def next_page(value: str, here: Url) -> Url | None:
         relation = _RELATION.search(match["parameters"])
         if relation is not None and "next" in (relation[1] or relation[2] or "").lower().split():
             target = here.join(match["target"], "the next page of the list")
-            if target.origin != here.origin or _path(target) != _path(here):
+            if target.host != here.host or _path(target) != _path(here):
                 raise _refused("it leads elsewhere")
-            return target
+            # A registry behind a proxy may not know under which scheme and port it is asked, so these stay.
+            return replace(here, target=target.target)
         position = match.end()
     return None
 

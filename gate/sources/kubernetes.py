@@ -1,7 +1,7 @@
 """The images of Kubernetes manifests: those of containers of every kind, and those that pods mount as volumes.
 
-Where the kinds of Kubernetes itself hold their pod is known. In other kinds (of an Argo rollout, a Knative service, …)
-whatever looks like a pod's containers counts as such.
+Where the kinds of Kubernetes itself hold their pod is known. In other kinds (of an Argo rollout or workflow, a Knative
+service, a Tekton task, …) whatever looks like containers counts as such.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ _PODS = {
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
 _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
+_SEVERAL = (*_CONTAINERS, "sidecars", "steps")
+"""Lists of containers in other kinds: also those of Argo's workflows and Tekton's tasks."""
+_SINGLE = ("container", "script", "stepTemplate")
+"""And containers that stand alone there."""
 _GROUPS = {
     "Pod": "v1", "PodTemplate": "v1", "ReplicationController": "v1", "ReplicaSet": "apps/", "Deployment": "apps/",
     "StatefulSet": "apps/", "DaemonSet": "apps/", "Job": "batch/", "CronJob": "batch/",
@@ -32,15 +36,21 @@ _GROUPS = {
 """What the API version of a kind starts with; under another one it is another project's kind of the same name."""
 
 
-def images(root: Value, reader: Reader, depth: int = 0) -> Iterator[tuple[str, int]]:
-    """Yield each image's name and its line; raises `InvalidInput` for a workload that is none."""
+def images(
+    root: Value, reader: Reader, depth: int = 0, listed: tuple[str, str] = ("", "")
+) -> Iterator[tuple[str, int]]:
+    """Yield each image's name and its line; raises `InvalidInput` for a workload that is none.
+
+    `listed` is the kind and API version that a list of one kind states for its items, which then need not.
+    """
     _bound(root, reader, depth)
     reader.mapping(root, "the document")
-    kind, version = (_word(root, key, reader) for key in ("kind", "apiVersion"))
+    kind, version = (_word(root, *each, reader) for each in zip(("kind", "apiVersion"), listed, strict=True))
     items = reader.get(root, "items")
     if kind.endswith("List") and items is not None:
+        stated = ("", "") if kind == "List" else (kind.removesuffix("List"), version)
         for item in reader.items(items, "items"):
-            yield from images(item, reader, depth + 1)
+            yield from images(item, reader, depth + 1, stated)
     elif kind in _PODS and version.startswith(_GROUPS[kind]):
         spec: Value | None = root
         for step in _PODS[kind]:
@@ -57,9 +67,11 @@ def is_object(root: Value) -> bool:
     return isinstance(root.value, dict) and "apiVersion" in root.value and "kind" in root.value
 
 
-def _word(root: Value, key: str, reader: Reader) -> str:
+def _word(root: Value, key: str, listed: str, reader: Reader) -> str:
     """Return one of the two words that say what an object is."""
     found = reader.get(root, key)
+    if found is None and listed:
+        return listed
     if found is None:
         raise reader.error(root.line, f"this object has no {key}")
     return reader.text(found, key)
@@ -78,6 +90,11 @@ def _of_pod(spec: Value, reader: Reader) -> Iterator[tuple[str, int]]:
             yield reader.text(image, f"{key}[{number}].image"), image.line
     if not found:
         raise reader.error(spec.line, "this pod has no containers")
+    yield from _mounted(spec, reader)
+
+
+def _mounted(spec: Value, reader: Reader) -> Iterator[tuple[str, int]]:
+    """Yield the images that a pod mounts."""
     volumes = reader.get(spec, "volumes")
     for number, volume in enumerate(reader.items(volumes, "volumes") if volumes else ()):
         mounted = reader.get(volume, "image")
@@ -96,14 +113,18 @@ def _bound(value: Value, reader: Reader, depth: int) -> None:
 
 
 def _anywhere(value: Value, reader: Reader, depth: int) -> Iterator[tuple[str, int]]:
-    """Yield the images of whatever looks like the containers of a pod, however deep."""
+    """Yield the images of whatever looks like containers, however deep."""
     _bound(value, reader, depth)
     inner: Any = value.value
     if isinstance(inner, dict):
+        if "containers" in inner and isinstance(inner["containers"].value, list):
+            yield from _mounted(value, reader)
         for key, below in inner.items():
-            if key in _CONTAINERS and isinstance(below.value, list):
+            if key in _SEVERAL and isinstance(below.value, list):
                 for container in below.value:
                     yield from _of_container(container, reader)
+            elif key in _SINGLE:
+                yield from _of_container(below, reader)
             yield from _anywhere(below, reader, depth + 1)
     elif isinstance(inner, list):
         for below in inner:

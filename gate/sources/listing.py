@@ -7,7 +7,7 @@ never paths, whatever lies in the working directory.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
@@ -34,7 +34,7 @@ def read(path: str) -> bytes:
         raise InvalidInput(f"--images {path[:300]!r} cannot be read: {reason}", hint=_EXPECTED) from None
 
 
-def parse(data: bytes, file: str, environment: Mapping[str, str]) -> tuple[Location, ...]:
+def parse(data: bytes, file: str, variables: compose.Variables) -> tuple[Location, ...]:
     """Return what a list names, in its order and as often as it does; `file` names it in messages.
 
     Raises `InvalidInput` with file and line. A list that names nothing is refused: nothing checked is not a pass.
@@ -42,7 +42,7 @@ def parse(data: bytes, file: str, environment: Mapping[str, str]) -> tuple[Locat
     text = _text(data, file)
     first = next((line for line in text.split("\n") if _COMMENT.sub("", line).strip()), "")
     found: list[Location] = []
-    listed = _in_yaml(text, file, environment) if _YAML.match(first) else _line_by_line(text, file)
+    listed = _in_yaml(text, file, variables) if _YAML.match(first) else _line_by_line(text, file)
     for location in listed:
         if len(found) >= LIMITS.references:
             raise InvalidInput(f"{file}: it names more than {LIMITS.references:,} images")
@@ -83,7 +83,7 @@ def _line_by_line(text: str, file: str) -> Iterator[Location]:
             raise InvalidInput(f"{file}:{number}: {error.message}", hint=error.hint) from None
 
 
-def _in_yaml(text: str, file: str, environment: Mapping[str, str]) -> Iterator[Location]:
+def _in_yaml(text: str, file: str, variables: compose.Variables) -> Iterator[Location]:
     """Yield the images of manifests."""
     reader = Reader(file)
     composed = False
@@ -98,7 +98,7 @@ def _in_yaml(text: str, file: str, environment: Mapping[str, str]) -> Iterator[L
                 raise reader.error(
                     document.line, "a compose file among other documents", "keep one in a file"
                 )
-            listed = compose.images(document, reader, environment)
+            listed = compose.images(document, reader, variables)
         else:
             raise reader.error(document.line, "this is no list of images", _EXPECTED)
         yield from _named(listed, reader)

@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from functools import partial
+from threading import Event
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gate.errors import InvalidInput, MalformedImage
+from gate.errors import InvalidInput, MalformedImage, Unavailable
+from gate.limits import KIB, LIMITS
 from gate.oci.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Digest, Platform
 from gate.oci.image import Image, Opened, Origin
+from gate.oci.manifest import Manifest
 from gate.oci.reference import Reference
+from gate.parallel import in_parallel
 from gate.sources import REGISTRY, Access, Location
 from gate.sources.resolve import Documents, resolve
 
 if TYPE_CHECKING:
-    from gate.registry.client import Manifest, RegistryClient
+    from gate.registry.client import Manifest as Served
+    from gate.registry.client import RegistryClient
+
+T = TypeVar("T")
+
+
+_THREADS = 4
+"""Documents asked for at a time; each takes a connection, which takes longer to make than one document to come."""
+_AHEAD = 64
+"""Manifests of one index that are asked for side by side: images have some ten platforms, each with an attestation."""
+_CONFIG_AHEAD = 256 * KIB
+"""The longest configuration that is asked for so; most have some KiB."""
 
 
 class RegistryBlobs:
-    """The content of one repository. Manifests are kept, because several images of an index are asked for one."""
+    """The documents of one repository: each is fetched once, however many images lead to it."""
 
-    def __init__(self, client: RegistryClient, name: Reference, root: Manifest) -> None:
+    def __init__(self, client: RegistryClient, name: Reference, root: Served) -> None:
         self._client = client
         self._name = name
-        self._manifests: dict[Digest, Manifest] = {root.descriptor.digest: root}
+        self._manifests: dict[Digest, Served | Unavailable] = {root.descriptor.digest: root}
+        self._configs: dict[tuple[Digest, int], bytes | Unavailable] = {}
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
-        """Open a manifest from memory, anything else from the network; raises `Unavailable` where it is not there."""
+        """Open a document, from memory where it was fetched; raises `Unavailable` where it is not there."""
         if descriptor.media_type not in INDEX_TYPES | MANIFEST_TYPES:
-            return self._client.blob(self._name, descriptor)
-        manifest = self._manifests.get(descriptor.digest)
-        if manifest is None:
-            manifest = self._client.manifest(replace(self._name, digest=descriptor.digest))
-            self._manifests[descriptor.digest] = manifest
+            content = self._configs.get((descriptor.digest, descriptor.size))
+            if content is None:
+                return self._client.blob(self._name, descriptor)
+            return io.BytesIO(_raised(content))
+        manifest = self._manifest(descriptor)
         served_as = manifest.descriptor.media_type
         if served_as != descriptor.media_type:
             raise MalformedImage(
@@ -44,6 +61,55 @@ class RegistryBlobs:
                 f" {descriptor.media_type!r}"
             )
         return io.BytesIO(manifest.content)
+
+    def expect(self, descriptors: Sequence[Descriptor]) -> None:
+        """Fetch manifests and their configurations side by side; what fails is told when it is opened."""
+        calls: dict[Digest, Callable[[], None]] = {}
+        left = LIMITS.documents
+        for descriptor in descriptors[:_AHEAD]:
+            left -= descriptor.size
+            if left >= 0:
+                calls[descriptor.digest] = partial(self._fetch, descriptor)
+        if len(calls) > 1:
+            in_parallel(min(_THREADS, len(calls)), calls, Event())
+
+    def _fetch(self, descriptor: Descriptor) -> None:
+        """Fetch a manifest, and its configuration unless it is for no platform, as attestations are."""
+        try:
+            content = self._manifest(descriptor).content
+            if descriptor.platform is not None and not descriptor.platform.known:
+                return
+            config = Manifest.from_bytes(content, descriptor.media_type).config
+        except Unavailable:
+            return  # it is opened again, and fails again
+        if config.size <= _CONFIG_AHEAD:
+            with self._client.blob(self._name, config) as stream:
+                self._configs[config.digest, config.size] = _kept(lambda: stream.read(config.size + 1))
+
+    def _manifest(self, descriptor: Descriptor) -> Served:
+        """Fetch a manifest, once; one that is larger than stated is not kept, so that what is kept stays within its limit."""
+        found = self._manifests.get(descriptor.digest)
+        if found is None:
+            name = replace(self._name, digest=descriptor.digest)
+            found = _kept(lambda: self._client.manifest(name))
+            if isinstance(found, Unavailable) or found.descriptor.size == descriptor.size:
+                self._manifests[descriptor.digest] = found
+        return _raised(found)
+
+
+def _kept(call: Callable[[], T]) -> T | Unavailable:
+    """Return what a call returns, or why it is not available."""
+    try:
+        return call()
+    except Unavailable as error:
+        return error
+
+
+def _raised(found: T | Unavailable) -> T:
+    """Return what is available; raises why it is not."""
+    if isinstance(found, Unavailable):
+        raise found
+    return found
 
 
 class RegistryLayer(Struct, frozen=True):

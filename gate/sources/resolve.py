@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Protocol
+from collections.abc import Sequence
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -26,6 +27,14 @@ class Blobs(Protocol):
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open a blob, not yet verified; raises `Unavailable` where it is not there."""
+
+
+@runtime_checkable
+class RemoteBlobs(Blobs, Protocol):
+    """Content that is asked of a server, several at a time where it is known what will be opened."""
+
+    def expect(self, descriptors: Sequence[Descriptor]) -> None:
+        """Be told of manifests that will be opened, with their configurations; what fails is told when it is opened."""
 
 
 class BlobLayer(Struct, frozen=True):
@@ -121,6 +130,14 @@ class _Walk:
         if depth > LIMITS.index_depth:
             raise MalformedImage(f"indexes nest deeper than {LIMITS.index_depth} levels")
         index = Index.from_bytes(self._documents.read(descriptor, "the index"), descriptor.media_type)
+        if isinstance(self._documents.blobs, RemoteBlobs):
+            self._documents.blobs.expect(
+                [
+                    entry
+                    for entry in index.manifests
+                    if entry.media_type in MANIFEST_TYPES and not self._unwanted(entry)
+                ]
+            )
         for entry in index.manifests:
             nested = entry.media_type in INDEX_TYPES
             key = (entry.digest, entry.media_type, None if nested else entry.platform)
@@ -137,8 +154,7 @@ class _Walk:
     def _entry(self, entry: Descriptor) -> None:
         """Open one entry that is no index."""
         label = self._label(entry)
-        stated = entry.platform
-        if self._wanted is not None and stated is not None and stated.known and not _is(stated, self._wanted):
+        if self._unwanted(entry):
             self.left_out[label] = OTHER_PLATFORM
             return
         try:
@@ -153,6 +169,13 @@ class _Walk:
                     self.left_out[self._label(entry, image.platform)] = OTHER_PLATFORM
         except Unavailable as error:
             self.failed[label] = error
+
+    def _unwanted(self, entry: Descriptor) -> bool:
+        """Whether an entry states another platform than the one that was asked for."""
+        stated = entry.platform
+        return (
+            self._wanted is not None and stated is not None and stated.known and not _is(stated, self._wanted)
+        )
 
     def _label(self, entry: Descriptor, found: Platform | None = None) -> str:
         """Name an entry for people, each by another name: several entries can state one platform, or be `found` to have it."""

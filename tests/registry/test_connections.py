@@ -123,3 +123,16 @@ def test_lines_of_one_header_are_joined() -> None:
     with answering(WHOLE.replace(b"Content", lines + b"\r\nContent")) as (url, _), connections() as made:
         headers = answered(made, url)[1]
     assert headers["www-authenticate"] == 'Basic realm="a  b", Bearer realm="c", Digest realm="d"'
+
+
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
+def test_an_answer_that_nobody_closed_ends_with_the_others(more: bytes) -> None:
+    """Reading failed, and what would have closed it waits to be collected."""
+    answer = WHOLE.replace(b"Content", more + b"Content")
+    with answering(answer) as (url, served):
+        with connections() as made:
+            left = made.send(url, "", Message("GET", {}, None, 5, 5))
+        with pytest.raises((OSError, ValueError)):
+            left.read(10)
+        left.close()
+    assert served == [1]

@@ -24,11 +24,15 @@ def auths(**hosts: str) -> str:
 
 
 def found(
-    registry: str = HOST, login: Login | None = None, mirror: bool = False, **environment: str
+    registry: str = HOST,
+    login: Login | None = None,
+    mirror: bool = False,
+    repository: str = "",
+    **environment: str,
 ) -> Found:
     """Look for the credential of a registry."""
     settings = RegistrySettings(login=login, environment=environment)
-    return Credentials(settings, Deadline(30)).of(registry, mirror=mirror)
+    return Credentials(settings, Deadline(30)).of(registry, repository, mirror=mirror)
 
 
 def told(*arguments: Any, **named: Any) -> str:
@@ -74,6 +78,44 @@ def test_the_login_is_for_the_registries_it_was_given_for() -> None:
     assert not told(f"{HOST}:5000", login=login)
     assert not told("evil.example.org", login=Login("lu", "lp"))
     assert not told(login=login, mirror=True)
+
+
+def test_podmans_files(tmp_path: Path) -> None:
+    def put(path: str, pair: str) -> str:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(auths(registry_example_com=pair))
+        return str(tmp_path / path)
+
+    home = {"HOME": str(tmp_path)}
+    put(".config/containers/auth.json", "cu:cp")
+    assert told(**home) == "cu:cp from Podman's configuration"
+    put("run/containers/auth.json", "ru:rp")
+    run = {**home, "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    assert told(**run) == "ru:rp from Podman's configuration"
+    assert told(**home, XDG_RUNTIME_DIR="").startswith("cu:cp")
+    put(".docker/config.json", "du:dp")
+    assert told(**run) == "du:dp from Docker's configuration"
+    assert told(**run, REGISTRY_AUTH_FILE=put("named.json", "nu:np")) == "nu:np from REGISTRY_AUTH_FILE"
+    assert told(
+        **run, REGISTRY_AUTH_FILE=put("n.json", "x:y"), DOCKER_AUTH_CONFIG=auths(registry_example_com="v:w")
+    ).startswith("v:w")
+    assert told(**run, REGISTRY_AUTH_FILE=str(tmp_path / "gone")).startswith("du:dp")
+    assert "REGISTRY_AUTH_FILE: there is nothing" in found(REGISTRY_AUTH_FILE=str(tmp_path / "gone")).problem
+
+
+@pytest.mark.parametrize(
+    ("repository", "user"),
+    [("shop/api", "api"), ("shop/api/v2", "api"), ("shop/apis", "shop"), ("shop", "shop"), ("tools", "all"), ("", "all")],
+)  # fmt: skip
+def test_the_entry_for_the_most_of_a_name(repository: str, user: str) -> None:
+    entries = {"": "all", "/shop": "shop", "/shop/api": "api"}
+    text = auths(**{f"{HOST}{start}": f"{name}:p" for start, name in entries.items()})
+    assert told(repository=repository, DOCKER_AUTH_CONFIG=text).startswith(f"{user}:p")
+
+
+def test_where_no_entry_is_for_a_name_the_first_counts_as_docker_has_it() -> None:
+    text = auths(**{f"{HOST}/group": "g:p", f"{HOST}/other": "o:p"})
+    assert told(repository="shop/api", DOCKER_AUTH_CONFIG=text).startswith("g:p")
 
 
 def test_docker_is_looked_for_in_the_home_folder(tmp_path: Path) -> None:
@@ -128,7 +170,8 @@ def test_each_registry_is_looked_for_once(docker: str) -> None:
     credentials = Credentials(RegistrySettings(environment={"DOCKER_CONFIG": docker}), Deadline(30))
     first = credentials.of(HOST)
     (Path(docker) / "config.json").unlink()
-    assert credentials.of(HOST) is first
+    assert first.credential is not None
+    assert credentials.of(HOST) == first
 
 
 def test_no_secret_is_ever_shown() -> None:

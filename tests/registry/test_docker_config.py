@@ -11,7 +11,7 @@ import pytest
 
 from gate.deadline import Deadline
 from gate.errors import Unavailable
-from gate.registry.docker_config import Entry, credential_of
+from gate.registry.docker_config import Entry, credentials_of
 
 HOST = "registry.example.com"
 Helper = Callable[..., dict[str, str]]
@@ -24,8 +24,14 @@ def encoded(pair: str) -> dict[str, str]:
 def read(
     configuration: Any, registry: str = HOST, environment: dict[str, str] | None = None, seconds: float = 30
 ) -> Entry | None:
+    return read_all(configuration, registry, environment, seconds).get("")
+
+
+def read_all(
+    configuration: Any, registry: str = HOST, environment: dict[str, str] | None = None, seconds: float = 30
+) -> dict[str, Entry]:
     text = configuration if isinstance(configuration, str) else json.dumps(configuration)
-    return credential_of(text, registry, environment or {}, Deadline(seconds))
+    return credentials_of(text, registry, environment or {}, Deadline(seconds))
 
 
 @pytest.fixture
@@ -68,6 +74,18 @@ def test_no_entry_of_another_registry(key: str) -> None:
 def test_an_entry_of_the_very_name_comes_first() -> None:
     configuration = {"auths": {f"https://{HOST}/v1/": encoded("a:b"), HOST: encoded("c:d")}}
     assert read(configuration) == ("c", "d", "")
+
+
+def test_entries_for_some_of_a_registry_as_podman_writes_them(helper: Helper) -> None:
+    entries = {
+        HOST: encoded("all:p"), f"{HOST}/shop": encoded("shop:p"), f"{HOST}/shop/api/": encoded("api:p"), f"{HOST}/v2": encoded("v2:p"),
+        f"https://{HOST}/any/path": encoded("url:p"), "quay.io/shop": encoded("other:p"),
+    }  # fmt: skip
+    expected = {"": ("all", "p", ""), "shop": ("shop", "p", ""), "shop/api": ("api", "p", "")}
+    assert read_all({"auths": entries}) == expected
+    environment = helper(ANSWER)
+    expected[""] = (f"get-{HOST}", "s", "")
+    assert read_all({"auths": entries, "credsStore": "test"}, environment=environment) == expected
 
 
 def test_other_forms_of_entries() -> None:

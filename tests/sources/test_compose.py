@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from gate.errors import InvalidInput
+from gate.sources.compose import Variables
 from gate.sources.listing import parse
 
 
-def images(text: str, environment: Mapping[str, str] | None = None) -> list[str]:
+def images(text: str, environment: Mapping[str, str] | None = None, folder: str = "/nowhere") -> list[str]:
     """The images of a compose file."""
-    return [location.text for location in parse(text.encode(), "compose.yaml", environment or {})]
+    found = parse(text.encode(), "compose.yaml", Variables(environment or {}, folder))
+    return [location.text for location in found]
 
 
 def test_a_usual_file() -> None:
@@ -67,11 +70,11 @@ def test_variables_with_a_default(image: str, expected: str) -> None:
         ("a:${TAG}", "needs the variable TAG"),
         ("a:${TAG:?set it}", "needs the variable TAG"),
         ("a:${TAG?}", "needs the variable TAG"),
-        ("a:${TAG:+1}", "needs the variable TAG"),
-        ("a:${TAG+1}", "needs the variable TAG"),
+        ("a:${TAG/x/y}", "has a form of the variable TAG that is not supported"),
+        ("a:${TAG:=1}", "has a form of the variable TAG that is not supported"),
         ("a:${A:-${B}}", "needs the variable B"),
         ("a:${A:-$B}", "needs the variable B"),
-        ("a:${A:-" * 9 + "1" + "}" * 9, "needs the variable A"),
+        ("a:${A:-" * 9 + "1" + "}" * 9, "has a form of the variable A that is not supported"),
         ("a:${TAG:-1", "has no closing brace for the variable TAG"),
         ("a:$", "has a $ that starts no variable"),
         ("a:${}", "has a $ that starts no variable"),
@@ -90,22 +93,52 @@ def test_a_variable_without_a_default_is_named(image: str, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "value", "agrees"),
+    ("image", "value", "expected"),
     [
-        ("a:${TAG:-1}", "1", True), ("a:${TAG:-1}", "2", False), ("a:${TAG:-1}", "", True), ("a:${TAG-1}", "", False),
-        ("a:${TAG-1}", "1", True), ("a:1", "2", True), ("a:${OTHER:-${TAG:-1}}", "2", False),
+        ("a:$TAG", "2", "a:2"), ("a:${TAG}", "2", "a:2"), ("a:${TAG:-1}", "2", "a:2"), ("a:${TAG-1}", "2", "a:2"), ("a:${TAG:?x}", "2", "a:2"),
+        ("a:${TAG?x}", "2", "a:2"), ("a:${TAG:-1}", "", "a:1"), ("a${TAG-:1}", "", "a"), ("a${TAG}", "", "a"), ("a${TAG?x}", "", "a"),
+        ("a${TAG:+:x}", "2", "a:x"), ("a${TAG:+:x}", "", "a"), ("a${TAG+:x}", "", "a:x"), ("a${NONE:+:x}", "2", "a"), ("a${NONE+:x}", "2", "a"),
+        ("a:${OTHER:-${TAG:-1}}", "2", "a:2"), ("a:1", "2", "a:1"),
     ],
 )  # fmt: skip
-def test_a_default_that_compose_would_not_take_is_refused(image: str, value: str, agrees: bool) -> None:
-    """What was judged would not be what runs."""
-    text = f"services: {{web: {{image: '{image}'}}}}"
-    if agrees:
-        assert images(text, {"TAG": value}) == ["a:1"]
-        return
-    with pytest.raises(
-        InvalidInput, match="has a default for the variable TAG, which is set to something else here"
-    ):
-        images(text, {"TAG": value})
+def test_variables_of_the_environment(image: str, value: str, expected: str) -> None:
+    """As Docker Compose takes them: they come before everything else."""
+    assert images(f"services: {{web: {{image: '{image}'}}}}", {"TAG": value}) == [expected]
+
+
+@pytest.mark.parametrize("value", ["2$X", "2 x", "2}", "-x/../y", "a@sha256:1"])
+def test_their_values_are_only_part_of_a_name(value: str) -> None:
+    with pytest.raises(InvalidInput, match="is not an image name"):
+        images("services: {web: {image: 'a:${TAG}'}}", {"TAG": value})
+
+
+def test_an_empty_value_where_one_must_not_be() -> None:
+    with pytest.raises(InvalidInput, match="needs the variable TAG"):
+        images("services: {web: {image: 'a${TAG:?x}'}}", {"TAG": ""})
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "sets"),
+    [
+        ("TAG=2", True), ("X=1\n  export TAG = 2", True), ("TAG: 2", True), ("TAG", True), ("\ufeffTAG=2", True), ("X=TAG", False),
+        ("# TAG=2", False), ("MYTAG=2\nTAGS=2", False), ("", False),
+    ],
+)  # fmt: skip
+def test_what_the_file_beside_it_sets_is_not_guessed(dotenv: str, sets: bool, tmp_path: Path) -> None:
+    """Docker Compose would take that instead of the default: what was judged would not be what runs."""
+    (tmp_path / ".env").write_text(dotenv, encoding="utf-8")
+    text = "services: {web: {image: 'a:${TAG:-1}'}}"
+    if sets:
+        with pytest.raises(InvalidInput, match=r"needs the variable TAG, which the file \.env sets"):
+            images(text, folder=str(tmp_path))
+    else:
+        assert images(text, folder=str(tmp_path)) == ["a:1"]
+    assert images(text, {"TAG": "3"}, str(tmp_path)) == ["a:3"]
+
+
+def test_a_folder_of_that_name_sets_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    assert images("services: {web: {image: 'a:${TAG:-1}'}}", folder=str(tmp_path)) == ["a:1"]
 
 
 @pytest.mark.parametrize(
@@ -142,4 +175,4 @@ def test_what_is_refused(text: str, what: str) -> None:
 def test_the_way_out_is_named() -> None:
     with pytest.raises(InvalidInput) as error:
         images("services: {web: {build: .}}")
-    assert "docker compose config | image-gate check --images -" in error.value.hint
+    assert "docker compose config --images | image-gate check --images -" in error.value.hint

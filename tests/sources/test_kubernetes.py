@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gate.errors import InvalidInput
+from gate.sources.compose import Variables
 from gate.sources.listing import parse
 
 POD = "{containers: [{name: a, image: a/b:1}]}"
@@ -10,7 +11,7 @@ POD = "{containers: [{name: a, image: a/b:1}]}"
 
 def images(text: str) -> list[str]:
     """The images of manifests."""
-    return [location.text for location in parse(text.encode(), "all.yaml", {})]
+    return [location.text for location in parse(text.encode(), "all.yaml", Variables())]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,29 @@ def test_kinds(version: str, kind: str, below: str) -> None:
     assert images(text) == ["a/b:1"]
     listed = "".join(f"\n  {line}" for line in text.split("\n"))
     assert images(f"apiVersion: v1\nkind: List\nitems:\n-{listed[2:]}\n-{listed[2:]}") == ["a/b:1"] * 2
+
+
+def test_a_list_of_one_kind_says_what_its_items_are() -> None:
+    item = f"- {{metadata: {{name: x}}, spec: {{template: {{spec: {POD}}}}}}}"
+    assert images(f"apiVersion: apps/v1\nkind: DeploymentList\nitems:\n{item}\n{item}") == ["a/b:1"] * 2
+    with pytest.raises(InvalidInput, match="has no kind"):
+        images(f"apiVersion: v1\nkind: List\nitems:\n{item}")
+    with pytest.raises(InvalidInput, match="this Pod has no spec"):
+        images("apiVersion: v1\nkind: PodList\nitems: [{status: {}}]")
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("{templates: [{container: {image: 'a:1'}}, {script: {image: 'b:2'}, sidecars: [{image: 'c:3'}]}]}", ["a:1", "b:2", "c:3"]),
+        ("{stepTemplate: {image: 'a:1'}, steps: [{image: 'b:2'}, {ref: {name: x}}], sidecars: [{image: 'c:3'}]}", ["a:1", "b:2", "c:3"]),
+        ("{template: {spec: {containers: [{image: 'a:1'}], volumes: [{image: {reference: 'm:2'}}]}}}", ["m:2", "a:1"]),
+        ("{containers: {type: array}, script: text, container: null, steps: [[a]]}", []),
+    ],
+)  # fmt: skip
+def test_containers_of_workflows_and_tasks(spec: str, expected: list[str]) -> None:
+    pod = f"---\napiVersion: v1\nkind: Pod\nspec: {POD}\n"
+    assert images(f"apiVersion: example.com/v1\nkind: Task\nspec: {spec}\n{pod}") == [*expected, "a/b:1"]
 
 
 def test_every_container_and_mounted_image_counts() -> None:

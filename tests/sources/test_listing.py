@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gate.errors import InvalidInput
 from gate.limits import LIMITS
+from gate.sources.compose import Variables
 from gate.sources.listing import parse, read
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -20,7 +21,7 @@ POD = "apiVersion: v1\nkind: Pod\nspec: {containers: [{image: shop/api:1}]}\n"
 def listed(text: str | bytes) -> list[str]:
     """The references that a list comes to."""
     data = text.encode() if isinstance(text, str) else text
-    return [location.text for location in parse(data, "list", {})]
+    return [location.text for location in parse(data, "list", Variables())]
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +97,7 @@ def test_a_list_is_read_to_its_limit_only() -> None:
 def test_names_in_manifests_are_never_paths() -> None:
     """The file `alpine` and the layout `image` lie in the working directory."""
     text = POD.replace("shop/api:1", "alpine") + "---\n" + POD.replace("shop/api:1", "image")
-    found = parse(text.encode(), "list", {})
+    found = parse(text.encode(), "list", Variables())
     assert [(location.source, str(location.name)) for location in found] == [
         ("name", "docker.io/library/alpine:latest"),
         ("name", "docker.io/library/image:latest"),

@@ -110,6 +110,38 @@ def test_a_manifest_is_fetched_once_however_often_it_is_read() -> None:
         assert len(made) == len(set(made))
 
 
+def test_the_documents_of_an_index_are_asked_for_side_by_side() -> None:
+    """And nothing is asked for that was not before: of attestations no configuration."""
+    platforms = [Built("linux", name) for name in ("amd64", "arm64", "ppc64le", "s390x", "riscv64")]
+    images = [build_image([CLEAN], Settings(CREATED, platform, user="1000")) for platform in platforms]
+    with serving_registry({f"{NAME}:1.4": build_index(images, attested=True)}) as registry:
+        with opening(registry) as opened:
+            assert [str(image.platform) for image in opened.images] == [
+                f"linux/{each.architecture}" for each in platforms
+            ]
+        assert 1 < registry.connections <= 5
+        assert registry.count("config") == 5
+        assert len({call.target for call in registry.calls}) == len(registry.calls)
+
+
+def test_documents_larger_than_stated_are_not_kept() -> None:
+    entries = [image.manifest.descriptor(platform=image.platform.as_json()) for image in (DIRTY_IMAGE, ARM)]
+    index = Blob(
+        INDEX,
+        encode(
+            {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**entries[0], "size": 1}, entries[1]]}
+        ),
+    )
+    with serving_registry({f"{NAME}:both": BOTH}) as registry:
+        registry.put(NAME, index, [], tag="1.4")
+        with opening(registry) as opened:
+            assert [str(image.digest) for image in opened.images] == [ARM.manifest.digest]
+            assert isinstance(opened.failed["linux/amd64"], IntegrityError)
+        asked = [call.target.rpartition("/")[2] for call in registry.calls]
+        assert asked.count(DIRTY_IMAGE.manifest.digest) == 2
+        assert asked.count(ARM.manifest.digest) == 1
+
+
 @pytest.mark.parametrize("rest", [":1.4", f"@{CLEAN_IMAGE.manifest.digest}"])
 def test_other_bytes_than_the_digest_states(rest: str) -> None:
     with serving_registry({f"{NAME}:1.4": CLEAN_IMAGE}) as registry:
