@@ -200,8 +200,10 @@ def test_every_format_says_that_nothing_was_scanned_or_nothing_of_scans(bench: B
     bench.attach(bench.verdict(CVE))
     report = bench.check()
     told = {name: reporter(name).render(report, RenderOptions()) for name in formats()}
-    for name in ("text", "markdown", "comment", "html"):
+    for name in ("text", "markdown", "comment", "html", "cyclonedx"):
         assert "not scanned now" in told[name], name
+    assert as_text(report, quiet=True).endswith("  not scanned now\n")
+    assert "not scanned" not in as_text(bench.check(reuse=None), quiet=True)
     read = json.loads(told["json"])["verdicts"][0]["evidence"]
     assert read["reused_verdict"]["used"] is True
     assert read["scanners"]["trivy"]["reused"]

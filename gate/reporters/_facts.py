@@ -192,11 +192,13 @@ def passed_as_such(result: RuleResult) -> bool:
     return result.outcome is Outcome.PASS and not any(item.baseline for item in result.excepted)
 
 
-def facts_of_reuse(verdict: Verdict) -> str:
-    """Say which signed verdict spared the scanners, or why none did; empty where nobody asked."""
+def facts_of_reuse(verdict: Verdict, *, brief: bool = False) -> str:
+    """Say which signed verdict spared the scanners, or why none did; empty where nobody asked. `brief` says only that one did."""
     found = mapping(verdict.evidence, "reused_verdict")
-    if not found:
+    if not found or (brief and found.get("used") is not True):
         return ""
+    if brief:
+        return "not scanned now"
     if found.get("used") is not True:
         return f"no earlier verdict is reused, so the image was scanned: {word(found, 'reason')}"
     made = age(found.get("judged"), verdict.subject.checked_at)

@@ -13,7 +13,7 @@ from typing import Any
 
 from gate.printable import shown
 from gate.reporters import RenderOptions, Reporter
-from gate.reporters._facts import version_of, vex_reason
+from gate.reporters._facts import facts_of_reuse, version_of, vex_reason
 from gate.reporters._problems import Problem, problems, subject_of
 from gate.reporters._vulnerable import Vulnerable, is_vulnerability, vulnerable_of
 from gate.reporters._words import told
@@ -94,12 +94,17 @@ class _Image:
         """Return the image as a component, with what is in it if `whole`."""
         reference, platform = self.subject
         digest = self.verdict.subject.digest
+        reuse = facts_of_reuse(self.verdict)
         component: Json = {
             "type": "container",
             "bom-ref": self.ref,
             "name": reference or "unknown",
             "version": str(digest),
-            "properties": [_property("platform", platform), _property("status", str(self.verdict.status))],
+            "properties": [
+                _property("platform", platform),
+                _property("status", str(self.verdict.status)),
+                *([_property("scanned", reuse)] if reuse else []),
+            ],
         }
         if digest.algorithm == "sha256":
             component["hashes"] = [{"alg": "SHA-256", "content": digest.encoded}]

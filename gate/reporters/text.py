@@ -138,9 +138,9 @@ class _Sheet:
         """Write one verdict and its sections; where a line is all there is, it says that the report is `partial`."""
         subject = verdict.subject
         image, rules = facts_of_image(verdict, partial=partial and self.brief)
-        more = (facts_of_base(verdict), facts_of_reuse(verdict))
-        base = [] if self.brief else [fact for fact in more if fact]
-        self.heading(verdict.status, subject.reference, image, rules, *base)
+        base = "" if self.brief else facts_of_base(verdict)
+        more = [fact for fact in (base, facts_of_reuse(verdict, brief=self.brief)) if fact]
+        self.heading(verdict.status, subject.reference, image, rules, *more)
         if self.brief:
             return
         rows = [(result, finding) for result in _by_severity(verdict.results) for finding in result.findings]

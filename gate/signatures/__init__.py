@@ -22,6 +22,7 @@ from gate.evidence import Identity, Signer
 from gate.oci.descriptor import Digest
 
 __all__ = [
+    "NEWER_ROOT",
     "Authority",
     "Demand",
     "Identity",
@@ -47,6 +48,10 @@ class Refused(ImageGateError):
 
     It is not `Unavailable`: that the signature does not hold was established.
     """
+
+
+NEWER_ROOT = "a newer trusted root may know it: image-gate trust update"
+"""What to do about a log or an authority that a root does not know: instances add new ones, and a root does not learn of it."""
 
 
 class InclusionProof(Struct, frozen=True):

@@ -22,8 +22,9 @@ from cryptography.x509.verification import (
 )
 
 from gate.limits import LIMITS
-from gate.signatures import Authority, Identity, Refused, keys
+from gate.signatures import NEWER_ROOT, Authority, Identity, Refused, keys
 
+_OTHER_INSTANCE = "if another instance of Sigstore issued it, as GitHub's own does for private repositories, name its root under trusted-roots"
 _FULCIO = "1.3.6.1.4.1.57264.1."
 _ISSUER_RAW, _OTHER_NAME, _ISSUER = f"{_FULCIO}1", f"{_FULCIO}7", f"{_FULCIO}8"
 _RAW_CLAIMS = {
@@ -120,6 +121,21 @@ def issuer_at(
         raise Refused(
             f"the certificate has no path to the authority {authority.name!r} that holds at {time:%Y-%m-%d %H:%M:%S}"
         ) from None
+
+
+def refuse_stranger(leaf: x509.Certificate, authorities: Sequence[Authority]) -> None:
+    """Raise `Refused` for a certificate whose issuer is none of the certificates of the authorities, by name."""
+    try:
+        with keys.contained():
+            names = {load(der, "an authority").subject for one in authorities for der in one.chain}
+            issuer, text = leaf.issuer, leaf.issuer.rfc4514_string()
+    except ValueError:
+        raise Refused("the certificate's issuer cannot be read") from None
+    if issuer not in names:
+        raise Refused(
+            f"its certificate was issued by {text[:200]!r}, which is no authority of the root",
+            hint=f"{_OTHER_INSTANCE}; {NEWER_ROOT}",
+        )
 
 
 def _allows_code_signing(

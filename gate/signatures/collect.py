@@ -263,4 +263,4 @@ def _texts(optional: Mapping[str, object]) -> dict[str, str]:
 
 def _refusal(candidate: Candidate, error: Refused) -> RefusedSignature:
     """Say why something does not count."""
-    return RefusedSignature(candidate.manifest, candidate.place, error.message)
+    return RefusedSignature(candidate.manifest, candidate.place, str(error))

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
 
 from gate.limits import LIMITS
-from gate.signatures import LogKey, Refused, certificate, keys
+from gate.signatures import NEWER_ROOT, LogKey, Refused, certificate, keys
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_1, _CERTIFICATE_TIMESTAMP, _PRECERTIFICATE = 0, 0, 1
@@ -27,15 +27,19 @@ def verify(leaf: x509.Certificate, issuer: x509.Certificate, logs: Sequence[LogK
         raise Refused("the certificate is in no certificate log that is known: it has no SCT") from None
     if len(found) > LIMITS.signed_certificate_timestamps:
         raise Refused(f"the certificate has {len(found)} SCTs")
-    reasons = []
+    errors = []
     for sct in found:
         try:
             _verify_one(sct, leaf, issuer, logs)
         except Refused as error:
-            reasons.append(error.message)
+            errors.append(error)
         else:
             return
-    raise Refused("; ".join(dict.fromkeys(reasons)) or "the certificate has an empty list of SCTs")
+    raise Refused(
+        "; ".join(dict.fromkeys(error.message for error in errors))
+        or "the certificate has an empty list of SCTs",
+        hint="; ".join(dict.fromkeys(error.hint for error in errors if error.hint)),
+    )
 
 
 def _verify_one(
@@ -44,7 +48,7 @@ def _verify_one(
     """Check one timestamp."""
     known = [log for log in logs if log.log_id == sct.log_id]
     if not known:
-        raise Refused("the certificate's SCT is from an unknown certificate log")
+        raise Refused("the certificate's SCT is from an unknown certificate log", hint=NEWER_ROOT)
     try:
         time = sct.timestamp.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
@@ -52,7 +56,8 @@ def _verify_one(
     valid = [log for log in known if log.window.covers(time)]
     if not valid:
         raise Refused(
-            f"the key of the certificate log {known[0].name!r} was not valid at {time:%Y-%m-%d %H:%M:%S}"
+            f"the key of the certificate log {known[0].name!r} was not valid at {time:%Y-%m-%d %H:%M:%S}",
+            hint=NEWER_ROOT,
         )
     key = keys.load(valid[0].spki, f"the key of the certificate log {valid[0].name!r}")
     keys.verify(key, sct.signature, _signed_bytes(sct, leaf, issuer), "the certificate's SCT")

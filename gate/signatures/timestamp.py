@@ -8,7 +8,7 @@ from datetime import datetime
 from rfc3161_client import TimeStampResponse, decode_timestamp_response
 from rfc3161_client.verify import VerifierBuilder
 
-from gate.signatures import Authority, Refused, certificate, keys
+from gate.signatures import NEWER_ROOT, Authority, Refused, certificate, keys
 
 
 def time_of(data: bytes, stamped: bytes, authorities: Sequence[Authority]) -> datetime:
@@ -24,7 +24,7 @@ def time_of(data: bytes, stamped: bytes, authorities: Sequence[Authority]) -> da
         raise Refused("a timestamp is not one that RFC 3161 describes") from None
     in_time = [authority for authority in authorities if authority.window.covers(time)]
     if not in_time:
-        raise Refused(f"no timestamp authority was trusted at {time:%Y-%m-%d %H:%M:%S}")
+        raise Refused(f"no timestamp authority was trusted at {time:%Y-%m-%d %H:%M:%S}", hint=NEWER_ROOT)
     for authority in in_time:
         if _holds(response, stamped, authority):
             return time

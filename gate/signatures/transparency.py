@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from gate.signatures import InclusionProof, LogEntry, LogKey, Refused, keys
+from gate.signatures import NEWER_ROOT, InclusionProof, LogEntry, LogKey, Refused, keys
 from gate.signatures.proto_json import decoded
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
@@ -30,13 +30,13 @@ def log_at(entry: LogEntry, logs: Sequence[LogKey], times: Sequence[datetime]) -
     """
     candidates = [log for log in logs if log.log_id == entry.log_id]
     if not candidates:
-        raise Refused(f"the entry is in an unknown log (key {entry.log_id.hex()[:16]}…)")
+        raise Refused(f"the entry is in an unknown log (key {entry.log_id.hex()[:16]}…)", hint=NEWER_ROOT)
     for log in candidates:
         if all(log.window.covers(time) for time in times or (None,)):
             return log
     raise Refused(
         f"the key of the log {candidates[0].name!r} was not valid at the time of signing",
-        hint="if the log has renewed its key, the trusted root is too old",
+        hint=NEWER_ROOT,
     )
 
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from gate.signatures import (
+    NEWER_ROOT,
     Authority,
     Demand,
     Identity,
@@ -88,9 +89,12 @@ def _any_root(trust: Trust, attempt: Callable[[TrustedRoot], Signer]) -> Signer:
 
 def _by_certificate(material: Material, root: TrustedRoot, trust: Trust) -> Signer:
     """Verify a signature with a certificate under one root."""
+    leaf = certificate.load(material.certificates[0], "the certificate")
+    if len(material.certificates) == 1 and root.authorities:
+        # Else what an instance of others signed would be refused for its log or timestamp, which says nothing of the cause.
+        certificate.refuse_stranger(leaf, root.authorities)
     demands = _demands(_sharing_authority(root, trust.roots), trust.without - {"timestamp"})
     vouched = _vouched(material, root, demands)
-    leaf = certificate.load(material.certificates[0], "the certificate")
     certificate.refuse_profile(leaf)  # 4
     issuers = [_issuer(leaf, material, root.authorities, time) for time in vouched.times]  # 4
     if "sct" in demands:
@@ -164,7 +168,7 @@ def _issuer(
             return certificate.issuer_at(leaf, material.certificates[1:], authority, time)
         except Refused as error:
             reasons.append(error.message)
-    raise Refused("; ".join(reasons) or "the root has no certificate authority")
+    raise Refused("; ".join(reasons) or "the root has no certificate authority", hint=NEWER_ROOT)
 
 
 def _signing_key(material: Material, trusted: Sequence[PublicKey]) -> PublicKey:

@@ -125,12 +125,12 @@ def an_envelope_and_a_message() -> Bundle:
 # --- the certificate
 
 
-@forgery("the entry is in an unknown log")
+@forgery("its certificate was issued by 'CN=intermediate,O=evil.test', which is no authority of the root")
 def another_instance() -> Bundle:
     return Sigstore("evil.test").bundle(statement(DIGEST))
 
 
-@forgery("the certificate has no path to the authority 'https://fulcio.sigstore.test'")
+@forgery("its certificate was issued by 'CN=intermediate,O=evil.test', which is no authority of the root")
 def the_certificate_of_another_instance() -> Bundle:
     evil = Sigstore("evil.test")
     evil.logs = INSTANCE.logs

@@ -80,7 +80,7 @@ WRONG: dict[str, tuple[Callable[[Sigstore], bytes], str]] = {
     "another issuer": (lambda s: of_blob(s, signing=replace(RIGHT, issuer=f"{ISSUER}.evil")), ".evil)"),
     "a key": (lambda s: of_blob(s, signing=Signing(key=new_key())), "it was signed with a key, and no key is trusted"),
     "no log": (lambda s: of_blob(s, signing=replace(RIGHT, log=0)), "it is in no transparency log"),
-    "another instance": (lambda _: of_blob(Sigstore("other.test")), "the entry is in an unknown log"),
+    "another instance": (lambda _: of_blob(Sigstore("other.test")), "which is no authority of the root"),
     "no bundle": (lambda _: b"{}", "the bundle is of the unknown type"),
     "no JSON": (lambda _: b"\xff", "is not valid UTF-8"),
     "nothing": (lambda _: b"", "JSON"),

@@ -143,9 +143,18 @@ def test_what_all_roots_say_is_in_the_reason() -> None:
     both = Trust(roots=(*Sigstore("one.test").roots(), *Sigstore("two.test").roots()))
     with pytest.raises(Refused) as refused:
         verify(bundled(Signing()), both)
-    reason = "the entry is in an unknown log"
+    reason = "its certificate was issued by 'CN=intermediate,O=sigstore.test'"
     assert refused.value.message.count(reason) == 2
     assert refused.value.message.startswith(f"one.test.json: {reason}")
+    assert refused.value.hint.count("name its root under trusted-roots") == 1
+
+
+def test_what_another_instance_signed_without_a_log_is_not_said_to_lack_one() -> None:
+    """GitHub's own logs nothing: whoever was told to give up the log would be none the wiser."""
+    unlogged = bundled(Signing(log=0, stamped=True, sct=False))
+    with pytest.raises(Refused, match=r"issued by 'CN=.*', which is no authority of the root") as refused:
+        verify(unlogged, Trust(roots=Sigstore("other.test").roots()))
+    assert "log" not in refused.value.message
 
 
 @pytest.mark.parametrize(
