@@ -49,6 +49,8 @@ def owned(filesystem: Filesystem, inventory: Inventory, paths: Iterable[str]) ->
     files would hide what is in it. Raises `Unavailable` for a list that is there and was not kept.
     """
     names = _names(filesystem, paths)
+    if not names:
+        return Owned(frozenset(), True)
     found: set[bytes] = set()
     complete = True
     for database in inventory.databases:
@@ -130,8 +132,6 @@ def _apk(filesystem: Filesystem, database: PackageDatabase) -> Collection[bytes]
 
 def _rpm(filesystem: Filesystem, database: PackageDatabase, wanted: Collection[bytes]) -> Collection[bytes]:
     """Return those of the `wanted` files that rpm's database lists."""
-    if not wanted:
-        return ()
     from gate.packages import rpm_bdb, rpm_ndb, rpm_sqlite  # here, because few images have such databases
     from gate.packages.rpm_header import listed_files as listed_by_rpm
 

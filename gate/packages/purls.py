@@ -26,9 +26,14 @@ def means(written: PackageURL, found: PackageURL) -> bool:
     return (
         (written.type, written.namespace, written.name) == (found.type, found.namespace, found.name)
         and (written.version is None or _version(written) == _version(found))
-        and all(found.qualifiers.get(name) == value for name, value in written.qualifiers.items())
+        and all(_fits(name, value, found.qualifiers.get(name)) for name, value in written.qualifiers.items())
         and written.subpath in (None, found.subpath)
     )
+
+
+def _fits(name: str, written: str, found: str | None) -> bool:
+    """Whether a qualifier says what was written; a release of a distribution has minor ones (`debian-12` is `debian-12.5`)."""
+    return found == written or (name == "distro" and found is not None and found.startswith(f"{written}."))
 
 
 def means_any(written: str, found: Iterable[str]) -> bool:

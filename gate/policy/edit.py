@@ -45,9 +45,10 @@ def with_exception(data: bytes, file: str, entry: Entry) -> bytes:
         at = items.value[-1].end_mark.index
         changed = f"{text[:at]}, {_flow(entry)}{text[at:]}"
     else:
-        at = _line_end(text, _content_end(text, items.value[-1]))
+        column = items.start_mark.column
+        at = _own_comments_end(text, _line_end(text, _content_end(text, items.value[-1])), column)
         head = text[:at] if text[:at].endswith("\n") else text[:at] + newline
-        changed = head + _block(entry, items.start_mark.column, newline) + text[at:]
+        changed = head + _block(entry, column, newline) + text[at:]
     wanted = {name: str(value) if isinstance(value, date) else value for name, value in entry.items()}
     return _checked(changed, file, before, [*before.get("exceptions", ()), wanted])
 
@@ -97,6 +98,18 @@ def _content_end(text: str, node: Any) -> int:
 def _line_end(text: str, at: int) -> int:
     """Return where the line of a position ends, its line feed included."""
     return text.find("\n", at) + 1 or len(text)
+
+
+def _own_comments_end(text: str, at: int, column: int) -> int:
+    """Return where the comments end that follow an item and stand further in than its dash, in `column`: they are its own."""
+    while at < len(text):
+        end = _line_end(text, at)
+        line = text[at:end]
+        rest = line.lstrip(" ")
+        if not rest.startswith("#") or len(line) - len(rest) <= column:
+            break
+        at = end
+    return at
 
 
 def _block_cuts(text: str, items: Any, numbers: Collection[int]) -> list[tuple[int, int]]:

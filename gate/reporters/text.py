@@ -265,7 +265,7 @@ class _Sheet:
         said = [_exception(excepted, rule, today) for excepted, rule in found if not excepted.baseline]
         self.some("EXCEPTIONS", said)
         known = [
-            f"{rule}: {_called(excepted.finding)} {place(excepted.finding.location)}"
+            f"{rule}: {_called(excepted.finding, placed=True)}"
             for excepted, rule in found
             if excepted.baseline
         ]
@@ -435,10 +435,13 @@ def _exception(excepted: Excepted, rule: str, today: date) -> str:
     return f"{rule}: {_called(excepted.finding)}, {until}: {excepted.reason}"
 
 
-def _called(finding: Finding) -> str:
+def _called(finding: Finding, *, placed: bool = False) -> str:
     """Return what a finding is called in one line: a vulnerability with its package, of which each has its own."""
-    package = (finding.location.package or "").partition("?")[0]
-    return f"{finding.id} in {package}" if finding.id and package else finding.id or finding.message
+    location = finding.location
+    package = (location.package or "").partition("?")[0]
+    called = f"{finding.id} in {package}" if finding.id and package else finding.id or finding.message
+    known = location.path or location.layer_index is not None or location.base is not None
+    return f"{called} {place(location)}" if placed and known else called
 
 
 def _vexed(item: Vexed, rule: str) -> str:
@@ -446,7 +449,7 @@ def _vexed(item: Vexed, rule: str) -> str:
     finding, statement, document = item.finding, item.claim.statement, item.claim.document
     said = ", ".join(part for part in (statement.status, statement.justification, statement.note) if part)
     whose = f"{document.author or 'no author'} in {document.name}, {statement.dated:%Y-%m-%d}"
-    return f"{rule}: {_called(finding)} {place(finding.location)}: {said} ({whose})"
+    return f"{rule}: {_called(finding, placed=True)}: {said} ({whose})"
 
 
 REPORTER = Reporter("text", "text/plain; charset=utf-8", render)

@@ -81,7 +81,7 @@ def _finding(decision: Decision, diff_ids: list[str], circumstances: Circumstanc
     found, severity = decision.found, decision.rating.severity
     index = diff_ids.index(found.layer) if found.layer in diff_ids else None
     exploitation = circumstances.exploitation
-    known = " known to be exploited" if any(exploitation.known(found).values()) else ""
+    known = ", known to be exploited" if any(exploitation.known(found).values()) else ""
     target = fixed_version(found)
     spared = circumstances.options.in_base == "warn" and decision.by not in ALARMS
     facts = [f"fixed in {target}" if target else "no fix is published", decision.told]

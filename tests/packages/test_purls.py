@@ -36,6 +36,17 @@ def test_what_is_stated_must_be_so(written: str, expected: bool) -> None:
     assert means_any(written, ["pkg:npm/other@1", LIBSSL]) is expected
 
 
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [("debian-12", True), ("debian-12.5", True), ("debian-1", False), ("debian", False)],
+)
+def test_a_release_includes_its_minor_ones(distribution: str, expected: bool) -> None:
+    """Scanners state the one of /etc/debian_version, and everybody else speaks of Debian 12."""
+    found = ["pkg:deb/debian/libssl3@3.0.9-1?arch=amd64&distro=debian-12.5"]
+    assert means_any(f"pkg:deb/debian/libssl3?distro={distribution}", found) is expected
+    assert not means_any("pkg:deb/debian/libssl3?arch=am", ["pkg:deb/debian/libssl3?arch=am.d64"])
+
+
 def test_types_are_normalised_as_they_want_it() -> None:
     assert means_any("pkg:pypi/Ruamel_Yaml", ["pkg:pypi/ruamel-yaml@1"])
     assert means_any("pkg:golang/golang.org/x/net@v1.2.0", ["pkg:golang/golang.org/x/net@1.2.0"])

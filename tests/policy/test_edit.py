@@ -65,6 +65,11 @@ rules: {}   # r
         ("exceptions:\n- a: 1\n", f"exceptions:\n- a: 1\n{block(0)}"),
         ("exceptions:\n- a: 1", f"exceptions:\n- a: 1\n{block(0)}"),
         (
+            "exceptions:\n  - a: 1\n    # of a\n  # of all\nb: 1\n",
+            f"exceptions:\n  - a: 1\n    # of a\n{block(2)}  # of all\nb: 1\n",
+        ),
+        ("exceptions:\n  - a: 1\n    # of a", f"exceptions:\n  - a: 1\n    # of a\n{block(2)}"),
+        (
             "exceptions:\n  -\n    a: 1 # x\n# y\nb: 1\n",
             f"exceptions:\n  -\n    a: 1 # x\n{block(2)}# y\nb: 1\n",
         ),

@@ -36,7 +36,7 @@ def test_nothing_found_passes() -> None:
 def test_a_severe_vulnerability_is_a_finding() -> None:
     (found,) = findings(vulnerability(opinion(), opinion("medium", "grype", known_exploited=True, epss=0.4)))
     assert found.message == (
-        "CVE-2023-5363 (high known to be exploited) in libssl3 3.0.9-1, fixed in 3.0.11-1~deb12u2"
+        "CVE-2023-5363 (high, known to be exploited) in libssl3 3.0.9-1, fixed in 3.0.11-1~deb12u2"
     )
     assert (found.id, found.severity, found.action) == ("CVE-2023-5363", Severity.HIGH, None)
     place = found.location

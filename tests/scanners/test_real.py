@@ -279,6 +279,25 @@ def test_what_no_scanner_saw_is_named(
     assert named == [(*expected, f"/{path}")]
 
 
+def test_programs_of_a_java_runtime_come_with_it(real: ScannerSettings, tmp_path: Path) -> None:
+    """Grype knows the runtime by its file `release`, and names nothing else of it."""
+    root = {
+        **ROOT,
+        "opt/java/openjdk/release": file(
+            'IMPLEMENTOR="Eclipse Adoptium"\nJAVA_RUNTIME_VERSION="21.0.4+7-LTS"\nJAVA_VERSION="21.0.4"\n'
+        ),
+        "opt/java/openjdk/bin/java": program(static_program("a launcher")),
+    }
+    reports = scan_all(real, write_target(tmp_path / "image", root))
+    tree = trees.filesystem(root)
+    runs = scan_runs(reports, look(tree, trees.inventory(tree), datetime.now(UTC)), {})
+    assert not [
+        one
+        for one in check(trees.inventory(tree), tree, runs, ScanCoverageOptions())
+        if isinstance(one, Finding)
+    ]
+
+
 def write_import(database: Path) -> None:
     """Tell Grype the digest of a database that was changed."""
     place = database.parent / "import.json"

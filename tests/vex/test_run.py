@@ -105,7 +105,7 @@ def test_one_document_serves_both_scanners_and_what_it_takes_away_is_in_sight(
     assert [one["id"] for one in result["findings"]] == ["CVE-2023-2"]
     text = as_text(report, width=300)
     assert " TAKEN AWAY BY VEX\n vulnerabilities: CVE-2023-5363 /" not in text
-    assert f"{CVE} pkg:deb/debian/libssl3@3.0.9-1: {says}" in text
+    assert f"{CVE} in pkg:deb/debian/libssl3@3.0.9-1: {says}" in text
     assert "1 taken away by VEX" in text
 
 
