@@ -42,3 +42,10 @@ def test_it_says_no_to_what_is_wrong(name: str, tmp_path: Path, monkeypatch: pyt
     assert run([*arguments, file]) is Exit.PASS
     Path(file).write_text("FROM debian\n", encoding="utf-8")
     assert run([*arguments, file]) is not Exit.PASS
+
+
+def test_the_guide_names_all_of_them() -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "ci-others.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(# \.pre-commit-config\.yaml\n.*?)```", guide, re.DOTALL)
+    (repository,) = YAML(typ="safe").load(example)["repos"]
+    assert [hook["id"] for hook in repository["hooks"]] == list(HOOKS)
