@@ -107,7 +107,7 @@ def check(order: Order) -> Outcome:
     command = [sys.executable, "-I", "-m", "gate", *order.arguments]
     complaints: deque[str] = deque(maxlen=LAST_LINES)
     lock = threading.Lock()
-    environment = {**os.environ, **order.settings}
+    environment = {"FORCE_COLOR": "1", **os.environ, **order.settings}  # both log viewers show colours
     environment.pop(TOKEN, None)
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -61,6 +61,15 @@ def test_a_verdict(
     assert f"::notice title=image-gate%3A {verdict}::" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(("stated", "colored"), [("", True), ("1", False)])
+def test_the_log_has_colours_unless_they_are_not_wanted(
+    step: Path, stated: str, colored: bool, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", stated)
+    run(Step(("oci:bad",), step, policy="policy.yaml"), variables(step))
+    assert ("\x1b[1;31m✗ FAIL" in capfd.readouterr().out) == colored
+
+
 def test_no_report_no_verdict(step: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(Step(("oci:missing",), step, policy="policy.yaml"), variables(step)).code == 2
     assert outputs(step)["verdict"] == "unknown"
