@@ -381,7 +381,7 @@ def _laid_out(title: str, lines: Sequence[Line], *, narrow: bool) -> Table:
     table = _table((title, None), *(() if narrow else (("SEVERITY", None),)), ("FOUND", 1))
     for name, severity, message, where in lines:
         found = Text.assemble(
-            (message, "" if name or severity else "dim"), (f" · {where}" if where else "", "dim")
+            (message, "" if name or severity else "dim"), (f"  {where}" if where else "", "dim")
         )
         if not narrow:
             table.add_row(name, severity, found)

@@ -69,7 +69,7 @@ def test_what_nobody_saw_is_no_failure() -> None:
     told = result("scan-coverage", Outcome.UNKNOWN, findings=(unseen,), reason="/app/server: nobody saw it")
     text = render(report(verdict(told)), PLAIN)
     assert "WHAT FAILED" not in text
-    assert re.search(r"WHAT NOBODY SAW .*\n \? scan-coverage .*a program of no package · /app/server", text)
+    assert re.search(r"WHAT NOBODY SAW .*\n \? scan-coverage .*a program of no package  /app/server", text)
     assert "COULD NOT TELL\n ? scan-coverage: /app/server: nobody saw it" in text
 
 
