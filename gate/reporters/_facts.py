@@ -14,6 +14,7 @@ from gate.rule import Location, Severity
 from gate.verdict import Outcome, Report, RuleResult, Status, Verdict, Vexed
 
 _FIRST_YEAR = 2013
+_FEW = 3
 PARTIAL = "partial: platforms were left out"
 """Said first, because a verdict on some platforms must not be taken for one on all."""
 
@@ -42,12 +43,29 @@ def outcome_counts(report: Report) -> str:
 
 
 def what_stays(found: Remedies) -> Iterator[tuple[str, str]]:
-    """Yield each rule that still closes the gate or warns after all steps, and what of it stays; the ones that close first."""
-    for stays in sorted(found.stays, key=lambda one: (not one.closes, one.rule)):
+    """Yield each rule that still closes the gate or warns after all steps, and what of it stays; the ones that close first.
+
+    Many that only warn are one entry, so that they do not hide those that close.
+    """
+    closing = [one for one in found.stays if one.closes]
+    warning = [one for one in found.stays if not one.closes]
+    many = len(warning) > _FEW
+    for stays in sorted(closing if many else found.stays, key=lambda one: (not one.closes, one.rule)):
         left = severity_counts(stays.counts)
         warns = "" if stays.closes else "only warns"
         undecided = "" if left else "could not be told"
         yield stays.rule, ", ".join(part for part in (left, undecided, warns) if part)
+    if many:
+        yield f"{len(warning)} rules that only warn", ""
+
+
+def notes(run: Mapping[str, object], *, verbose: bool) -> list[str]:
+    """Return what must not be missed about the policy of a run: its baseline, exceptions that end, and VEX."""
+    return [
+        *facts_of_baseline(run),
+        *facts_of_exceptions(run, verbose=verbose),
+        *facts_of_vex(run, verbose=verbose),
+    ]
 
 
 def vex_reason(taken: Vexed) -> str:
@@ -260,7 +278,7 @@ def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str
     unused = [shown(str(item)) for item in items(policy, "unused_exceptions")]
     if unused and not verbose:
         verb = "covers" if len(unused) == 1 else "cover"
-        return [*lines, f"{count(len(unused), 'exception')} {verb} nothing here (--verbose names them)"]
+        return [*lines, f"{count(len(unused), 'exception')} {verb} nothing here (--verbose or the page names them)"]
     return lines + [f"exception covers nothing here: {item}" for item in unused]
 
 

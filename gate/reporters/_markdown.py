@@ -17,6 +17,7 @@ from gate.reporters._facts import (
     age,
     count,
     facts_of_reuse,
+    notes,
     outcome_counts,
     rule_counts,
     severity_counts,
@@ -48,7 +49,7 @@ def code(text: str, limit: int = 300) -> str:
 def markdown(report: Report, size: Size) -> str:
     """Render the report within a size: what closes the gate first, and details only as far as there is room."""
     found = problems(report)
-    parts = [*_head(report), *_failed(found)]
+    parts = [*_head(report), *_notes(report, size), *_failed(found)]
     for verdict in report.verdicts:
         parts += _fix_first(verdict, size)
     parts += _since(report, size)
@@ -83,6 +84,16 @@ def _head(report: Report) -> Iterator[str]:
         yield f"**As of {report.as_of}: only a look at another day, no verdict.**\n\n"
     if report.partial:
         yield f"**{PARTIAL.capitalize()}.**\n\n"
+
+
+def _notes(report: Report, size: Size) -> Iterator[str]:
+    """Yield what must not be missed about the policy."""
+    found = notes(report.run, verbose=False)
+    yield from (f"- {code(note)}\n" for note in found[: size.entries])
+    if len(found) > size.entries:
+        yield f"- and {len(found) - size.entries:,} more\n"
+    if found:
+        yield "\n"
 
 
 def _reference(one: object) -> str:

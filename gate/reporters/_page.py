@@ -15,11 +15,10 @@ from gate.reporters._facts import (
     PARTIAL,
     count,
     facts_of_base,
-    facts_of_baseline,
-    facts_of_exceptions,
     facts_of_image,
     facts_of_reuse,
     facts_of_scanners,
+    notes,
     outcome_counts,
     passed_as_such,
     severity_counts,
@@ -188,8 +187,7 @@ def _notes(report: Report) -> Iterator[str]:
     for reference, left_out in sorted(report.left_out.items()):
         for name, reason in sorted(left_out.items()):
             yield told(f"not judged: {name} of {reference}: {reason}")
-    yield from facts_of_baseline(report.run)
-    yield from facts_of_exceptions(report.run, verbose=True)
+    yield from notes(report.run, verbose=True)
 
 
 def _run(report: Report) -> Iterator[tuple[str, str]]:

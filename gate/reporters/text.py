@@ -22,13 +22,11 @@ from gate.reporters._disagreements import agreement, disagreements
 from gate.reporters._facts import (
     count,
     facts_of_base,
-    facts_of_baseline,
-    facts_of_exceptions,
     facts_of_image,
     facts_of_reuse,
     facts_of_run,
     facts_of_scanners,
-    facts_of_vex,
+    notes,
     outcome_counts,
     passed_as_such,
     place,
@@ -104,13 +102,8 @@ class _Sheet:
         if not self.brief:
             self.line(facts_of_run(report, verbose=self.verbose), "dim", lead="image-gate ")
             self.left_out(report.left_out)
-            facts = facts_of_exceptions(report.run, verbose=self.verbose)
-            for fact in [
-                *facts_of_baseline(report.run),
-                *facts,
-                *facts_of_vex(report.run, verbose=self.verbose),
-            ]:
-                self.line(fact, "yellow", lead="! ")
+            for note in notes(report.run, verbose=self.verbose):
+                self.line(note, "yellow", lead="! ")
         for verdict in report.verdicts:
             self.verdict(verdict, partial=verdict.subject.reference in report.partial)
         for undecided in report.undecided:

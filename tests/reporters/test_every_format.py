@@ -126,6 +126,24 @@ def test_what_vex_takes_away_is_seen(name: str) -> None:
     assert "vulnerable_code_not_in_execute_path" in text
 
 
+@pytest.mark.parametrize("name", ["text", "html", "markdown", "comment"])
+def test_what_ends_and_what_does_not_count_is_said_to_people(name: str) -> None:
+    refused = {"number": 3, "id": "CVE-2026-0001", "reason": "it names no product"}
+    run = {
+        "policy": {
+            "baseline": {"file": "b.json", "created": "2026-11-01", "until": "2026-12-31", "in_force": True},
+            "expired_exceptions": ["no-setuid path /usr/bin/su"],
+            "expiring_exceptions": [{"exception": "no-shell", "days": 5, "until": "2026-11-28"}],
+        },
+        "vex": [{"name": "shop.json", "origin": "policy", "refused": 1, "refused_statements": [refused]}],
+    }
+    text = words(name, reporter(name).render(replace(passing_report(), run=run), RenderOptions()))
+    assert "baseline b.json of 2026-11-01: what it knows does not count" in text
+    assert "no longer excepted: no-setuid path /usr/bin/su" in text
+    assert "exception ends in 5 days" in text
+    assert "statement 3 on CVE-2026-0001 does not count: it names no product" in text
+
+
 @pytest.mark.parametrize("name", formats())
 @pytest.mark.parametrize(
     "found", [report(), replace(passing_report(), as_of=date(2026, 12, 31))], ids=["empty", "another day"]

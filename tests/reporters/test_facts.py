@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from gate.reporters._facts import age, count, facts_of_scanners, place, rule_counts
-from gate.rule import Location
-from tests.kit.reports import BASE, NOW, failing_report, result, verdict
+from gate.remedies import remedies
+from gate.reporters._facts import age, count, facts_of_scanners, place, rule_counts, what_stays
+from gate.rule import Action, Finding, Location
+from tests.kit.reports import BASE, NOW, failing, failing_report, result, verdict
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,16 @@ def test_age(since: object, expected: str) -> None:
 )
 def test_place(location: Location, expected: str) -> None:
     assert place(location) == expected
+
+
+def test_many_that_only_warn_do_not_hide_what_closes() -> None:
+    warned = [failing(f"w{number}", Finding("x"), action=Action.WARN) for number in range(4)]
+    closes = failing("a", Finding("x"))
+    assert list(what_stays(remedies(verdict(closes, *warned)))) == [
+        ("a", "1 high"),
+        ("4 rules that only warn", ""),
+    ]
+    assert [rule for rule, _ in what_stays(remedies(verdict(closes, *warned[:3])))] == ["a", "w0", "w1", "w2"]
 
 
 def test_counts() -> None:

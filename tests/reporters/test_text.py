@@ -209,7 +209,7 @@ def test_exceptions_that_end_soon_and_those_that_nothing_needs_are_said() -> Non
     assert "! exception ends in 1 day (2026-12-01, owner shop): no-shell path /a\n" in text
     assert "! exception ends in 3 days (2026-12-03): no-shell path /b\n" in text
     assert "! exception covers 12 findings, if all are meant: no-shell path /e/**\n" in text
-    assert "! 2 exceptions cover nothing here (--verbose names them)\n" in text
+    assert "! 2 exceptions cover nothing here (--verbose or the page names them)\n" in text
     assert "/c" not in text
     verbose = render(told, RenderOptions(verbose=True))
     assert "! exception covers nothing here: no-shell path /c\n" in verbose
