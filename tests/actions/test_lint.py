@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gate.starting.files import pipeline
+from gate.starting.repository import Repository
 from tests.conftest import Tools
 from tests.kit.act import ROOT, commit
 
@@ -23,16 +25,28 @@ def example(path: str) -> str:
     """Return the example of the guide for a file, with the placeholders filled in."""
     found = re.search(rf"```yaml\n# {re.escape(path)}\n(.*?)```", GUIDE, re.DOTALL)
     assert found, path
-    filled = found[1].replace("OWNER/", "acme/").replace("@COMMIT", f"@{COMMIT}")
-    return filled.replace("DIGEST", "0" * 64)
+    return filled(found[1])
+
+
+def filled(text: str) -> str:
+    """Fill placeholders in."""
+    text = text.replace("OWNER/", "acme/").replace("@COMMIT", f"@{COMMIT}")
+    return text.replace("DIGEST", "0" * 64)
+
+
+def started() -> str:
+    """Return the workflow that `image-gate init` writes."""
+    found = Repository("api/Dockerfile", ci="github", image="ghcr.io/acme/api", branch="trunk")
+    return filled(pipeline(Path(), found).text)
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with the workflow of the guide and our actions."""
+    """A repository with the workflow of the guide, the one that `image-gate init` writes, and our actions."""
     folder = tmp_path / "repository"
     (folder / ".github" / "workflows").mkdir(parents=True)
     (folder / ".github" / "workflows" / "image.yml").write_text(example(".github/workflows/image.yml"))
+    (folder / ".github" / "workflows" / "started.yml").write_text(started())
     for name in ("check", "setup"):
         (folder / "actions" / name).mkdir(parents=True)
         text = (ROOT / "actions" / name / "action.yml").read_text()
@@ -60,8 +74,9 @@ def test_zizmor_would_find_an_input_in_a_script(tools: Tools, repository: Path) 
         ran(tools.path("zizmor"), "--offline", "--no-progress", repository)
 
 
-def test_actionlint_finds_nothing(tools: Tools, repository: Path) -> None:
-    ran(tools.path("actionlint"), "-no-color", repository / ".github" / "workflows" / "image.yml")
+@pytest.mark.parametrize("name", ["image.yml", "started.yml"])
+def test_actionlint_finds_nothing(tools: Tools, repository: Path, name: str) -> None:
+    ran(tools.path("actionlint"), "-no-color", repository / ".github" / "workflows" / name)
 
 
 def test_actionlint_knows_our_inputs_and_outputs(tools: Tools, repository: Path) -> None:
