@@ -278,7 +278,10 @@ def facts_of_exceptions(run: Mapping[str, object], *, verbose: bool) -> list[str
     unused = [shown(str(item)) for item in items(policy, "unused_exceptions")]
     if unused and not verbose:
         verb = "covers" if len(unused) == 1 else "cover"
-        return [*lines, f"{count(len(unused), 'exception')} {verb} nothing here (--verbose or the page names them)"]
+        return [
+            *lines,
+            f"{count(len(unused), 'exception')} {verb} nothing here (--verbose or the page names them)",
+        ]
     return lines + [f"exception covers nothing here: {item}" for item in unused]
 
 
