@@ -16,6 +16,7 @@ from gate.errors import ImageGateError, Unavailable
 from gate.exploitation import asked_feeds
 from gate.oci.reference import Reference
 from gate.printable import byte_size
+from gate.reporters._facts import age as passed_since
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,8 @@ class Examination(Struct, frozen=True):
             State.GOOD,
             f"{self.policy.origin}, {len(self.policy.settings)} rules, {self.policy.digest}",
         )
+        now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        yield Symptom("clock", State.NOTE, f"{now}, from which every age is counted")
         yield _guarded("cache", self._cache)
         for requirement in REQUIREMENTS.values():
             name = requirement.name
@@ -120,7 +123,8 @@ class Examination(Struct, frozen=True):
                 hint="the clock of this machine is probably wrong, and with it every age that a policy asks for",
             )
         age = timedelta(seconds=age_of(built))
-        text = f"built {built:%Y-%m-%d %H:%M} UTC, {byte_size(found.bytes)}"
+        old = f" ({passed} ago)" if (passed := passed_since(built, datetime.now(UTC))) else ""
+        text = f"built {built:%Y-%m-%d %H:%M} UTC{old}, {byte_size(found.bytes)}"
         if limit is not None and age > limit:
             return Symptom(subject, State.NOTE, f"{text}, older than the policy allows", renew)
         return Symptom(subject, State.GOOD, text)

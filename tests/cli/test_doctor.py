@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_a_machine_that_has_all_it_needs(machine: Path, capfd: pytest.CaptureFix
     assert said["policy"].startswith(f"ok: {machine}/policy.yaml, 1 rules, sha256:")
     assert said["cache"].startswith(f"ok: {machine}/cache, ")
     assert said["trivy"].startswith(f"note: {machine}/bin/trivy, neither the shipped table nor the policy")
-    assert said["trivy database"].startswith(f"ok: built {NOW - timedelta(days=1):%Y-%m-%d %H:%M} UTC, ")
+    built = f"{NOW - timedelta(days=1):%Y-%m-%d %H:%M} UTC"
+    assert said["trivy database"].startswith(f"ok: built {built} (24 h ago), ")
+    assert re.match(r"note: 20\d\d-\d\d-\d\d \d\d:\d\d UTC, from which every age is counted", said["clock"])
     assert said["engine"].startswith("note: ")
     assert "plain names are looked for in their registries" in said["engine"]
 
@@ -151,10 +154,10 @@ def test_the_text_has_a_line_for_each_and_what_to_do_below_it(
 ) -> None:
     assert run(["doctor"]) is Exit.PASS
     lines = capfd.readouterr().out.splitlines()
-    assert [line[:24].split() for line in lines if not line.startswith(" ")][:4] == [
-        ["ok", "image-gate"], ["ok", "policy"], ["ok", "cache"], ["note", "trivy"],
+    assert [line[:24].split() for line in lines if not line.startswith(" ")][:5] == [
+        ["ok", "image-gate"], ["ok", "policy"], ["note", "clock"], ["ok", "cache"], ["note", "trivy"],
     ]  # fmt: skip
-    assert lines[4].lstrip().startswith("→ where only approved programs may run")
+    assert lines[5].lstrip().startswith("→ where only approved programs may run")
     assert lines[-1] == "nothing is in the way of a verdict"
     (machine / "bin" / "trivy").unlink()
     assert run(["doctor"]) is Exit.NO_VERDICT
