@@ -174,9 +174,10 @@ def test_what_could_not_be_told_excuses_no_failure_and_no_error() -> None:
 
 
 def test_of_much_that_could_not_be_told_the_reason_names_some() -> None:
-    many = [Finding(f"it {number}", unknown=True) for number in range(7)]
+    many = [Finding(f"it {number}", unknown=True, remediation=f"do {number}") for number in range(7)]
     (result,) = judge(setting(rule(says(*many)))).results
     assert result.reason == "it 0; it 1; it 2; it 3; it 4; and 2 more"
+    assert result.hint == "do 0"
     assert len(result.findings) == 7
 
 
