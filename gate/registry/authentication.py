@@ -13,6 +13,7 @@ import time
 import urllib.parse
 from collections import defaultdict
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -54,6 +55,10 @@ class _Told(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"_Told(…, {self.until!r})"
+
+
+class _Refused(Unavailable):
+    """The token server knows who asks, or not, and gives no token."""
 
 
 class Authentication:
@@ -140,6 +145,8 @@ class Authentication:
         1. The realm is read strictly, and is not without TLS where the registry is with it.
         2. Credentials go along only to a token server of the registry, over a safe channel.
         3. A server that only the registry names is no nearer than the registry is.
+        4. Where it refuses what every job is given, it is asked as nobody: the image may be public, and the job not allowed
+           to read packages.
         """
         realm = Url.parse(parameters.get("realm", ""), _WHAT)  # 1
         if endpoint.url.scheme == "https" and realm.scheme != "https":
@@ -158,12 +165,19 @@ class Authentication:
         nearest = Reach.LOOPBACK if accepted else self._transport.reach(endpoint.url)  # 3
         check_literal(realm, nearest, _WHAT)
         scope = f"repository:{repository}:{self._actions}"
-        request = replace(
-            _token_request(realm, parameters.get("service", ""), scope, credential),
-            nearest=nearest,
-            redirects=0,
-        )
-        return persist(self._transport.deadline, lambda: self._fetch(request, endpoint, repository))
+
+        def ask(credential: Credential | None) -> _Told:
+            request = _token_request(realm, parameters.get("service", ""), scope, credential)
+            request = replace(request, nearest=nearest, redirects=0)
+            return persist(self._transport.deadline, lambda: self._fetch(request, endpoint, repository))
+
+        try:
+            return ask(credential)
+        except _Refused as error:
+            if credential is None or not credential.of_job:  # 4
+                raise
+            self._notes[endpoint.key] = f"{credential.source} was refused: {error.message}"
+            return ask(None)
 
     def _accepts(self, endpoint: Endpoint, realm: Url) -> bool:
         """Whether a token server is the registry itself, or known to be its own."""
@@ -179,8 +193,10 @@ class Authentication:
     def _fetch(self, request: Request, endpoint: Endpoint, repository: str) -> _Told:
         """Ask the token server once."""
         answer = self._transport.send(request)
-        if answer.status != 200:
-            raise failure(answer, "a token", self.conceal, self.note(endpoint, repository))
+        if answer.status != HTTPStatus.OK:
+            refused = answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+            error = failure(answer, "a token", self.conceal, self.note(endpoint, repository))
+            raise _Refused(error.message, hint=error.hint) if refused else error
         token, seconds = _read_token(answer)
         self._secrets.add(token)
         return _Told(f"Bearer {token}", time.monotonic() + min(seconds, _LONGEST_SECONDS) - _MARGIN)

@@ -16,12 +16,16 @@ from gate.registry.docker_config import Entry, credentials_of
 
 
 class Credential(Struct, frozen=True):
-    """What a registry is told: user name and password, or an identity token; `source` says where it comes from."""
+    """What a registry is told: user name and password, or an identity token; `source` says where it comes from.
+
+    `of_job` says that nobody gave it for this registry's images in particular: every job is given it.
+    """
 
     username: str
     password: str
     identity_token: str = ""
     source: str = ""
+    of_job: bool = False
 
     def __repr__(self) -> str:
         return f"Credential({self.username!r}, …, source={self.source!r})"
@@ -161,9 +165,14 @@ def _of_job(registry: str, environment: Mapping[str, str]) -> Credential | None:
                 found("CI_REGISTRY_USER", ""),
                 found("CI_REGISTRY_PASSWORD", ""),
                 source="CI_REGISTRY_PASSWORD",
+                of_job=True,
             )
         if found("CI_JOB_TOKEN"):
-            return Credential("gitlab-ci-token", found("CI_JOB_TOKEN", ""), source="CI_JOB_TOKEN")
+            return Credential(
+                "gitlab-ci-token", found("CI_JOB_TOKEN", ""), source="CI_JOB_TOKEN", of_job=True
+            )
     if registry == "ghcr.io" and found("GITHUB_TOKEN") and found("GITHUB_ACTOR"):
-        return Credential(found("GITHUB_ACTOR", ""), found("GITHUB_TOKEN", ""), source="GITHUB_TOKEN")
+        return Credential(
+            found("GITHUB_ACTOR", ""), found("GITHUB_TOKEN", ""), source="GITHUB_TOKEN", of_job=True
+        )
     return None

@@ -198,9 +198,21 @@ def test_a_list_on_standard_input(judge: Judge, monkeypatch: pytest.MonkeyPatch)
     stdin(monkeypatch, b"services: {a: {image: 'x.test/a:${TAG:-1}'}}")
     assert run(["check", "--images", "-"]) is Exit.PASS
     assert judge.texts == ["x.test/a:1"]
+    Path(".env").write_text("TAG=3\n")
+    stdin(monkeypatch, b"services: {a: {image: 'x.test/a:${TAG:-1}'}}")
+    assert run(["check", "--images", "-"]) is Exit.WRONG_REQUEST
     stdin(monkeypatch, b"services: {a: {image: 'x.test/a:${TAG:-1}'}}")
     monkeypatch.setenv("TAG", "2")
-    assert run(["check", "--images", "-"]) is Exit.WRONG_REQUEST
+    assert run(["check", "--images", "-"]) is Exit.PASS
+    assert judge.texts == ["x.test/a:2"]
+
+
+def test_what_the_file_beside_a_list_sets_is_not_guessed(judge: Judge) -> None:
+    Path("below").mkdir()
+    Path("below/list").write_text("services: {a: {image: 'x.test/a:${TAG:-1}'}}")
+    assert run(["check", "--images", "below/list"]) is Exit.PASS
+    Path("below/.env").write_text("TAG=3\n")
+    assert run(["check", "--images", "below/list"]) is Exit.WRONG_REQUEST
 
 
 @pytest.mark.parametrize("text", ["", "# none\n", "services: {}", "x y", "Alpine:\n"])

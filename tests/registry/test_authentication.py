@@ -80,6 +80,27 @@ def test_a_token_for_nobody() -> None:
         assert registry.count("token") == 1
 
 
+def test_what_every_job_is_given_may_be_refused_for_a_public_image() -> None:
+    """A job of GitHub that may not read packages is refused a token for those that everybody may read."""
+    with serving_registry(IMAGES, auth="bearer", anonymous=True) as registry:
+        environment = {"CI_REGISTRY": registry.host, "CI_JOB_TOKEN": "hunter2"}
+        assert pulled(registry, environment=environment)
+        told = [call.authorization[:5] for call in registry.calls if call.call == "token"]
+        assert told == ["Basic", ""]
+    with serving_registry(IMAGES, auth="bearer") as registry:
+        environment = {"CI_REGISTRY": registry.host, "CI_JOB_TOKEN": "hunter2"}
+        with pytest.raises(Unavailable, match=r"CI_JOB_TOKEN was refused: .*401") as caught:
+            pulled(registry, environment=environment)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_login_that_somebody_gave_is_never_left_out() -> None:
+    with serving_registry(IMAGES, auth="bearer", anonymous=True) as registry:
+        with pytest.raises(Unavailable, match="401"):
+            pulled(registry, login=Login("robot", "hunter2", (registry.host,)))
+        assert registry.count("token") == 1
+
+
 def test_a_token_for_a_login() -> None:
     with serving_registry(IMAGES, auth="bearer") as registry:
         assert pulled(registry, login=login_of(registry))
