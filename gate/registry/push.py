@@ -128,7 +128,7 @@ class RegistryWriter:
         endpoint = self._hosts.endpoint((name.registry, False))
         question = self._question(endpoint, name, f"referrers/{subject}", f"what refers to {subject.short}")
         try:
-            _, answer = self._fetcher.document(replace(question, accept=OCI_INDEX))
+            _, answer = self._fetcher.document(replace(question, accept=OCI_INDEX, elsewhere=True))
         except Unavailable:
             return False
         return type_of(answer) == OCI_INDEX

@@ -170,6 +170,17 @@ def test_a_tag_that_holds_something_else_is_not_overwritten(writer: Writer) -> N
         assert registry.repositories[NAME].tags[TAG] == other.digest
 
 
+def test_a_registry_that_leads_the_question_to_its_web_site_gets_the_tag(writer: Writer) -> None:
+    """GitHub's does, and the site soon says that it was asked too often; it is asked once."""
+    with serving_registry({}, [Fault("other", "429", retry_after="600")]) as site:
+        redirect = {"referrers": f"http://{site.host}/-/packages"}
+        with serving_registry(IMAGES, redirect=redirect, says_subject=False) as registry:
+            blob, listed = signature()
+            writer().referrer(named(registry), SUBJECT, blob.data, listed)
+            assert TAG in registry.repositories[NAME].tags
+        assert site.count("other") == 1
+
+
 def test_a_registry_that_can_keep_no_list_says_where_else_to_write(writer: Writer) -> None:
     """GitLab's takes the tag for the digest that it spells, and gives the image itself."""
     with serving_registry(IMAGES, referrers=False) as registry:
