@@ -22,7 +22,7 @@ class Question(Struct, frozen=True):
     """What is asked of a repository; `what` names it in errors, `expected` are the statuses that are answers.
 
     With a `method` something is written, and no redirect is followed: what is written goes where the caller said.
-    With `elsewhere` everything is an answer that another server gives, to which a redirect led.
+    With `elsewhere` everything is an answer that another server gives, to which a redirect led, but that it has a problem.
     """
 
     endpoint: Endpoint
@@ -70,7 +70,8 @@ class Exchange:
                 answer.discard()
                 answer = self._transport.send(replace(request, authorization=better))
         led_away = question.elsewhere and answer.url.origin != question.url.origin
-        if led_away or answer.status in question.expected:
+        settled = led_away and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if settled or answer.status in question.expected:
             return answer
         note = self._authentication.note(endpoint, repository)
         raise failure(answer, question.what, self._authentication.conceal, note)

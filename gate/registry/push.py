@@ -96,8 +96,14 @@ class RegistryWriter:
         if answer.headers.get("oci-subject") or self._has_lists(name, subject):
             return
         tag = f"{subject.algorithm}-{subject.encoded}"[:128]
-        for _ in range(_LIST_TRIES):
+        for tried in range(_LIST_TRIES):
             entries = self._tagged(name, tag, subject)
+            if entries is None and tried:
+                raise Unavailable(
+                    f"{name.registry!r} keeps no list of what refers to an image, and no tag that could hold one",
+                    hint="write to a file with --output, or name a repository elsewhere as signature-repository in the configuration",
+                )
+            entries = entries or []
             if any(entry.get("digest") == str(listed.digest) for entry in entries):
                 return
             if len(entries) >= LIMITS.referrers:
@@ -128,15 +134,15 @@ class RegistryWriter:
         endpoint = self._hosts.endpoint((name.registry, False))
         question = self._question(endpoint, name, f"referrers/{subject}", f"what refers to {subject.short}")
         try:
-            _, answer = self._fetcher.document(replace(question, accept=OCI_INDEX))
+            _, answer = self._fetcher.document(replace(question, accept=OCI_INDEX, elsewhere=True))
         except Unavailable:
             return False
         return type_of(answer) == OCI_INDEX
 
-    def _tagged(self, name: Reference, tag: str, subject: Digest) -> list[dict[str, Any]]:
+    def _tagged(self, name: Reference, tag: str, subject: Digest) -> list[dict[str, Any]] | None:
         """Return what the list under a tag holds; raises where it is no list, which then is not overwritten.
 
-        GitLab's registry takes the tag for the digest that it spells and gives the manifest itself: no list can be kept there.
+        A registry that takes the tag for the digest that it spells gives the manifest itself, as GitLab's does: None.
         """
         endpoint = self._hosts.endpoint((name.registry, False))
         what = f"the tag {tag} of {name.name}"
@@ -148,10 +154,7 @@ class RegistryWriter:
             return []
         found = described(content, type_of(answer), None, what)
         if found.digest == subject:
-            raise Unavailable(
-                f"{name.registry!r} keeps no list of what refers to an image, and no tag that could hold one",
-                hint="write to a file with --output, or name a repository elsewhere as signature-repository in the configuration",
-            )
+            return None
         Index.from_bytes(content, found.media_type)
         entries: list[dict[str, Any]] = msgspec.json.decode(content)["manifests"]
         return entries  # as they are: what others noted of theirs stays

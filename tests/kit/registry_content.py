@@ -76,7 +76,8 @@ class Behaviour:
     `token_elsewhere` and `blobs_elsewhere` open servers on ports of their own. `realm` replaces the address of the token
     server in challenges, `challenge` the whole header. `referrers` says whether the referrers API is there, `ranges` whether
     ranges of blobs are `served`, `ignored` or `refused`. `upload` replaces the address that uploads are sent to, and
-    `says_subject` whether the answer to a manifest tells that its subject was noted.
+    `says_subject` whether the answer to a manifest tells that its subject was noted; with `spells_digests` a tag that spells a
+    digest is taken for it, as GitLab's registry does.
     """
 
     auth: str = "none"
@@ -97,6 +98,7 @@ class Behaviour:
     forged_digest: str = ""
     upload: str = ""
     says_subject: bool = True
+    spells_digests: bool = False
     redirect: Mapping[str, str] = field(default_factory=dict)
     """By call: the `Location` of a 307, whatever it says."""
 

@@ -151,6 +151,8 @@ class Answers:
     def _manifest(self, _made: Call, held: Repository, reference: str) -> Answer:
         """Serve a manifest by tag or digest."""
         found = held.manifests.get(held.tags.get(reference, reference))
+        if self._behaviour.spells_digests and reference.startswith("sha256-"):
+            found = held.manifests.get(reference.replace("-", ":"), found)
         if found is None:
             return _error(404)
         return Answer(200, found.data, {

@@ -170,15 +170,34 @@ def test_a_tag_that_holds_something_else_is_not_overwritten(writer: Writer) -> N
         assert registry.repositories[NAME].tags[TAG] == other.digest
 
 
+def test_a_registry_that_leads_the_question_to_its_web_site_gets_the_tag(writer: Writer) -> None:
+    """GitHub's does, and the site soon says that it was asked too often; it is asked once."""
+    with serving_registry({}, [Fault("other", "429", retry_after="600")]) as site:
+        redirect = {"referrers": f"http://{site.host}/-/packages"}
+        with serving_registry(IMAGES, redirect=redirect, says_subject=False) as registry:
+            blob, listed = signature()
+            writer().referrer(named(registry), SUBJECT, blob.data, listed)
+            assert TAG in registry.repositories[NAME].tags
+        assert site.count("other") == 1
+
+
 def test_a_registry_that_can_keep_no_list_says_where_else_to_write(writer: Writer) -> None:
-    """GitLab's takes the tag for the digest that it spells, and gives the image itself."""
-    with serving_registry(IMAGES, referrers=False) as registry:
-        registry.repositories[NAME].tags[TAG] = CLEAN_IMAGE.manifest.digest
+    """One that takes the tag for the digest that it spells, and gives the image itself, whatever is written there."""
+    with serving_registry(IMAGES, referrers=False, spells_digests=True) as registry:
         blob, listed = signature()
         with pytest.raises(Unavailable, match="no tag that could hold one") as caught:
             writer().referrer(named(registry), SUBJECT, blob.data, listed)
         assert "--output" in caught.value.hint
-        assert registry.repositories[NAME].tags[TAG] == CLEAN_IMAGE.manifest.digest
+        assert registry.count("write") == 2
+
+
+def test_a_tag_that_stood_for_the_image_itself_is_taken_where_it_can_be_written(writer: Writer) -> None:
+    with serving_registry(IMAGES, referrers=False) as registry:
+        registry.repositories[NAME].tags[TAG] = CLEAN_IMAGE.manifest.digest
+        blob, listed = signature()
+        writer().referrer(named(registry), SUBJECT, blob.data, listed)
+        index = registry.repositories[NAME].manifests[registry.repositories[NAME].tags[TAG]]
+        assert [entry["digest"] for entry in json.loads(index.data)["manifests"]] == [str(listed.digest)]
 
 
 def test_a_full_list_is_not_made_longer_than_readers_read(

@@ -130,6 +130,17 @@ def test_a_registry_that_takes_the_tag_for_the_digest_that_it_spells(client: Cli
             kinds(registry, client)
 
 
+def test_a_problem_behind_a_redirect_is_tried_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some registries lead every question to a place near the reader, which may have a bad moment."""
+    monkeypatch.setattr("gate.registry.retries.FIRST_PAUSE", 0.002)
+    with serving_registry(IMAGES, [Fault("referrers", "503", first=1)]) as near:
+        near.put(NAME, referrer(SIGNATURE), [])
+        address = f"http://{near.host}/v2/{NAME}/referrers/{DIGEST}"
+        with serving_registry(IMAGES, redirect={"referrers": address}) as registry:
+            assert kinds(registry, client) == [SIGNATURE]
+        assert near.count("referrers") == 2
+
+
 @pytest.mark.parametrize("status", ["404", "429", "403", "portal"])
 def test_a_redirect_to_a_web_site_is_no_list(status: str, client: Client) -> None:
     """GitHub's leads to a page of its site, which has few answers a minute: what the tag lists counts, whatever that says."""
