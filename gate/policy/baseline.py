@@ -132,12 +132,11 @@ def read_baseline(data: bytes, file: str) -> tuple[date, Known]:
     for image in document.images:
         if (image.name, image.platform) in known:
             raise InvalidInput(f"{file}: {image.name} ({image.platform}) stands there twice", hint=HINT)
-        known[image.name, image.platform] = {
-            (one.rule, one.id, one.package, one.path, one.message): KnownAs.of(
-                Severity[one.severity.upper()], one.id, one.aliases
-            )
-            for one in image.findings
-        }
+        found = known[image.name, image.platform] = {}
+        for one in image.findings:
+            key = fingerprint(one.rule, one.id, one.package, one.path, one.message)
+            seen = KnownAs.of(Severity[one.severity.upper()], one.id, one.aliases)
+            found[key] = max(seen, found.get(key, seen), key=lambda each: each.severity)
     return document.created, known
 
 

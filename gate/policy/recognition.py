@@ -1,7 +1,8 @@
 """Find a finding again from one build to the next, and from one report to another.
 
 By rule, id, package without its version, and path, and by its message where it has no id; layers do not count, because
-every build makes new ones. A vulnerability is also found by another of its names, because scanners and databases come to
+every build makes new ones. Nor does the path of a distribution's package, which is that of the database where one scanner
+states it and nothing where another does not. A vulnerability is also found by another of its names, because scanners and databases come to
 know the CVE of what they called otherwise before.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from gate.identifiers import names_of, same
+from gate.packages.formats import SYSTEM_TYPES
 from gate.printable import redacted
 
 Key = tuple[str, str, str, str, str]
@@ -18,7 +20,9 @@ Key = tuple[str, str, str, str, str]
 
 def fingerprint(rule: str, id_: str, package: str | None, path: str | None, message: str) -> Key:
     """Return what recognises a finding."""
-    return (rule, id_, _unversioned(package or ""), path or "", "" if id_ else redacted(message))
+    own = _unversioned(package or "")
+    place = "" if own.partition(":")[2].partition("/")[0] in SYSTEM_TYPES else path or ""
+    return (rule, id_, own, place, "" if id_ else redacted(message))
 
 
 class Findings:

@@ -101,10 +101,13 @@ def _packages(filesystem: Filesystem, inventory: Inventory, reported: _Reported)
 
 
 def _lock_files(filesystem: Filesystem, reported: _Reported) -> Iterator[Unseen]:
-    """Lock files without a package of their type where those are installed: bundled, compiled in, or not there."""
+    """Lock files without a package of their type where those are installed: bundled, compiled in, or not there.
+
+    An empty one lists nothing, such as the requirements.txt of a program that needs nothing.
+    """
     for entry in filesystem.named(LOCK_FILES):
         kind = locked_by(entry.path.lstrip("/"))
-        if kind is None or entry.type is not EntryType.FILE:
+        if kind is None or entry.type is not EntryType.FILE or not entry.size:
             continue
         folder = entry.path.rpartition("/")[0] + "/" if kind in BESIDE else ""
         if not reported.has(kind, folder):

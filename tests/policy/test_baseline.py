@@ -32,7 +32,7 @@ from tests.policy.conftest import subject
 DAY = date(2026, 11, 1)
 NAME, PLATFORM = "registry.example.com/shop/api", "linux/amd64"
 IMAGE = subject(f"{NAME}:1.4")
-PURL = "pkg:deb/debian/openssl@3.0.11-1?arch=amd64&distro=debian-12"
+PURL = "pkg:npm/openssl@3.0.11?arch=amd64"
 CVE = Finding(
     "CVE-1 in openssl", Location(layer="sha256:a", layer_index=1, path="/db", package=PURL), id="CVE-1"
 )
@@ -59,7 +59,7 @@ def moved(finding: Finding, message: str = "", **changes: Any) -> Finding:
         ("vulnerabilities", CVE),
         ("vulnerabilities", moved(CVE, layer="sha256:b")),
         ("vulnerabilities", moved(CVE, "another text")),
-        ("vulnerabilities", moved(CVE, package="pkg:deb/debian/openssl@3.0.12-1?arch=arm64")),
+        ("vulnerabilities", moved(CVE, package="pkg:npm/openssl@3.0.12-1?arch=arm64")),
         ("no-shell", SHELL),
         ("no-shell", moved(SHELL, layer="sha256:b")),
     ],
@@ -120,7 +120,7 @@ def test_an_image_without_findings_is_known_to_have_none() -> None:
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=10)
 names = st.text("abc/", min_size=1, max_size=5)
-keys: st.SearchStrategy[Key] = st.tuples(names, texts, texts, texts, texts)
+keys: st.SearchStrategy[Key] = st.builds(fingerprint, names, texts, texts, texts, texts)
 known_as = st.builds(
     KnownAs,
     st.sampled_from(Severity),
@@ -292,3 +292,14 @@ def test_a_baseline_of_before_there_were_aliases_is_read() -> None:
     for one in found["images"][0]["findings"]:
         del one["aliases"]
     assert read_baseline(json.dumps(found).encode(), "b.json")[1] == {(NAME, PLATFORM): KEYS}
+
+
+def test_a_package_of_the_distribution_is_as_bad_as_the_worst_entry_of_it() -> None:
+    """Baselines of before state a path with it, which no longer counts."""
+    entry = {"rule": "r", "id": "CVE-1", "package": "pkg:deb/debian/a", "message": ""}
+    places = (("/db", "high"), ("", "low"))
+    findings = [{**entry, "path": path, "severity": severity} for path, severity in places]
+    image = {"name": NAME, "platform": PLATFORM, "findings": findings}
+    data = json.dumps({"schema": 1, "created": "2026-11-01", "images": [image]}).encode()
+    known = read_baseline(data, "b.json")[1][NAME, PLATFORM]
+    assert known == {("r", "CVE-1", "pkg:deb/debian/a", "", ""): KnownAs(Severity.HIGH)}

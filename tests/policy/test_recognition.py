@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from gate.policy.recognition import Findings, Key, fingerprint
 
-PURL = "pkg:deb/debian/openssl@3.0.11-1?arch=amd64"
+PURL = "pkg:npm/openssl@3.0.11?arch=amd64"
 
 
 def key(id_: str, rule: str = "vulnerabilities", path: str = "/db", message: str = "") -> Key:
-    return (rule, id_, "pkg:deb/debian/openssl", path, message)
+    return (rule, id_, "pkg:npm/openssl", path, message)
 
 
 def test_a_version_and_where_an_id_is_a_message_do_not_count() -> None:
@@ -23,6 +23,13 @@ def test_a_version_and_where_an_id_is_a_message_do_not_count() -> None:
         "u:***@x.test is odd",
     )
     assert fingerprint("r", "", "no purl", None, "m") == ("r", "", "no purl", "", "m")
+
+
+@pytest.mark.parametrize("path", ["/var/lib/dpkg/status", "/lib/apk/db/installed", None])
+def test_the_database_of_a_distributions_package_is_no_place(path: str | None) -> None:
+    """One scanner states it and another does not, and a run may ask either alone."""
+    found = fingerprint("vulnerabilities", "CVE-1", "pkg:deb/debian/openssl@3", path, "x")
+    assert found == ("vulnerabilities", "CVE-1", "pkg:deb/debian/openssl", "", "")
 
 
 KNOWN = Findings({key("CVE-1"): ("GHSA-a", "DSA-1"), key("GHSA-b"): (), key("", message="m"): ("GHSA-c",)})

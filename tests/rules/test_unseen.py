@@ -150,6 +150,10 @@ def test_a_lock_file_of_which_nothing_was_seen(path: str) -> None:
     assert run(root, saw((kind, "/app/vendor/x/package"))) == []
 
 
+def test_an_empty_lock_file_lists_nothing() -> None:
+    assert run({"app/requirements.txt": file()}, saw(("deb", ""))) == []
+
+
 def test_packages_of_npm_are_beside_their_lock_file() -> None:
     """The image of Node.js itself has some elsewhere."""
     root = {"app/package-lock.json": file("{}")}
