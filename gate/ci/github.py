@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import msgspec
 from gate.ci import base_policy, child, comment, event, runner
 from gate.errors import InvalidInput, Unavailable
 from gate.reporters._markdown import code
+from gate.reporters._problems import image_names
 from gate.verdict import Status
 
 REPORTS = {
@@ -24,6 +26,8 @@ REPORTS = {
     "comment": "image-gate.comment.md",
 }
 """Format to the file in the folder for reports."""
+LONGEST_CATEGORY = 100
+"""Characters of a category that are shown in full; a longer one is a digest."""
 OFFERED = ("json", "sarif", "html", "markdown", "junit")
 """Reports whose paths are outputs of the action."""
 
@@ -56,7 +60,8 @@ def run(step: Step, variables: Mapping[str, str]) -> child.Outcome:
                 outcome = child.check(child.Order(step.references, choice.policy, reports))
     except (InvalidInput, Unavailable) as error:
         outcome = child.without_verdict(error)
-    runner.set_outputs(outputs(outcome, step.folder))
+    told = {**outputs(outcome, step.folder), "category": category(outcome, variables)}
+    runner.set_outputs(told)
     if notice:
         runner.notice("image-gate: another policy", notice, "warning")
     if step.summary:
@@ -99,6 +104,18 @@ def outputs(outcome: child.Outcome, folder: Path) -> Mapping[str, str]:
         "digest": digests[0] if digests else "",
         **{f"report-{name}": found.get(name, "") for name in OFFERED},
     }
+
+
+def category(outcome: child.Outcome, variables: Mapping[str, str]) -> str:
+    """Return what code scanning keeps alerts apart by: those of one image must not take the place of another's.
+
+    It is the same whatever the tag, or else alerts of earlier builds would stay open.
+    """
+    names = [] if outcome.report is None else image_names(outcome.report)
+    text = "/".join(["image-gate", *names, *filter(None, [variables.get("IMAGE_GATE_PLATFORM")])])
+    if len(text) <= LONGEST_CATEGORY:
+        return text
+    return f"image-gate/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def summary(outcome: child.Outcome, folder: Path) -> str:

@@ -62,7 +62,7 @@ def COMMAND(folder: Path, profile: str, ci: str | None, image: str | None, dry_r
 def _seen(found: Repository) -> str:
     """Return what was seen."""
     told = {
-        "Dockerfile": found.dockerfile,
+        "Dockerfile": ", ".join(filter(None, [found.dockerfile, found.further])),
         "built on": ", ".join(found.bases),
         "CI system": found.ci,
         "image": found.image,

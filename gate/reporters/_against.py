@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gate.printable import shown
+from gate.reporters._words import items, word
 
 SHOWN = 10
 """Findings of a kind that are listed without --verbose."""
@@ -22,9 +23,9 @@ def since(run: Mapping[str, object], *, verbose: bool) -> tuple[str, list[tuple[
     facts = run.get("against")
     if not isinstance(facts, Mapping):
         return "", []
-    title = f"SINCE {_word(facts, 'report')} OF {_word(facts, 'started')}"
+    title = f"SINCE {word(facts, 'report')} OF {word(facts, 'started')}"
     if facts.get("image"):
-        title = f"AGAINST {_word(facts, 'report')}"
+        title = f"AGAINST {word(facts, 'report')}"
     lines = [*_changes(facts, "")]
     for image in _items(facts, "images"):
         lines += _image(image, verbose=verbose)
@@ -34,8 +35,7 @@ def since(run: Mapping[str, object], *, verbose: bool) -> tuple[str, list[tuple[
         ("not_judged", "could not be judged for comparison"),
     )
     for name, what in kinds:
-        items = facts.get(name)
-        lines += [("! ", f"{what}: {shown(str(item))}") for item in items] if isinstance(items, list) else []
+        lines += [("! ", f"{what}: {shown(str(item))}") for item in items(facts, name)]
     return title, lines or [("", "nothing changed")]
 
 
@@ -54,16 +54,14 @@ def _image(image: Mapping[str, Any], *, verbose: bool) -> Iterator[tuple[str, st
             ("  ! ", f"{shown(str(rule))} found much before and nothing now: see that it still looks")
         )
     status = image.get("status")
-    was, is_ = (
-        (_word(status, name) for name in ("before", "now")) if isinstance(status, Mapping) else ("", "")
-    )
+    was, is_ = (word(status, name) for name in ("before", "now")) if isinstance(status, Mapping) else ("", "")
     if lines or was != is_:
         counts = ", ".join(
             f"{len(_items(image, name))} {name.replace('_', ' ')}"
             for name, _, _ in _KINDS
             if _items(image, name)
         )
-        head = f"{_word(image, 'reference')} ({_word(image, 'platform')}): was {was}, is {is_}"
+        head = f"{word(image, 'reference')} ({word(image, 'platform')}): was {was}, is {is_}"
         yield "", f"{head}; {counts}" if counts else head
     yield from lines
 
@@ -71,23 +69,17 @@ def _image(image: Mapping[str, Any], *, verbose: bool) -> Iterator[tuple[str, st
 def _changes(facts: Mapping[str, Any], indent: str) -> Iterator[tuple[str, str]]:
     """Yield what changed beside the findings."""
     for item in _items(facts, "changed"):
-        before, now = (_word(item, name) or "none" for name in ("before", "now"))
-        yield f"{indent}~ ", f"{_word(item, 'what')}: {before} → {now}"
+        before, now = (word(item, name) or "none" for name in ("before", "now"))
+        yield f"{indent}~ ", f"{word(item, 'what')}: {before} → {now}"
 
 
 def _finding(item: Mapping[str, Any]) -> str:
     """Return one finding in a line."""
-    where = " ".join(part for part in (_word(item, "package"), _word(item, "path")) if part)
-    what = _word(item, "id") or _word(item, "message")
-    return f"{_word(item, 'rule')} {what} ({_word(item, 'severity')}) {where}".rstrip()
+    where = " ".join(part for part in (word(item, "package"), word(item, "path")) if part)
+    what = word(item, "id") or word(item, "message")
+    return f"{word(item, 'rule')} {what} ({word(item, 'severity')}) {where}".rstrip()
 
 
 def _items(facts: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """Return a list of mappings, empty where there is none."""
-    found = facts.get(name)
-    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
-
-
-def _word(facts: Mapping[str, Any], name: str) -> str:
-    """Return a fact as text that is safe to show."""
-    return shown(str(facts.get(name) or ""), 400)
+    return [item for item in items(facts, name) if isinstance(item, Mapping)]

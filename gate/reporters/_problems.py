@@ -88,6 +88,12 @@ def image_name(verdict: Verdict) -> str:
     return without_version(subject.reference)
 
 
+def image_names(report: Report) -> list[str]:
+    """Return what the images of a report are called whatever their tags, each once and sorted."""
+    judged = {image_name(verdict) for verdict in report.verdicts}
+    return sorted(judged | {without_version(undecided.reference) for undecided in report.undecided})
+
+
 def subject_of(verdict: Verdict) -> tuple[str, str]:
     """Return the image and the platform of a verdict as its problems have them."""
     return told(verdict.subject.reference), told(str(verdict.subject.platform), 100)

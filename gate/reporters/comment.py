@@ -10,7 +10,7 @@ import hashlib
 
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._markdown import Size, markdown
-from gate.reporters._problems import image_name, without_version
+from gate.reporters._problems import image_names
 from gate.verdict import Report
 
 SIZE = Size(bytes=60_000, entries=20)
@@ -18,9 +18,7 @@ SIZE = Size(bytes=60_000, entries=20)
 
 def mark(report: Report) -> str:
     """Return the mark of a comment on these images, whatever their tags."""
-    names = {image_name(verdict) for verdict in report.verdicts}
-    names |= {without_version(undecided.reference) for undecided in report.undecided}
-    digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join(image_names(report)).encode()).hexdigest()
     return f"<!-- image-gate:{digest[:16]} -->"
 
 

@@ -67,6 +67,8 @@ def pipeline(root: Path, found: Repository) -> FirstFile:
         )
     if found.ci == "github" and not found.image:
         to_do.append(f"put the name of your image in the place of {EXAMPLE_IMAGE}")
+    if found.others:
+        to_do.append(f"do the same for what is built from {found.further}")
     if found.ci == "gitlab" and (root / path).exists():
         path = BESIDE
         to_do.append(f"include it in {PIPELINES['gitlab']}:  include: [{{local: {BESIDE}}}]")

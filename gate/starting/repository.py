@@ -18,6 +18,7 @@ from gate.oci.reference import Reference
 GIT_SECONDS = 10
 """For a question that git answers from one file."""
 
+_NAMED = 5
 PLAIN = re.compile(r"(?![-/])[A-Za-z0-9._/-]{1,200}", re.ASCII)
 """What may stand in a pipeline file: no quote, space, `$` or `{`, which would mean something to a shell or a runner."""
 
@@ -47,25 +48,36 @@ _IMAGE = re.compile(
 
 
 class Repository(Struct, frozen=True):
-    """What a repository shows: `dockerfile` relative to it, what that is built `bases` on, `ci`, `image` and default `branch`; else empty."""
+    """What a repository shows; what it does not show is empty.
+
+    `dockerfile` is relative to it, what that is built on are the `bases`, and `others` are further Dockerfiles. `branch` is
+    the default one.
+    """
 
     dockerfile: str = ""
     bases: tuple[str, ...] = ()
     ci: str = ""
     image: str = ""
     branch: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def further(self) -> str:
+        """The other Dockerfiles in words, the first few by name."""
+        left = len(self.others) - _NAMED
+        return ", ".join([*self.others[:_NAMED], *([f"{left} more"] if left > 0 else [])])
 
 
 def look(root: Path) -> Repository:
     """Look at the repository in the folder `root`. What cannot be read or told is left empty."""
-    dockerfile = next(_dockerfiles(root), "")
+    dockerfile, *others = [*dict.fromkeys(_dockerfiles(root))] or [""]
     host, path = _remote(root)
     ci = next((name for name, signs in SIGNS.items() if any((root / sign).exists() for sign in signs)), "")
     if not ci:
         ci = "github" if host == "github.com" else "gitlab" if host.startswith("gitlab.") else ""
     image = _pushed(root) or (f"ghcr.io/{path}".lower() if host == "github.com" else "")
     bases = _bases(root / dockerfile) if dockerfile else ()
-    return Repository(dockerfile, bases, ci, _valid(image), _branch(root))
+    return Repository(dockerfile, bases, ci, _valid(image), _branch(root), tuple(others))
 
 
 def _dockerfiles(root: Path) -> Iterator[str]:

@@ -19,6 +19,7 @@ from gate.ci.child import TOKEN
 ACTION = read_action("check")
 INPUTS, JOBS = read_component()
 STEPS: list[Mapping[str, Any]] = ACTION["runs"]["steps"]
+STEP_NAMED = {step["name"]: step for step in STEPS}
 STEP = next(step for step in STEPS if step.get("id") == "check")
 SCAN = JOBS["$[[ inputs.job-prefix ]]-scan"]
 OF_THE_ACTION = {"mode", "scanners", "upload-sarif", "cache"}
@@ -64,6 +65,7 @@ def test_the_outputs_of_the_action_are_those_of_the_program(tmp_path: Path) -> N
 
     written = github.outputs(Outcome(3, None, ()), tmp_path)
     assert set(ACTION["outputs"]) | {"reason"} == set(written)
+    assert STEP_NAMED["Upload to code scanning"]["with"]["category"] == "${{ steps.check.outputs.category }}"
     for name, output in ACTION["outputs"].items():
         assert f"steps.check.outputs.{name}" in output["value"]
 

@@ -13,12 +13,12 @@ from pytest_httpserver import HTTPServer
 
 from gate.ci import runner
 from gate.ci.child import Outcome
-from gate.ci.github import Step, run, summary
+from gate.ci.github import Step, category, run, summary
 from gate.errors import Unavailable
 from gate.reporters import RenderOptions, _markdown, reporter
 from samples.images.catalogue import bad, good
 from samples.images.layout import oci_layout, write_directory
-from tests.kit.reports import hostile_report
+from tests.kit.reports import hostile_report, report, result, subject, verdict
 
 POLICY = "schema: 1\nrules: {non-root: {}}\n"
 
@@ -76,6 +76,20 @@ def test_no_report_no_verdict(step: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert outputs(step)["report-json"] == ""
     assert "missing" in (step / "summary.md").read_text()
     assert "::error title=image-gate: no verdict::" in capfd.readouterr().out
+
+
+def test_alerts_of_one_image_do_not_take_the_place_of_anothers() -> None:
+    def named(*references: str, **variables: str) -> str:
+        found = [verdict(result("a"), subject=subject(reference, names=())) for reference in references]
+        return category(Outcome(0, report(*found), ()), variables)
+
+    assert (
+        named("docker-daemon:api:ci-1") == named("docker-daemon:api:ci-2") == "image-gate/docker-daemon:api"
+    )
+    assert named("docker-daemon:web:ci-1") == "image-gate/docker-daemon:web"
+    assert named("oci:b", "oci:a", IMAGE_GATE_PLATFORM="linux/arm64") == "image-gate/oci:a/oci:b/linux/arm64"
+    assert re.fullmatch("image-gate/[0-9a-f]{16}", named("oci:" + "a" * 200))
+    assert category(Outcome(3, None, ()), {}) == "image-gate"
 
 
 def test_an_event_that_cannot_be_read_is_no_verdict(step: Path) -> None:

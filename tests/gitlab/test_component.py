@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gitlab.conftest import GATE_IMAGE
 from tests.kit.act import ROOT, commit
 from tests.kit.gitlab import Pipelines, Ran, write_pipeline
 
@@ -40,6 +42,19 @@ def test_without_a_database_the_first_job_fails(piped: Piped, tmp_path: Path) ->
     assert ran.jobs == {"image-gate-scan": "FAIL"}, ran.log
     assert "finished" in ran.log
     assert "FAIL 3" in ran.log
+
+
+def test_a_pipeline_may_go_on_without_a_verdict_if_its_owner_says_so(
+    pipelines: Pipelines, project: Path, tmp_path: Path
+) -> None:
+    guide = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"`image-gate-scan: (\{allow_failure: .*?\}\})`", guide)
+    write_pipeline(project, {"gate-image": GATE_IMAGE, "image": "oci:images/good"})
+    with (project / ".gitlab-ci.yml").open("a") as file:
+        file.writelines(f"{job}: {told}\n" for job in ("image-gate-scan", "image-gate"))
+    ran = pipelines.run(project, IMAGE_GATE_TRIVY_CACHE=str(tmp_path), IMAGE_GATE_OFFLINE="true")
+    expected = {"image-gate-scan": "WARN", "after": "PASS", "image-gate": "WARN", "deploy": "PASS"}
+    assert ran.jobs == expected, ran.log
 
 
 def test_a_wrong_policy_fails_with_what_is_wrong(piped: Piped, project: Path) -> None:

@@ -295,7 +295,7 @@ def test_the_accessibility_checker_finds_nothing(
     axe = tools.path("axe_core").read_text(encoding="utf-8")
     page = with_script(page_of(of()), f"{axe}\n{AXE}")
     if dark:
-        page = page.replace("(prefers-color-scheme: dark)", "all")
+        page = page.replace("screen and (prefers-color-scheme: dark)", "all")
     opened = browser.open(saved(page, tmp_path))
     title = re.search("<title>(.*?)</title>", opened.dom)
     assert title is not None

@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from gate.starting.files import first_files
 from gate.starting.repository import SIGNS, Repository, look
 
 
@@ -96,7 +98,7 @@ def test_a_dockerfile_elsewhere_and_one_at_the_top_first(tmp_path: Path) -> None
     put(tmp_path, "api/Dockerfile", "FROM scratch\n")
     assert look(tmp_path).dockerfile == "api/Dockerfile"
     put(tmp_path, "Containerfile", "FROM $BASE\n")
-    assert look(tmp_path) == Repository("Containerfile")
+    assert look(tmp_path) == Repository("Containerfile", others=("api/Dockerfile",))
 
 
 @pytest.mark.parametrize("name", ["$(id)", "a b", "a'b", "${{ x }}", "-f", "a\nb", "ä"])
@@ -116,3 +118,13 @@ def test_what_would_wait_for_a_writer_is_not_read(tmp_path: Path) -> None:
     for name in ("Dockerfile", "Jenkinsfile", ".github/workflows/a.yml"):
         os.mkfifo(tmp_path / name)
     assert look(tmp_path) == Repository(ci="github")
+
+
+def test_further_dockerfiles_are_told(tmp_path: Path) -> None:
+    for name in ("api/Dockerfile", "web/Dockerfile", "debug.Dockerfile"):
+        put(tmp_path, name, "FROM scratch\n")
+    found = look(tmp_path)
+    assert (found.dockerfile, found.others) == ("debug.Dockerfile", ("api/Dockerfile", "web/Dockerfile"))
+    _, workflow = first_files(tmp_path, replace(found, ci="github"), "baseline")
+    assert any("built from api/Dockerfile, web/Dockerfile" in one for one in workflow.to_do)
+    assert Repository(others=tuple("abcdefg")).further == "a, b, c, d, e, 2 more"
