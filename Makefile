@@ -21,8 +21,12 @@ else
 endif
 INSTALL := $(PIP) --require-hashes --no-deps --only-binary :all:
 
-# Tests with real tools are not among them: those take all cores themselves, and some look at what is left on the machine.
+# Those with real tools by whole files: the tests of a file share an engine or a private Sigstore, which takes seconds to start.
 SIDE_BY_SIDE := -n auto --dist worksteal
+FILE_BY_FILE := -n auto --dist loadfile
+
+# Where it is set, every process compiles all it imports, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: python help demo dev docs lint format test test-fast generate bench scanner-release container container-lock mutate lock clean
 
@@ -48,7 +52,7 @@ test: python ## set everything up, then lint, types and all tests, with the real
 	@$(MAKE) --no-print-directory lint $(VENV)/.demo
 	@$(PY) tests/tools/provide.py tools
 	$(PY) -m pytest -m 'not real' $(SIDE_BY_SIDE) --cov --cov-report= --cov-fail-under=0
-	$(PY) -m pytest -m real --cov --cov-append --cov-report=term-missing:skip-covered
+	$(PY) -m pytest -m real $(FILE_BY_FILE) --cov --cov-append --cov-report=term-missing:skip-covered
 	@$(PY) -m coverage report --include='gate/evaluate.py,gate/verdict.py' --fail-under=100 >$(VENV)/coverage.txt \
 		|| { cat $(VENV)/coverage.txt; exit 1; }
 

@@ -207,6 +207,13 @@ def referrers_registry_host(tools: Tools) -> Iterator[str]:
         yield host
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure no coverage in slow tests: it doubles their time, and they repeat what quick ones show, with more or larger cases."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker("no_cover")
+
+
 AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
 
 

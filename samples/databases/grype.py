@@ -100,6 +100,8 @@ class _Writer:
 
     def __init__(self, path: Path, built: datetime) -> None:
         self._connection = sqlite3.connect(path)
+        # A file that is whole or made again needs no journal, and need not reach the disk after each statement.
+        self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
         self._connection.executescript(SCHEMA.read_text(encoding="utf-8"))
         self._built = _time(rfc3339(built))
         self._numbers: dict[tuple[object, ...], int] = {}

@@ -200,6 +200,7 @@ def test_hostile_logins_print_no_control_characters() -> None:
     assert credential.redacted.isprintable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [b"-----BEGIN PRIVATE KEY-----", b"ghp_", b"AKIA", b'"auths"', b'"auth":"', b"aws_secret_access_key", b"glpat-", b"+" * 64,

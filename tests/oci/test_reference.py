@@ -193,10 +193,10 @@ def test_any_text_is_a_pattern_or_refused(text: str) -> None:
     ["a" * 10**6, "a." * 500_000 + "/x", "a-" * 500_000 + "/x", "A" + "-" * 10**6 + "/x", "x:" + "a" * 10**6, "a/" * 500_000]
 )  # fmt: skip
 def test_endless_text_is_refused_soon_and_in_few_words(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(InvalidInput) as error:
         Reference.parse(text)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert len(str(error.value)) < 1_000
 
 

@@ -134,10 +134,10 @@ def test_a_document_is_bounded() -> None:
     ids=["one-of-300,000-keys-twice", "endless-string", "endless-escapes", "a-key-of-2-MB-twice"],
 )
 def test_large_documents_are_refused_soon_and_in_few_words(document: bytes) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(MalformedImage) as error:
         parse(document, "it")
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert len(str(error.value)) < 300
 
 

@@ -649,6 +649,7 @@ def test_a_right_checksum_in_every_spelling(spelling: str) -> None:
         assert [found.name for found in members(with_checksum(Header(name), spelling) + END)] == [name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "header", [Header(b"a"), Header(b"b"), Header(b"a", modified=b"000000000000")], ids=["a", "b", "full"]
 )

@@ -172,10 +172,10 @@ def test_tree_that_repeats_its_pages_ends_at_once() -> None:
     top = bytes(content[-4096:])
     content[(leaf - 1) * 4096 : leaf * 4096] = top
     content[28:32] = struct.pack(">I", len(content) // 4096)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(MalformedImage):
         names(bytes(content))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def sqlite_root(content: bytes | bytearray) -> int:

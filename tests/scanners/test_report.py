@@ -61,9 +61,9 @@ def test_what_is_no_such_document(data: bytes, why: str) -> None:
 
 
 def test_a_number_of_a_million_digits_costs_nothing() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     report.decode(b'{"name": "a", "x": ' + b"9" * 1_000_000 + b"}", Document, "x")
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_a_transfer_that_is_cut(share: float, chunked: bool, end: str, server: E
     assert failure(server).message.startswith(f"the engine at {server.address} broke off")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["/version", "/info", "/json", "/get"])
 @pytest.mark.parametrize("share", [-1, 0, 0.5])
 def test_a_silent_engine_ends_with_the_run(share: float, end: str, server: EngineServer) -> None:
@@ -106,6 +107,7 @@ def test_a_silent_engine_ends_before_the_run(server: EngineServer, monkeypatch: 
     assert failure(server, 5).message == f"the engine at {server.address} stopped answering"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["/info", "/json", "/get"])
 def test_an_engine_that_drips_ends_with_the_run(end: str, server: EngineServer) -> None:
     """Each byte comes in time, and all of them never."""
