@@ -10,20 +10,34 @@ T = TypeVar("T")
 K = TypeVar("K")
 
 
+_GRACE = 1.0
+"""Seconds that a signal leaves to what runs: what reads files ends at its next read."""
+
+
 def in_parallel(threads: int, calls: Mapping[K, Callable[[], T]], stopped: threading.Event) -> dict[K, T]:
     """Return what calls return, several at a time.
 
-    The first error in their order is raised. By then what has not begun never does, and what runs finds `stopped` set.
+    The first error in their order is raised. By then what has not begun never does, and what runs has found `stopped` set and
+    ended; a signal waits for that only a moment, because what waits for a server ends when its client is closed on the way out.
     """
     if threads == 1:
         return {key: call() for key, call in calls.items()}
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            started = {key: pool.submit(call) for key, call in calls.items()}
-            return {key: future.result() for key, future in started.items()}
-        except BaseException:
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(threads)
+    started: dict[K, Future[T]] = {}
+    ending = True
+    try:
+        for key, call in calls.items():
+            started[key] = pool.submit(call)
+        return {key: future.result() for key, future in started.items()}
+    except Exception:
+        stopped.set()
+        raise
+    except BaseException:
+        stopped.set()
+        begun = [future for future in started.values() if not future.cancel()]
+        ending = not wait(begun, timeout=_GRACE).not_done
+        raise
+    finally:
+        pool.shutdown(wait=ending, cancel_futures=True)

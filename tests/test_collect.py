@@ -671,6 +671,7 @@ def test_an_interrupt_ends_scanners_and_layers(opened: Open, collect: Collect) -
     deadline = Deadline(60)
 
     def scan(target: ScanTarget, settings: ScannerSettings, until: float) -> ScannerReport:
+        time.sleep(0.2)  # a pool does not wait for a thread in whose start it was interrupted
         interrupt()
         assert settings.cancelled.wait(10)
         raise Unavailable("stopped")

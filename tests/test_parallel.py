@@ -21,6 +21,36 @@ def test_calls_in_parallel_are_at_the_same_time() -> None:
     assert len(in_parallel(2, dict.fromkeys("ab", both.wait), threading.Event())) == 2
 
 
+def test_a_signal_does_not_wait_for_what_waits_for_a_server() -> None:
+    cut, stopped = threading.Event(), threading.Event()
+
+    def interrupted() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel(2, {"a": interrupted, "b": lambda: bool(cut.wait(30))}, stopped)
+    assert not cut.is_set()
+    assert stopped.is_set()
+    cut.set()
+
+
+def test_an_error_waits_for_what_runs() -> None:
+    begun, ended, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def failing() -> None:
+        assert begun.wait(30)
+        raise ValueError("broken")
+
+    def ending() -> None:
+        begun.set()
+        assert stopped.wait(30)
+        ended.set()
+
+    with pytest.raises(ValueError, match="broken"):
+        in_parallel(2, {"a": failing, "b": ending}, stopped)
+    assert ended.is_set()
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_what_has_not_begun_never_does_after_an_error(threads: int) -> None:
     begun: list[str] = []

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from samples.images.builder import Image, Settings, build_image
+from samples.images.builder import Image, Platform, Settings, build_image, build_index
 from samples.images.entries import file
 from samples.images.layers import Compression, layer_of
 from tests.cli.conftest import clean_environment
@@ -49,6 +49,23 @@ def started(registry: Registry, place: Path) -> subprocess.Popen[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     )
+
+
+@pytest.mark.parametrize("call", ["layer", "manifest", "config"])
+def test_a_signal_ends_what_waits_for_a_slow_registry(call: str, image: Image, place: Path) -> None:
+    """Several things are asked for at a time, and none of them ever comes."""
+    arm = Settings(datetime.now(UTC), Platform("linux", "arm64"), user="1000")
+    both = build_index([image, build_image(image.layers, arm)])
+    with serving_registry({NAME: both}, [Fault(call, "slow")]) as registry:
+        process = started(registry, place)
+        while registry.count(call) < 2 and process.poll() is None:
+            time.sleep(0.05)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        assert time.monotonic() - begun < 5
+    assert (process.returncode, output) == (3, "")
+    assert list((place / "tmp").iterdir()) == []
 
 
 def verdict(process: subprocess.Popen[str]) -> Any:
