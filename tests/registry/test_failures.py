@@ -55,6 +55,18 @@ def test_what_a_failure_means(error: Exception, transient: bool, message: str) -
     assert "hunter2" not in str(found)
 
 
+def test_what_to_do_about_a_registry_without_tls() -> None:
+    watch = Watch(Watchman(Deadline(60)), time.monotonic() + 60)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        accepted.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        with client, accepted, pytest.raises(ssl.SSLError) as caught:
+            ssl.create_default_context().wrap_socket(client, server_hostname="localhost")
+    assert "plain_http" in failure_of(caught.value, URL, watch).hint
+    assert "plain_http" not in failure_of(tls("UNEXPECTED_EOF"), URL, watch).hint
+
+
 def test_whatever_breaks_after_its_time_took_too_long() -> None:
     watch = Watch(Watchman(Deadline(60)), time.monotonic())
     watch.cut()
