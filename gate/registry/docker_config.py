@@ -66,17 +66,18 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _entries(entries: object, registry: str, *, whole: bool) -> dict[str, Entry]:
     """Return the entries of a registry, those for all of it only if `whole`; others are not looked at, so that a broken one spoils nothing."""
-    import docker.auth
-
     if not isinstance(entries, dict):
         raise Unavailable("its auths are not an object")
-    own = [key for key in entries if docker.auth.resolve_index_name(key) == registry]
+    own = [key for key in entries if registry in key and (whole or _namespace(key))]
+    if not own:
+        return {}  # as for most public images: importing what reads entries takes longer than reading many of those
+    import docker.auth
+
+    own = [key for key in own if docker.auth.resolve_index_name(key) == registry]
     found: dict[str, Entry] = {}
     for key in sorted(own, key=lambda key: key != registry):
         namespace = _namespace(key)
-        if namespace in found or not (namespace or whole):
-            continue
-        entry = _entry(key, entries[key])
+        entry = None if namespace in found else _entry(key, entries[key])
         if entry is not None:
             found[namespace] = entry
     return found

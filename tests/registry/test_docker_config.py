@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -212,3 +214,15 @@ def test_a_helper_that_is_no_name(name: object) -> None:
         return
     with pytest.raises(Unavailable, match="cannot be one"):
         read(configuration)
+
+
+def test_no_library_is_imported_where_there_is_no_entry() -> None:
+    """As for most public images: it takes longer than reading many of those."""
+    code = (
+        "import sys; from gate.deadline import Deadline; from gate.registry.docker_config import credentials_of\n"
+        'text = \'{"auths": {"https://index.docker.io/v1/": {"auth": "x"}}}\'\n'
+        'assert credentials_of(text, "registry.example.com", {}, Deadline(30)) == {}\n'
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"docker", "requests", "urllib3"} & set(done.stdout.split())
