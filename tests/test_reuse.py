@@ -24,13 +24,14 @@ from gate.policy.load import from_bytes
 from gate.policy.render import render_policy
 from gate.policy.schema import policy_schema
 from gate.reporters import RenderOptions, formats, reporter
-from gate.reuse import packed, unpacked
+from gate.reuse import earlier_verdict, packed, unpacked
 from gate.scanners import RawFinding, ScannerReport
 from gate.signatures.verdict_statement import DETAILS, SUMMARY, statements_of
 from gate.verdict import Report, Status
 from samples.images.catalogue import good
-from tests.kit import runs
+from tests.kit import runs, vouched
 from tests.kit.registry import Fault, Registry, serving_registry
+from tests.kit.reports import subject
 from tests.kit.sigstore import ISSUER, WORKFLOW, Signing, Sigstore, new_key, public_pem
 from tests.kit.stored_signatures import attach
 from tests.kit.vulnerabilities import opinion
@@ -330,6 +331,27 @@ def test_where_a_place_gave_no_answer_none_counts(tmp_path: Path, bench: Bench) 
     bench.attach(bench.verdict())
     bench.registry.faults = [Fault("referrers", "500")]
     refused(bench, "a place that may hold a newer one gave no answer")
+
+
+@pytest.mark.parametrize(
+    ("about", "reason"),
+    [
+        (vouched.INDEX, "it is about an index, and a verdict is of one platform"),
+        (vouched.MANIFEST, "is no verdict that can be read"),
+    ],
+)
+def test_what_is_about_an_index_is_about_none_of_its_platforms(
+    about: Any, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "gate.pub").write_bytes(public_pem(GATE_KEY))
+    policy = runs.policy(tmp_path, POLICY.replace("SIGNER", KEY))
+    assert policy.verdict_reuse is not None
+    found = vouched.attestations(
+        policy.verdict_reuse, vouched.attestation(vouched.key("gate"), DETAILS, {}, about)
+    )
+    image = replace(subject(), digest=vouched.MANIFEST, resolved=vouched.INDEX)
+    with pytest.raises(Unavailable, match=reason):
+        earlier_verdict(found, policy, image, DAY)
 
 
 # --- what changed since ---
