@@ -101,13 +101,12 @@ class Gathering:
         """Return the verdict that spares a scan, with the reports in it; or why there is none."""
         from gate.reuse import earlier_verdict  # here, because few runs are let off scanning
 
-        max_age = self._verdict_max_age
-        assert max_age is not None
-        attestations = Evidence(found)
+        assert self._verdict_max_age is not None
         try:
             if anew:
                 raise Unavailable(anew)
-            return earlier_verdict(attestations.get(Attestations), policy, subject, max_age)
+            attestations = Evidence(found).get(Attestations)
+            return earlier_verdict(attestations, policy, subject, self._verdict_max_age)
         except Unavailable as error:
             return error, {}
 

@@ -155,13 +155,13 @@ class Limits(Struct, frozen=True):
 
     signature: int = 16 * MIB
     """A bundle, an envelope or a payload: the bill of materials of a large image comes to some 8 MiB in one."""
-    signatures: int = 500
-    """Signatures and attestations of one image, in manifests and files; each costs up to 50 ms to verify."""
+    signatures: int = 1_000
+    """Signatures and attestations of one image, in manifests and files: a thousand keyless ones take ten seconds to verify."""
     signatures_total: int = 64 * MIB
     """All of them together, in bytes."""
-    signature_manifests: int = 200
-    """Manifests that may hold them: a nightly scan attestation makes a hundred in a season, and whoever may push can attach
-    any number."""
+    signature_manifests: int = 1_000
+    """Manifests that may hold them: a nightly scan attestation makes some hundred in a year, as many as `referrers` are read;
+    and whoever may push can attach any number."""
     signature_bytes: int = 4 * KIB
     """A signature itself: that of an RSA key of 16,384 bits has 2 KiB."""
     certificate: int = 64 * KIB

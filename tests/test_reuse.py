@@ -24,13 +24,14 @@ from gate.policy.load import from_bytes
 from gate.policy.render import render_policy
 from gate.policy.schema import policy_schema
 from gate.reporters import RenderOptions, formats, reporter
-from gate.reuse import packed, unpacked
+from gate.reuse import earlier_verdict, packed, unpacked
 from gate.scanners import RawFinding, ScannerReport
 from gate.signatures.verdict_statement import DETAILS, SUMMARY, statements_of
 from gate.verdict import Report, Status
-from samples.images.catalogue import good
-from tests.kit import runs
+from samples.images.catalogue import good, multi_platform
+from tests.kit import runs, vouched
 from tests.kit.registry import Fault, Registry, serving_registry
+from tests.kit.reports import subject
 from tests.kit.sigstore import ISSUER, WORKFLOW, Signing, Sigstore, new_key, public_pem
 from tests.kit.stored_signatures import attach
 from tests.kit.vulnerabilities import opinion
@@ -110,10 +111,15 @@ class Bench:
         return predicate | changes
 
     def attach(
-        self, predicate: Predicate, signing: Signing = BY_KEY, about: str = DIGEST, kind: str = DETAILS
+        self,
+        predicate: Predicate,
+        signing: Signing = BY_KEY,
+        about: str = DIGEST,
+        kind: str = DETAILS,
+        repository: str = "shop/api",
     ) -> None:
         bundle = self.sigstore.attestation(about, kind, predicate, signing)
-        attach(self.registry, "shop/api", IMAGE.manifest, bundle)
+        attach(self.registry, repository, IMAGE.manifest, bundle)
 
 
 @pytest.fixture
@@ -122,7 +128,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sigstore: Sigstore) -
     monkeypatch.chdir(tmp_path)
     (tmp_path / "root.json").write_text(json.dumps(sigstore.trusted_root()))
     (tmp_path / "gate.pub").write_bytes(public_pem(GATE_KEY))
-    with serving_registry({"shop/api:1.4": IMAGE, "other/api:1": IMAGE}) as registry:
+    images: dict[str, Any] = {"shop/api:1.4": IMAGE, "other/api:1": IMAGE, "many/api:1": multi_platform(NOW)}
+    with serving_registry(images) as registry:
         made = Bench(tmp_path, registry, sigstore)
         monkeypatch.setattr("gate.gathering._scanners", made.scanners)
         yield made
@@ -165,6 +172,17 @@ def test_a_verdict_that_failed_fails_again_with_its_own_findings(bench: Bench) -
     (result,) = (one for one in report.verdicts[0].results if one.rule == "vulnerabilities")
     assert [one.id for one in result.findings] == ["CVE-2023-2", CVE]
     assert result.findings[0].details["found_by"] == ["grype", "trivy"]
+
+
+def test_of_an_index_those_platforms_are_scanned_that_have_no_verdict(bench: Bench) -> None:
+    bench.attach(bench.verdict(), repository="many/api")
+    report = bench.check(name="many/api:1")
+    assert bench.scans == 2
+    used: Any = {str(one.subject.digest): one.evidence["reused_verdict"] for one in report.verdicts}
+    assert len(used) == 2
+    assert {digest: one["used"] for digest, one in used.items()} == {
+        digest: digest == DIGEST for digest in used
+    }
 
 
 def test_nothing_is_reused_unless_asked_for(bench: Bench) -> None:
@@ -330,6 +348,27 @@ def test_where_a_place_gave_no_answer_none_counts(tmp_path: Path, bench: Bench) 
     bench.attach(bench.verdict())
     bench.registry.faults = [Fault("referrers", "500")]
     refused(bench, "a place that may hold a newer one gave no answer")
+
+
+@pytest.mark.parametrize(
+    ("about", "reason"),
+    [
+        (vouched.INDEX, "it is about an index, and a verdict is of one platform"),
+        (vouched.MANIFEST, "is no verdict that can be read"),
+    ],
+)
+def test_what_is_about_an_index_is_about_none_of_its_platforms(
+    about: Any, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "gate.pub").write_bytes(public_pem(GATE_KEY))
+    policy = runs.policy(tmp_path, POLICY.replace("SIGNER", KEY))
+    assert policy.verdict_reuse is not None
+    found = vouched.attestations(
+        policy.verdict_reuse, vouched.attestation(vouched.key("gate"), DETAILS, {}, about)
+    )
+    image = replace(subject(), digest=vouched.MANIFEST, resolved=vouched.INDEX)
+    with pytest.raises(Unavailable, match=reason):
+        earlier_verdict(found, policy, image, DAY)
 
 
 # --- what changed since ---
