@@ -176,7 +176,8 @@ class Vulnerability(Struct, frozen=True):
     """One vulnerability in one package, with every scanner's opinion of it.
 
     `id` is the CVE where there is one. `layer` is the diff ID; `path` starts with a slash or is empty. `purls` are those
-    of the package as scanners wrote them, with qualifiers.
+    of the package as scanners wrote them, with qualifiers. `named_by` are scanners that found it under another id: as one
+    of several in an advisory of a distribution (ELSA, ALAS), or the several where this is the advisory.
     """
 
     id: str
@@ -189,11 +190,17 @@ class Vulnerability(Struct, frozen=True):
     layer: str = ""
     path: str = ""
     purls: tuple[str, ...] = ()
+    named_by: tuple[str, ...] = ()
 
     @property
     def found_by(self) -> tuple[str, ...]:
         """The scanners that reported it, sorted."""
         return tuple(sorted({opinion.scanner for opinion in self.opinions}))
+
+    @property
+    def known_to(self) -> tuple[str, ...]:
+        """The scanners that reported it, under whatever id, sorted."""
+        return tuple(sorted({*self.found_by, *self.named_by}))
 
 
 class Feed(Struct, frozen=True):

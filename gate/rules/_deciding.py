@@ -111,7 +111,7 @@ def _usual(found: Vulnerability, rating: Rating, known: Circumstances) -> Decisi
     """Return what scanners, severity, fix and age decide."""
     options, severity = known.options, rating.severity
     left_out = Decision(found, rating, None, "counts")
-    alone = options.counts == "review" and len(found.found_by) < len(known.scanners)
+    alone = options.counts == "review" and len(found.known_to) < len(known.scanners)
     if not _counts(found, known):  # 2
         return left_out
     refinement = next((one for one in options.refine if _fits(one, found)), None)
@@ -140,7 +140,7 @@ def _counts(found: Vulnerability, known: Circumstances) -> bool:
         case "any" | "review":
             return True
         case "both":
-            return set(found.found_by) >= set(known.scanners)
+            return set(found.known_to) >= set(known.scanners)
         case scanner:
             return scanner in found.found_by
 

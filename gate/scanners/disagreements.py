@@ -61,6 +61,8 @@ def _seen(run: ScanRun, found: Iterable[Vulnerability]) -> Seen:
 
 def _reason(one: Vulnerability, seen: Seen, runs: Mapping[str, ScanRun]) -> str:
     """Say why a scanner does not have a finding: the package, another version, its data, or that it is not known."""
+    if seen.run.scanner in one.named_by:
+        return "it has it under another id, of an advisory on several or of one of those"
     versions = seen.versions.get((one.package_type, one.package_name))
     if versions is None:
         return "it did not see the package" + (_DISTRIBUTION if _may_be_distributions(one, seen.run) else "")

@@ -4,6 +4,7 @@
 2. Within a package, ids and aliases that name the same single vulnerability are united, transitively. Ids of advisories
    that fix several vulnerabilities at once (DSA, RHSA, ALAS, …) unite nothing, and no union may hold two CVEs: an exception
    for one would silently cover the other.
+   Who names one of several in the same package, and who the several, is noted (`named_by`): they do not disagree.
 3. A package that one scanner found in several places is one finding per place.
 
 Every finding that goes in is an opinion in exactly one finding that comes out.
@@ -30,9 +31,9 @@ def merge(reports: Mapping[str, ScannerReport]) -> Vulnerabilities:
                 keys[named] = key_of(*named)
             groups.setdefault(keys[named], []).append(finding)
     found = [
-        _joined(key, members)
+        _joined(key, members, named_by)
         for key, findings in sorted(groups.items())
-        for same in _same_vulnerability(findings)
+        for same, named_by in _named(list(_same_vulnerability(findings)))
         for members in _places(same)
     ]
     return Vulnerabilities(tuple(sorted(found, key=_order)))
@@ -56,6 +57,20 @@ def _same_vulnerability(findings: Iterable[RawFinding]) -> Iterator[list[RawFind
     for finding in ordered:
         groups.setdefault(unions.root(finding.opinion.id), []).append(finding)
     yield from groups.values()
+
+
+def _named(groups: list[list[RawFinding]]) -> Iterator[tuple[list[RawFinding], set[str]]]:
+    """Yield the vulnerabilities of one package, each with the scanners that found it under the id of another of them."""
+    place = {finding.opinion.id: number for number, group in enumerate(groups) for finding in group}
+    named: list[set[str]] = [set() for _ in groups]
+    for number, group in enumerate(groups):
+        for finding in group:
+            if is_single(finding.opinion.id):
+                continue
+            for other in {place[alias] for alias in finding.opinion.aliases if alias in place} - {number}:
+                named[other].add(finding.opinion.scanner)
+                named[number] |= {one.opinion.scanner for one in groups[other]}
+    yield from zip(groups, named, strict=True)
 
 
 def _rank(finding: RawFinding) -> tuple[str, str, str, tuple[str, ...]]:
@@ -103,7 +118,7 @@ def _places(findings: list[RawFinding]) -> Iterator[list[RawFinding]]:
     yield from (group for _, group in sorted(by_path.items()))
 
 
-def _joined(key: PackageKey, findings: list[RawFinding]) -> Vulnerability:
+def _joined(key: PackageKey, findings: list[RawFinding], named_by: set[str]) -> Vulnerability:
     """Build one vulnerability out of the findings that are the same one."""
     ids = sorted({finding.opinion.id for finding in findings})
     aliases = {alias for finding in findings for alias in finding.opinion.aliases}
@@ -124,4 +139,5 @@ def _joined(key: PackageKey, findings: list[RawFinding]) -> Vulnerability:
         layer=next((finding.layer for finding in findings if finding.layer), ""),
         path=next((finding.path for finding in findings if finding.path), ""),
         purls=tuple(sorted({finding.purl for finding in findings} - {""})),
+        named_by=tuple(sorted(named_by - {finding.opinion.scanner for finding in findings})),
     )

@@ -41,6 +41,17 @@ def test_which_findings_count(counts: str, both: Action, alone: Action | None) -
     assert actions(BOTH, ALONE, counts=counts) == [both, alone]
 
 
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [("both", Action.DENY), ("review", Action.DENY), ("trivy", Action.DENY), ("grype", None)],
+)
+def test_what_the_other_scanner_has_under_another_id_is_found_by_both(
+    counts: str, expected: Action | None
+) -> None:
+    named = vulnerability(opinion(), named_by=("grype",))
+    assert actions(named, counts=counts) == [expected]
+
+
 def test_what_is_to_be_reviewed_has_a_threshold_of_its_own_and_says_who_found_it() -> None:
     medium = vulnerability(opinion("medium", "grype"))
     assert actions(medium, counts="review") == [None]

@@ -47,6 +47,13 @@ def test_what_the_distribution_may_own(path: str, packages: tuple[ScannedPackage
     assert ("the distribution's advisories count for it" in first["grype"]) is whose
 
 
+def test_it_has_it_under_another_id() -> None:
+    (first,) = reasons(
+        (replace(FOUND, named_by=("grype",)),), {"trivy": scan_run("trivy"), "grype": scan_run("grype")}
+    )
+    assert first == {"grype": "it has it under another id, of an advisory on several or of one of those"}
+
+
 def test_the_package_was_seen_as_another_version() -> None:
     other = replace(LIBSSL, version="3.0.8-1")
     assert why(packages=(other,)) == "it saw the package as 3.0.8-1"

@@ -51,6 +51,19 @@ def test_one_id_from_two_scanners() -> None:
     assert ids(finding("trivy", "CVE-1"), finding("grype", "CVE-1")) == [("CVE-1", ("grype", "trivy"))]
 
 
+def test_an_advisory_on_several_is_no_disagreement_with_each_of_them() -> None:
+    """Grype goes by the advisories of Oracle and Amazon, and Trivy by what they fix."""
+    advisory = finding("grype", "ELSA-1", "CVE-1", "CVE-2")
+    found = joined(finding("trivy", "CVE-1"), finding("trivy", "CVE-3"), advisory)
+    assert [(one.id, one.found_by, one.named_by, one.known_to) for one in found] == [
+        ("CVE-1", ("trivy",), ("grype",), ("grype", "trivy")),
+        ("CVE-3", ("trivy",), (), ("trivy",)),
+        ("ELSA-1", ("grype",), ("trivy",), ("grype", "trivy")),
+    ]
+    other = finding("trivy", "CVE-1", purl="pkg:deb/debian/other@1", version="1")
+    assert [one.named_by for one in joined(other, advisory)] == [(), ()]
+
+
 def test_what_only_one_found_stays() -> None:
     assert ids(finding("trivy", "CVE-1"), finding("grype", "CVE-2")) == [
         ("CVE-1", ("trivy",)),
