@@ -16,6 +16,7 @@ import msgspec
 
 from gate.errors import ImageGateError, InvalidInput
 from gate.printable import shown
+from gate.reporters._facts import count
 from gate.reporters._reading import read_report
 from gate.reporters._restoring import restored
 from gate.verdict import Report, Status
@@ -49,6 +50,8 @@ class Outcome(msgspec.Struct, frozen=True):
         if self.report is None:
             return "unknown: there is no verdict, for the reason in the log and in the summary"
         closing = sorted(failed_rules(self.report))
+        if self.report.undecided:
+            closing.append(f"{count(len(self.report.undecided), 'image')} not judged")
         named = f": {', '.join(closing)}" if closing else ""
         return f"{self.status}{named}"
 

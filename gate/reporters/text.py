@@ -48,6 +48,7 @@ ENDINGS: Mapping[Status, str] = {
     Status.FAIL: "exit 1: fail, the policy is broken",
     Status.UNKNOWN: "exit 3: unknown, the gate could not decide and stays closed",
 }
+SEVERITY_STYLES: Mapping[str, str] = {"critical": "bold red", "high": "red", "medium": "yellow"}
 NO_VERDICT = "only a look at another day, no verdict; the gate stays closed"
 CODES = "0 pass · 1 fail · 2 wrong request · 3 could not decide"
 
@@ -60,6 +61,9 @@ FINDINGS_PER_RULE = 5
 LINES_PER_SECTION = 10
 LONGEST_MESSAGE = 400
 """What is shown without --verbose: enough to see what is wrong, while one image fits a screen."""
+
+_UNBROKEN = "\ue000"
+"""Stands for a space at which no line is broken; texts that are safe to show have no such character."""
 
 Row = tuple[RuleResult, Finding]
 Line = tuple[Text, str, str, str]
@@ -83,7 +87,7 @@ def render(report: Report, options: RenderOptions) -> str:
     )
     sheet = _Sheet(console, options)
     sheet.report(report)
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().split("\n")[:-1])
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().replace(_UNBROKEN, " ").split("\n")[:-1])
 
 
 class _Sheet:
@@ -208,7 +212,8 @@ class _Sheet:
             limit = len(members) if self.verbose else FINDINGS_PER_RULE
             for result, finding in members[:limit]:
                 severity = str(finding.severity or result.severity)
-                lines.append((name, severity, shown(finding.message, self.limit), place(finding.location)))
+                where = place(finding.location).replace("layer ", f"layer{_UNBROKEN}")
+                lines.append((name, severity, shown(finding.message, self.limit), where))
                 name = Text()
             if len(members) > limit:
                 lines.append((Text(), "", f"and {len(members) - limit} more (--verbose lists all)", ""))
@@ -376,13 +381,14 @@ def _laid_out(title: str, lines: Sequence[Line], *, narrow: bool) -> Table:
         found = Text.assemble(
             (message, "" if name or severity else "dim"), (f"  {where}" if where else "", "dim")
         )
+        word = Text(severity, SEVERITY_STYLES.get(severity, ""))
         if not narrow:
-            table.add_row(name, severity, found)
+            table.add_row(name, word, found)
         elif name and severity:
             table.add_row(name)
-            table.add_row(f"  {severity}", found)
+            table.add_row(Text.assemble("  ", word), found)
         else:
-            table.add_row(name or f"  {severity}", found)
+            table.add_row(name or Text.assemble("  ", word), found)
     return table
 
 

@@ -34,8 +34,8 @@ REQUIREMENT = Requirement(
     NAME,
     minimum=(0, 70, 0),
     install=(
-        "install Trivy 0.70 or later, by image-gate scanners install trivy or as "
-        "https://trivy.dev/docs/latest/getting-started/installation/ says"
+        "install Trivy 0.70 or later (image-gate scanners install trivy, or "
+        "https://trivy.dev/docs/latest/getting-started/installation/)"
     ),
     mark=b"github.com/aquasecurity/trivy/pkg/version/app.ver=",
     refused=refusals(NAME),

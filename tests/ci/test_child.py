@@ -57,6 +57,7 @@ def test_the_reason_names_what_closes_the_gate() -> None:
     given = report(verdict(failing("no-shell", Finding("a shell")), result("max-age", RuleOutcome.PASS)))
     assert Outcome(1, given, ()).reason == "fail: no-shell"
     assert Outcome(0, passing_report(), ()).reason == "pass"
+    assert Outcome(1, failing_report(), ()).reason.endswith(", vulnerabilities, 2 images not judged")
     assert Outcome(3, None, ()).reason.startswith("unknown: there is no verdict")
 
 

@@ -84,6 +84,16 @@ def test_what_to_fix_comes_first() -> None:
     assert text.index("FIX FIRST") < text.index("after that these stay") < text.index("WHAT FAILED")
 
 
+@pytest.mark.parametrize("width", range(60, 100))
+def test_a_layer_keeps_its_number(width: int) -> None:
+    text = render(failing_report(), RenderOptions(width=width))
+    assert not re.search(r"layer$", text, re.MULTILINE)
+    assert "\ue000" not in render(
+        report(verdict(failing("no-shell", Finding("\ue000", Location(path="\ue000"))))),
+        RenderOptions(width=width),
+    )
+
+
 def test_a_narrow_terminal_has_rules_over_their_severities() -> None:
     text = render(failing_report(), RenderOptions(width=60))
     assert re.search(r"\n ✗ no-shell\n   high +/bin/bash is a shell", text)
