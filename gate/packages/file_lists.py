@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from msgspec import Struct
 
 from gate.oci.filesystem import Filesystem
-from gate.packages import PackageDatabase
+from gate.packages import Package, PackageDatabase
 from gate.packages.apk import listed_files
 from gate.packages.formats import APK, DPKG_STATUS, DPKG_STATUS_D
 from gate.packages.inventory import LISTS, Inventory
@@ -83,7 +83,7 @@ def _names(filesystem: Filesystem, paths: Iterable[str]) -> dict[bytes, str]:
 def _lists(filesystem: Filesystem, database: PackageDatabase) -> Iterator[Collection[bytes] | None]:
     """Yield the files of a database's packages, without leading slashes; None where they are not told, or not read here."""
     if database.format == DPKG_STATUS.name:
-        yield from _dpkg(filesystem, database)
+        yield from (listed_by_dpkg(filesystem, package) for package in database.packages)
     elif database.format == DPKG_STATUS_D.name:
         yield _md5sums(filesystem, database)
     elif database.format == APK.name:
@@ -92,14 +92,17 @@ def _lists(filesystem: Filesystem, database: PackageDatabase) -> Iterator[Collec
         yield None
 
 
-def _dpkg(filesystem: Filesystem, database: PackageDatabase) -> Iterator[Collection[bytes] | None]:
-    """Yield the lists of dpkg; that of a package for one of several architectures has its name (`libc6:amd64.list`)."""
+def listed_by_dpkg(filesystem: Filesystem, package: Package) -> Collection[bytes] | None:
+    """Return the files that dpkg lists of a package, without leading slashes; None where it has no list of it.
+
+    That of a package for one of several architectures has its name (`libc6:amd64.list`). Raises `Unavailable` for a list
+    that is there and was not kept.
+    """
     ((folder, ending),) = LISTS
-    for package in database.packages:
-        stems = (package.name, f"{package.name}:{package.architecture}")
-        contents = (filesystem.content(f"/{folder}{stem}{ending}") for stem in stems)
-        content = next((content for content in contents if content is not None), None)
-        yield None if content is None else {line[1:] for line in content.split(b"\n")}
+    stems = (package.name, f"{package.name}:{package.architecture}")
+    contents = (filesystem.content(f"/{folder}{stem}{ending}") for stem in stems)
+    content = next((content for content in contents if content is not None), None)
+    return None if content is None else {line[1:] for line in content.split(b"\n")}
 
 
 def _md5sums(filesystem: Filesystem, database: PackageDatabase) -> Collection[bytes] | None:

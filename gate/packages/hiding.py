@@ -14,7 +14,7 @@ from gate.errors import Unavailable
 from gate.oci.filesystem import Entry, EntryType, Filesystem
 from gate.packages import DatabaseFile
 from gate.packages.apk import listed_files
-from gate.packages.file_lists import is_of_system
+from gate.packages.file_lists import is_of_system, listed_by_dpkg, owned
 from gate.packages.formats import APK, DPKG_STATUS, DPKG_STATUS_D
 from gate.packages.inventory import DATABASE_DIRECTORIES, DATABASE_PATHS, Inventory, format_of
 
@@ -44,6 +44,7 @@ def traces(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
     yield from _identity(inventory)
     yield from _removed_databases(inventory, filesystem)
     yield from _dropped_packages(inventory, filesystem)
+    yield from _removed_by_name_alone(inventory, filesystem)
     yield from _dropped_by_apk(inventory, filesystem)
     yield from _linked_databases(filesystem)
     yield from _claims(inventory, filesystem)
@@ -137,6 +138,30 @@ def _dropped_packages(inventory: Inventory, filesystem: Filesystem) -> Iterator[
                 entry,
                 unseen=True,
             )
+
+
+def _removed_by_name_alone(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
+    """Packages that dpkg's status calls removed although their programs and libraries are there.
+
+    dpkg deletes those with the package, and keeps a list of nothing but its configuration.
+    """
+    left: dict[str, str] = {}
+    for database in inventory.databases:
+        for package in database.inactive if database.format == DPKG_STATUS.name else ():
+            for listed in listed_by_dpkg(filesystem, package) or ():
+                path = "/" + listed.decode("utf-8", "backslashreplace")
+                entry = filesystem.get(path) if is_of_system(path) else None
+                if entry is not None and entry.type is EntryType.FILE and (entry.elf or entry.executable):
+                    left[entry.path] = package.name
+    held = owned(filesystem, inventory, left).paths if left else frozenset()
+    if names := sorted({name for path, name in left.items() if path not in held}):
+        yield Trace(
+            "status-edited",
+            f"dpkg's status says that {len(names)} packages were removed, and leaves their programs or libraries "
+            f"({', '.join(names[:_EXAMPLES])}), so they are not seen",
+            filesystem.lookup("/var/lib/dpkg/status"),
+            unseen=True,
+        )
 
 
 def _dropped_by_apk(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
