@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 from msgspec import Struct
 
 from gate.errors import IntegrityError, MalformedImage, Unavailable
-from gate.limits import LIMITS
+from gate.limits import LIMITS, MIB
 from gate.oci.descriptor import LAYER_TYPES, Descriptor, Digest
 from gate.oci.image import Layer
 
@@ -20,6 +20,8 @@ follows its member, so a step is smaller than `LIMITS.chunk`, and still large en
 
 _WINDOW_LOG_MAX = 26
 """Zstandard windows up to 64 MiB: what encoders use short of `--ultra` and `--long`, and two of them fit in memory."""
+_WINDOW_REFUSED = "requires too much memory"
+"""What zstd says then (lib/common/error_private.c)."""
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -202,6 +204,11 @@ def _inflate(head: bytes, stored: Iterator[bytes], codec: _Codec, name: str) -> 
         try:
             chunk = decompressor.decompress(data, LIMITS.chunk)
         except codec.error as error:
+            if _WINDOW_REFUSED in str(error):
+                raise MalformedImage(
+                    f"{name} needs a zstd window of more than {(1 << _WINDOW_LOG_MAX) // MIB} MiB to be expanded",
+                    hint="compress it without the options --long and --ultra",
+                ) from None
             raise MalformedImage(f"{name} is not a valid compressed stream: {error}") from None
         if chunk:
             yield chunk

@@ -90,7 +90,7 @@ def _lists(
     Of rpm's only the `wanted` ones.
     """
     if database.format == DPKG_STATUS.name:
-        yield from _dpkg(filesystem, database)
+        yield from (listed_by_dpkg(filesystem, package) for package in database.packages)
     elif database.format == DPKG_STATUS_D.name:
         yield _md5sums(filesystem, database)
     elif database.format == APK.name:
@@ -101,13 +101,8 @@ def _lists(
         yield None
 
 
-def _dpkg(filesystem: Filesystem, database: PackageDatabase) -> Iterator[Collection[bytes] | None]:
-    """Yield the lists of dpkg."""
-    return (listed_by_dpkg(filesystem, package) for package in database.packages)
-
-
 def listed_by_dpkg(filesystem: Filesystem, package: Package) -> Collection[bytes] | None:
-    """Return the files that dpkg lists of a package, without leading slashes; None where there is no list.
+    """Return the files that dpkg lists of a package, without leading slashes; None where it has no list of it.
 
     That of a package for one of several architectures has its name (`libc6:amd64.list`). Raises `Unavailable` for a list
     that is there and was not kept.

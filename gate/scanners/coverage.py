@@ -63,6 +63,7 @@ def look(
         ]
         shown = {f"/{path}": kind for path in filesystem.paths(ends=ENDINGS) if (kind := language_of(path))}
         by_distribution = owned(filesystem, inventory, chain(shown, *programs))
+        hidden = tuple(trace.message for trace in traces(inventory, filesystem) if trace.unseen)
     except Unavailable as error:
         return error
     return Seen(
@@ -70,7 +71,7 @@ def look(
         now,
         _languages(shown, by_distribution),
         tuple(paths for paths in programs if by_distribution.paths.isdisjoint(paths)),
-        tuple(trace.message for trace in traces(inventory, filesystem) if trace.unseen),
+        hidden,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 
@@ -19,9 +20,11 @@ from samples.images.entries import (
     whiteout_of,
 )
 from samples.images.languages import node_package, python_distribution
+from samples.images.programs import static_program
 from tests.kit import trees
 
 STATUS = "var/lib/dpkg/status"
+TOOL = static_program("a tool")
 ROOT = {**debian.release_files(), **debian.status_file(debian.RELEASE_12_0)}
 ALPINE = {**alpine.release_files(), **alpine.installed_file(alpine.RELEASE_3_20_0)}
 INFO = {
@@ -250,6 +253,39 @@ def test_packages_without_a_release() -> None:
 
 def test_a_release_that_contradicts_the_packages() -> None:
     assert set(ids({**ROOT, "usr/lib/os-release": file(alpine.WOLFI_OS_RELEASE)})) == {"identity"}
+
+
+def removed_by_name(listed: str, left: Mapping[str, Entry] = MappingProxyType({})) -> list[str]:
+    """The traces of an image whose status says that its first package was removed; that is listed so, and `left` is there."""
+    first, *others = debian.RELEASE_12_0
+    stanza = first.stanza().replace("Status: install ok installed", "Status: deinstall ok config-files")
+    lists = {f"var/lib/dpkg/info/{one.name}.list": file("/usr/bin/shared\n") for one in others}
+    own = {f"var/lib/dpkg/info/{first.name}:{first.architecture}.list": file(listed)}
+    return ids({**ROOT, STATUS: file(stanza + "\n" + debian.status(others)), **lists, **own, **left})
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o644])
+def test_packages_that_are_called_removed_and_are_there(mode: int) -> None:
+    assert removed_by_name("/usr\n/usr/lib/x\n", {"usr/lib/x": file(TOOL, mode)}) == ["status-edited"]
+    merged = {"lib": symbolic_link("usr/lib"), "usr/lib/x": file(TOOL, mode)}
+    assert removed_by_name("/lib/x\n", merged) == ["status-edited"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "path"),
+    [
+        ("/.\n/etc\n/etc/init.d\n/etc/init.d/x\n", "etc/init.d/x"),
+        ("/usr/bin/shared\n", "usr/bin/shared"),
+        ("/usr/bin/gone\n", "usr/bin/other"),
+        ("/opt/x\n", "opt/x"),
+    ],
+)
+def test_packages_that_were_removed_and_leave_their_configuration(listed: str, path: str) -> None:
+    assert removed_by_name(listed, {path: file(TOOL, 0o755)}) == []
+
+
+def test_data_of_a_removed_package_is_no_software() -> None:
+    assert removed_by_name("/usr/share/x\n", {"usr/share/x": file("data")}) == []
 
 
 def test_file_lists_of_packages_that_the_status_does_not_name() -> None:
