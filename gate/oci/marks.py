@@ -211,8 +211,9 @@ SIGNATURES = (
     Signature("go", Kind.GO, "Go program", (b"all goroutines are asleep - deadlock!",)),
     # debug/buildinfo, Go 1.13 to 1.26: the build information; also in programs that read that of others
     Signature("go-modules", Kind.GO, "Go program that states its modules", (b"\xff Go buildinf:",)),
-    # library/std/src/panicking.rs, the variable that a panic tells of and std reads; seen in ruff, uv and cryptography
-    Signature("rust", Kind.RUST, "Rust program", (b"RUST_BACKTRACE",)),
+    # library/std/src/panicking.rs, what a panic tells; seen in ruff, uv and cryptography. The variable's name alone is also in
+    # programs that start Rust ones, such as buildah
+    Signature("rust", Kind.RUST, "Rust program", (b"un with `RUST_BACKTRACE=1`",)),
 )
 """Every program that is recognised. A name stands here once."""
 

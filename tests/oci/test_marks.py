@@ -53,6 +53,10 @@ def test_a_needle_is_found_across_every_border(signature: Signature) -> None:
             assert scan(content, [cut]) == (signature.name,), f"cut at {cut - place} of {len(needle)}"
 
 
+def test_a_program_that_sets_the_variable_of_rust_is_none() -> None:
+    assert scan(PROGRAM + b"\0RUST_BACKTRACE=1\0") == ()
+
+
 def test_a_needle_is_found_when_the_content_comes_byte_by_byte() -> None:
     content = PROGRAM + b"\0" + BASH + b"\0"
     assert scan(content, range(1, len(content))) == ("bash",)
