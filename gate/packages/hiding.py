@@ -44,7 +44,6 @@ def traces(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
     yield from _identity(inventory)
     yield from _removed_databases(inventory, filesystem)
     yield from _dropped_packages(inventory, filesystem)
-    yield from _removed_by_name_alone(inventory, filesystem)
     yield from _dropped_by_apk(inventory, filesystem)
     yield from _removed_by_word_alone(inventory, filesystem)
     yield from _linked_databases(filesystem)
@@ -141,30 +140,6 @@ def _dropped_packages(inventory: Inventory, filesystem: Filesystem) -> Iterator[
             )
 
 
-def _removed_by_name_alone(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
-    """Packages that dpkg's status calls removed although their programs and libraries are there.
-
-    dpkg deletes those with the package, and keeps a list of nothing but its configuration.
-    """
-    left: dict[str, str] = {}
-    for database in inventory.databases:
-        for package in database.inactive if database.format == DPKG_STATUS.name else ():
-            for listed in listed_by_dpkg(filesystem, package) or ():
-                path = "/" + listed.decode("utf-8", "backslashreplace")
-                entry = filesystem.get(path) if is_of_system(path) else None
-                if entry is not None and entry.type is EntryType.FILE and (entry.elf or entry.executable):
-                    left[entry.path] = package.name
-    held = owned(filesystem, inventory, left).paths if left else frozenset()
-    if names := sorted({name for path, name in left.items() if path not in held}):
-        yield Trace(
-            "status-edited",
-            f"dpkg's status says that {len(names)} packages were removed, and leaves their programs or libraries "
-            f"({', '.join(names[:_EXAMPLES])}), so they are not seen",
-            filesystem.lookup("/var/lib/dpkg/status"),
-            unseen=True,
-        )
-
-
 def _dropped_by_apk(inventory: Inventory, filesystem: Filesystem) -> Iterator[Trace]:
     """Packages that apk's database of a lower layer names and that of today does not, although their files are there.
 
@@ -221,8 +196,8 @@ def _removed_by_word_alone(inventory: Inventory, filesystem: Filesystem) -> Iter
         example = min(path for path, name in files.items() if path not in kept and name == left[0])
         yield Trace(
             "removed-in-name",
-            f"dpkg's status says that {len(left)} packages are removed, and their files are there "
-            f"({', '.join(left[:_EXAMPLES])}), so they are not seen",
+            f"dpkg's status calls packages removed whose files are there ({', '.join(left[:_EXAMPLES])}"
+            f"{f' and {more} more' if (more := len(left) - _EXAMPLES) > 0 else ''}), so they are not seen",
             filesystem.get(example),
             unseen=True,
         )
