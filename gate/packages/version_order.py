@@ -25,7 +25,7 @@ ECOSYSTEMS = frozenset(
     ]
 )
 """Types of package URLs whose versions have one order; `generic` and the like say nothing of theirs."""
-_NUMBERS = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8}))*", re.ASCII)
+_NUMBERS = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){0,2}", re.ASCII)
 
 
 def order_of(kind: str, versions: Iterable[str]) -> Callable[[str], Any] | None:
@@ -33,7 +33,7 @@ def order_of(kind: str, versions: Iterable[str]) -> Callable[[str], Any] | None:
 
     What is returned raises whatever `univers` does for a version that it does not understand. That takes 0.2 s to
     import, so it is not asked about versions such as 1.20.10 and 1.21.3: as many numbers each, which every ecosystem
-    compares one by one.
+    compares one by one, up to three (semantic versions have no fourth).
     """
     lengths = {text.count(".") if _NUMBERS.fullmatch(text) else -1 for text in versions}
     if kind in ECOSYSTEMS and len(lengths) == 1 and -1 not in lengths:
