@@ -10,10 +10,7 @@ from gate.oci.image import Opened
 from gate.oci.stream import read_verified
 from gate.signatures.discovery import Artifact, Budget, Item, candidates, sorted_out
 from gate.sources.layout import names_of
-
-_KIND = "kind"
-_KINDS = frozenset({"dev.cosignproject.cosign/sigs", "dev.cosignproject.cosign/atts"})
-"""The annotation of `cosign save` for the entries of the older layouts, which keep no tags there."""
+from gate.sources.resolve import COSIGN_KINDS
 
 
 def in_layout(opened: Opened, digest: Digest, budget: Budget) -> Iterator[Item]:
@@ -42,6 +39,9 @@ def in_layout(opened: Opened, digest: Digest, budget: Budget) -> Iterator[Item]:
 
 
 def _older(entry: Descriptor, digest: Digest) -> bool:
-    """Whether an entry is signatures or attestations as they were before they referred to an image."""
+    """Whether an entry is signatures or attestations as they were before they referred to an image.
+
+    `cosign save` keeps no tags of theirs and says what they are in an annotation.
+    """
     tags = {f"sha256-{digest.encoded}{suffix}" for suffix in (".sig", ".att")}
-    return entry.annotations.get(_KIND) in _KINDS or not tags.isdisjoint(names_of(entry))
+    return entry.annotations.get("kind") in COSIGN_KINDS or not tags.isdisjoint(names_of(entry))

@@ -18,6 +18,12 @@ from gate.oci.stream import read_verified
 _IN_TOTO = "application/vnd.in-toto+json"
 _SUBJECT = "io.containerd.manifest.subject"
 """The annotation with which containerd exports what is attached to an image: attestations and signatures, beside it."""
+COSIGN_KINDS = frozenset({"dev.cosignproject.cosign/sigs", "dev.cosignproject.cosign/atts"})
+"""What the annotation `kind` says where `cosign save` puts signatures and attestations beside an image."""
+_STATEMENTS = frozenset(
+    {_IN_TOTO, "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"}
+)
+"""Types of layers that no engine unpacks: attestations and signatures."""
 OTHER_PLATFORM = "not the platform that was asked for"
 """Why an image is left out that could be run on another platform."""
 
@@ -100,11 +106,12 @@ def images_of(
 ) -> tuple[tuple[Descriptor, ...], dict[str, str]]:
     """Part the entries of index.json: what may be images, and, by digest, what is merely attached to one.
 
-    Docker writes attestations and signatures there since 29.1. As in any index, the annotation alone hides nothing.
+    Docker writes attestations and signatures there since 29.1, and cosign always. As in any index, the annotation alone
+    hides nothing.
     """
     images, attached = [], {}
     for entry in entries:
-        marked = _SUBJECT in entry.annotations and entry.media_type not in INDEX_TYPES
+        marked = _said_to_be_attached(entry) and entry.media_type not in INDEX_TYPES
         reason = _not_an_image(documents, entry) if marked else ""
         if reason:
             attached[str(entry.digest)] = reason
@@ -229,21 +236,29 @@ def _not_an_image(documents: Documents, entry: Descriptor) -> str:
     if entry.media_type not in MANIFEST_TYPES:
         _refuse_look_alike(documents, entry, ("layers", "manifests", "fslayers"))
         return f"not an image, but {entry.media_type[:100] or 'something without a type'}"
-    said_so = (
-        entry.annotations.get(ATTESTATION_TYPE) == "attestation-manifest" or _SUBJECT in entry.annotations
-    )
+    said_so = _said_to_be_attached(entry)
     try:
         config, layer_types = artifact_content(documents.read(entry, "the manifest"))
     except Unavailable as error:
         if error.blocks or not said_so or entry.platform is None:
             raise
         return "said to be an attestation; it is not stored here"  # no engine runs what is for no platform
-    if said_so and layer_types == {_IN_TOTO}:
-        return "an attestation"
+    if said_so and layer_types and layer_types <= _STATEMENTS:
+        return "an attestation" if layer_types == {_IN_TOTO} else "a signature or an attestation"
     if config.media_type in CONFIG_TYPES:
         return ""
     _refuse_look_alike(documents, config, ("rootfs",))
     return f"not an image, but an artifact of type {config.media_type[:100]}"
+
+
+def _said_to_be_attached(entry: Descriptor) -> bool:
+    """Whether the annotations of an entry say that it is attached to an image: by BuildKit, containerd or cosign."""
+    said = entry.annotations
+    return (
+        said.get(ATTESTATION_TYPE) == "attestation-manifest"
+        or _SUBJECT in said
+        or said.get("kind") in COSIGN_KINDS
+    )
 
 
 def _refuse_look_alike(documents: Documents, descriptor: Descriptor, fields: tuple[str, ...]) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from gate.errors import IntegrityError, InvalidInput, MalformedImage, Unavailable
 from gate.limits import LIMITS
-from samples.images.builder import encode
+from samples.images.builder import Image, assemble, encode
 from samples.images.entries import Entry, file
+from samples.images.layers import Layer, digest_of
 from samples.images.layout import (
     CONTAINERD_NAME,
     REFERENCE_NAME,
@@ -63,6 +64,57 @@ def test_by_any_of_its_names(open_layout: Open) -> None:
         ("2", DIRTY_DIGEST),
     ):
         assert str(open_layout(files, choice).digest) == digest
+
+
+def beside(*media_types: str) -> Image:
+    """A manifest as cosign attaches it: an image's configuration, and layers of these types."""
+    layers = [Layer(data, digest_of(data), kind) for kind in media_types for data in (f"{kind} 1".encode(),)]
+    return assemble(CLEAN_IMAGE.config, layers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [
+        ("sigs", "application/vnd.dev.cosign.simplesigning.v1+json"),
+        ("atts", "application/vnd.dsse.envelope.v1+json"),
+    ],
+)
+def test_what_cosign_saves_beside_an_image_is_no_second_image(
+    kind: str, media_type: str, open_layout: Open
+) -> None:
+    """`cosign save` gives neither a tag."""
+    attached = beside(media_type)
+    files = listed(
+        (CLEAN_IMAGE, {"annotations": {"kind": "dev.cosignproject.cosign/image"}}),
+        (attached, {"annotations": {"kind": f"dev.cosignproject.cosign/{kind}"}}),
+    )
+    opened = open_layout(files)
+    assert [str(image.digest) for image in opened.images] == [CLEAN_DIGEST]
+    assert opened.left_out == {attached.manifest.digest: "a signature or an attestation"}
+
+
+@pytest.mark.parametrize("said", ["dev.cosignproject.cosign/sigs", "dev.cosignproject.cosign/other", ""])
+@pytest.mark.parametrize(
+    "other",
+    [
+        DIRTY_IMAGE,
+        beside(),
+        beside("application/vnd.dsse.envelope.v1+json", "application/vnd.oci.image.layer.v1.tar"),
+    ],
+    ids=["image", "no layer", "a layer among statements"],
+)
+def test_an_image_that_is_said_to_be_signatures_is_an_image(
+    said: str, other: Image, open_layout: Open
+) -> None:
+    files = listed((CLEAN_IMAGE, {}), (other, {"annotations": {"kind": said}}))
+    with pytest.raises(InvalidInput, match="holds 2 images"):
+        open_layout(files)
+
+
+def test_signatures_that_are_not_said_to_be_any_are_not_passed_over(open_layout: Open) -> None:
+    files = listed((CLEAN_IMAGE, {}), (beside("application/vnd.dsse.envelope.v1+json"), {}))
+    with pytest.raises(InvalidInput, match="holds 2 images"):
+        open_layout(files)
 
 
 @pytest.mark.parametrize(
