@@ -27,19 +27,23 @@ def render(report: Report, options: RenderOptions) -> str:  # noqa: ARG001 -- ma
 
 
 def json_text(value: object) -> str:
-    """Return any value of plain data, dataclasses and structs as JSON that is safe to show and ends in a line feed."""
+    """Return any value of plain data, dataclasses and structs as JSON that is safe to show and ends in a line feed.
+
+    A report of all findings has 80 MB, so what is not needed any more is let go of on the way.
+    """
     try:
         encoded = msgspec.json.encode(value, enc_hook=_plain, order="deterministic")
     except UnicodeEncodeError:
         plain = msgspec.to_builtins(value, enc_hook=_plain, order="deterministic")
         encoded = msgspec.json.encode(_visible_surrogates(plain))
+        del plain
+    del value
+    indented = msgspec.json.format(encoded, indent=2)
+    del encoded
     # "##[…]" is a command to build systems wherever it stands in a line
-    text = msgspec.json.format(encoded, indent=2).replace(b"##", b"#\\u0023").decode()
-    if (
-        not text.isascii() or "\x7f" in text
-    ):  # a report of all findings has 80 MB, and mostly nothing to escape
-        text = _NOT_ASCII.sub(_escape, text)
-    return text + "\n"
+    text = (indented.replace(b"##", b"#\\u0023") + b"\n").decode()
+    del indented
+    return text if text.isascii() and "\x7f" not in text else _NOT_ASCII.sub(_escape, text)
 
 
 def _plain(value: object) -> object:
