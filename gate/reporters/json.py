@@ -41,7 +41,8 @@ def json_text(value: object) -> str:
     indented = msgspec.json.format(encoded, indent=2)
     del encoded
     # "##[…]" is a command to build systems wherever it stands in a line
-    text = (indented.replace(b"##", b"#\\u0023") + b"\n").decode()
+    indented = indented.replace(b"##", b"#\\u0023") + b"\n"
+    text = indented.decode()
     del indented
     return text if text.isascii() and "\x7f" not in text else _NOT_ASCII.sub(_escape, text)
 
