@@ -132,3 +132,12 @@ def test_facts_of_every_plain_kind_are_told_and_others_are_a_bug() -> None:
     assert found == {"action": "deny", "at": "2026-11-23T00:00:00Z", "nested": {"a": None, "b": [1, 2.5]}}
     with pytest.raises(TypeError, match="cannot hold a object"):
         render(report(verdict(result("no-shell"), evidence={"x": object()})), RenderOptions())
+
+
+def test_what_nobody_reads_is_not_indented() -> None:
+    """Indented, a report of twenty thousand findings would take more than twice as many bytes, and as much memory again."""
+    small, large = {"a": ["b"]}, {"a": ["b" * 9_000_000]}
+    assert json_text(small) == '{\n  "a": [\n    "b"\n  ]\n}\n'
+    text = json_text(large)
+    assert text.count("\n") == 1
+    assert json.loads(text) == large
