@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -116,11 +116,11 @@ class Collector:
         if len(reports) < len(tasks):
             inspection = self._copied(inspection, target)
         scans = {name: partial(task.scan, target) for name, task in tasks.items() if name not in reports}
-        scanned, inspected = self._together(scans, settings, inspection.evidence)
+        scanned, inspected = self._together(scans, settings, lambda: _seen(inspection, subject))
         reports |= {**self._known, **{name: _report(found) for name, found in scanned.items()}}
         if settings.told is not None:
             settings.told(subject.digest, reports)
-        return inspected | self._judged(without_refused(reports, settings.approval), inspected, subject)
+        return inspected | self._judged(without_refused(reports, settings.approval), inspected)
 
     def _copied(self, inspection: Inspection, target: ScanTarget) -> Inspection:
         """Have the image, verified, in a private layout, and return the inspection that reads what the scanners read.
@@ -162,19 +162,25 @@ class Collector:
                 raise
 
     def _judged(
-        self,
-        reports: Mapping[str, ScannerReport | Unavailable],
-        inspected: Mapping[type, object],
-        subject: Subject,
+        self, reports: Mapping[str, ScannerReport | Unavailable], inspected: Mapping[type, object]
     ) -> dict[type, object]:
         """Measure the scans against what the gate saw itself."""
-        from gate.scanners.coverage import look, scan_runs, vulnerabilities
+        from gate.scanners.coverage import Seen, scan_runs, vulnerabilities
 
-        filesystem, inventory = inspected[Filesystem], inspected[Inventory]
-        seen = look(filesystem, inventory, subject.checked_at)  # type: ignore[arg-type]  # of its kind, or Unavailable
+        seen = cast("Seen | Unavailable", inspected[Seen])
         runs = scan_runs(reports, seen, self._wanted.database_max_age)
         found = kept(lambda: vulnerabilities(reports, runs, self._wanted.scanners, seen))
         return {ScanRuns: runs, Vulnerabilities: found}
+
+
+def _seen(inspection: Inspection, subject: Subject) -> dict[type, object]:
+    """Return what an inspection comes to, and what of that scans are measured against."""
+    from gate.scanners.coverage import Seen, look
+
+    found = inspection.evidence()
+    filesystem = cast("Filesystem | Unavailable", found[Filesystem])
+    inventory = cast("Inventory | Unavailable", found[Inventory])
+    return {**found, Seen: look(filesystem, inventory, subject.checked_at)}
 
 
 def _report(found: object) -> ScannerReport | Unavailable:
