@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -195,9 +197,7 @@ def _wait(process: subprocess.Popen[bytes], command: Command, place: Sandbox, bo
     """Wait for the end; raises `Unavailable` for whatever must not go on."""
     while True:
         left = bounds.deadline - time.monotonic()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(max(0.0, min(_POLL, left)))
-        ended = process.returncode is not None
+        ended = _has_ended(process, max(0.0, min(_POLL, left)))
         written = sum(_size(path) for path in (place.path("stdout"), *command.outputs))
         if written > LIMITS.scanner_output or _size(place.log) > LIMITS.scanner_log:
             raise Unavailable(
@@ -213,6 +213,26 @@ def _wait(process: subprocess.Popen[bytes], command: Command, place: Sandbox, bo
                 f"{command.name} did not end in time and was stopped",
                 hint="allow more with --scanner-timeout or --timeout; a locked database makes a scanner wait for ever",
             )
+
+
+def _has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for the end of a program, but no longer; whether it came.
+
+    `wait` of Python sleeps and looks again, so it learns of the end late; Linux since 5.3 tells at once.
+    """
+    if sys.platform == "linux" and process.poll() is None:
+        with contextlib.suppress(OSError):
+            descriptor = os.pidfd_open(process.pid)
+            try:
+                told = select.poll()
+                told.register(descriptor, select.POLLIN)
+                told.poll(seconds * 1000)
+            finally:
+                os.close(descriptor)
+            return process.poll() is not None
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

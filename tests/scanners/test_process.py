@@ -123,6 +123,25 @@ def test_the_time_limit_ends_it_and_its_children(tmp_path: Path) -> None:
     assert ends_soon(fake.child)
 
 
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_ends_are_seen_with_and_without_what_linux_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    monkeypatch.setattr("gate.scanners.process.sys.platform", platform)
+    _, finished = run_it(tmp_path / "well", Behaviour(sleep=0.2))
+    assert finished.seconds >= 0.2
+    assert "did not end in time" in refused(tmp_path / "late", Behaviour(sleep=600), seconds=0.5).message
+
+
+def test_a_kernel_without_descriptors_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(pid: int, flags: int = 0) -> int:
+        raise OSError(38, f"Function not implemented: {pid} {flags}")
+
+    monkeypatch.setattr(os, "pidfd_open", missing)
+    run_it(tmp_path / "well", Behaviour(sleep=0.2))
+    assert "did not end in time" in refused(tmp_path / "late", Behaviour(sleep=600), seconds=0.5).message
+
+
 def test_a_deadline_in_the_past_ends_it_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     refused(tmp_path, Behaviour(sleep=600), seconds=-5)
