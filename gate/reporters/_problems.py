@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gate.packages.formats import SYSTEM_TYPES
 from gate.printable import shown
 from gate.reporters._facts import place
 from gate.reporters._vulnerable import Vulnerable, is_vulnerability, vulnerable_of
@@ -207,12 +208,17 @@ def _no_verdict(report: Report) -> Problem:
 
 
 def _numbered(found: Sequence[Problem]) -> Iterator[Problem]:
-    """Yield problems with their fingerprints, of which they have had the image so far; those that are alike are counted."""
+    """Yield problems with their fingerprints, of which they have had the image so far; those that are alike are counted.
+
+    The path of a distribution's package does not count: it is that of the database where one scanner states it, and
+    nothing where another does not.
+    """
     seen: Counter[str] = Counter()
     for problem in found:
         package = problem.package.partition("?")[0]
         name, at, _ = package.rpartition("@")
-        what = (problem.kind, problem.rule, problem.id, name if at else package, problem.path)
+        path = "" if package.partition(":")[2].partition("/")[0] in SYSTEM_TYPES else problem.path
+        what = (problem.kind, problem.rule, problem.id, name if at else package, path)
         text = "\n".join((problem.fingerprint, *what))
         seen[text] += 1
         digest = hashlib.sha256(f"{text}\n{seen[text]}".encode()).hexdigest()

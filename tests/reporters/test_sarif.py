@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 from gate.reporters import RenderOptions, sarif
 from gate.reporters._dockerfile import Dockerfile
@@ -97,6 +98,17 @@ def test_fingerprints_outlive_tags_versions_and_days() -> None:
     assert fingerprint("oci:build/image:2.0", version="9") == first
     assert fingerprint(f"oci:build/image@sha256:{'a' * 64}") == first
     assert fingerprint("oci:build/other:1.0") != first
+
+
+def test_fingerprints_of_a_distributions_package_outlive_a_change_of_scanners() -> None:
+    """Grype states the path of the package database, and Trivy none."""
+    found = vulnerability("CVE-2026-0001", "curl", ("2",))
+    stated = replace(found, location=replace(found.location, path="/var/lib/dpkg/status"))
+    of_trivy, of_grype = (run_of(report(verdict(failing("vulnerabilities", one)))) for one in (found, stated))
+    name = "imageGate/v1"
+    assert {one["partialFingerprints"][name] for one in of_trivy["results"]} == {
+        one["partialFingerprints"][name] for one in of_grype["results"]
+    }
 
 
 def test_results_that_nothing_tells_apart_have_fingerprints_of_their_own() -> None:
