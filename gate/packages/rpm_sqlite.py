@@ -47,6 +47,20 @@ def _open(file: DatabaseFile) -> sqlite3.Connection:
 
     database = _bytes(file)
     connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        _fill(connection, database)
+    except BaseException:
+        connection.close()
+        raise
+    steps = iter(range(_STEPS_LIMIT))
+    connection.set_progress_handler(lambda: next(steps, None) is None, _STEP)
+    return connection
+
+
+def _fill(connection: sqlite3.Connection, database: bytearray) -> None:
+    """Put the database into the connection."""
+    import sqlite3
+
     if not hasattr(connection, "deserialize"):
         raise Unavailable(
             "this Python's sqlite3 cannot read a database from memory",
@@ -64,9 +78,6 @@ def _open(file: DatabaseFile) -> sqlite3.Connection:
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
-    steps = iter(range(_STEPS_LIMIT))
-    connection.set_progress_handler(lambda: next(steps, None) is None, _STEP)
-    return connection
 
 
 def _check_schema(file: DatabaseFile, connection: sqlite3.Connection) -> bool:

@@ -7,6 +7,7 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -90,15 +91,13 @@ def rpm_files(*paths: str, name: str = "bash") -> bytes:
 
 def rpm_sqlite(headers: Sequence[bytes], *statements: str, table: str = PACKAGES_TABLE) -> bytes:
     """Write `rpmdb.sqlite`, then run `statements` on it."""
-    connection = sqlite3.connect(":memory:")
-    connection.execute(table)
-    connection.executemany("INSERT INTO Packages (blob) VALUES (?)", [(header,) for header in headers])
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    content = connection.serialize()
-    connection.close()
-    return content
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(table)
+        connection.executemany("INSERT INTO Packages (blob) VALUES (?)", [(header,) for header in headers])
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+        return connection.serialize()
 
 
 def rpm_ndb(headers: Sequence[bytes], pages: int = 1) -> bytes:
