@@ -1,4 +1,4 @@
-"""Package URLs (purl specification): whether one that somebody wrote means a package that was found."""
+"""Package URLs (purl specification): what they say, and whether one that somebody wrote means a package that was found."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ def parsed(text: str) -> PackageURL | None:
         return PackageURL.from_string(text)
     except ValueError:
         return None
+
+
+def type_of(purl: str) -> str:
+    """Return the type of a purl, empty for what is none."""
+    scheme, _, rest = purl.partition(":")
+    return rest.lstrip("/").partition("/")[0].lower() if scheme == "pkg" else ""
 
 
 def means(written: PackageURL, found: PackageURL) -> bool:

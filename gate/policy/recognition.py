@@ -2,8 +2,8 @@
 
 By rule, id, package without its version, and path, and by its message where it has no id; layers do not count, because
 every build makes new ones. Nor does the path of a distribution's package, which is that of the database where one scanner
-states it and nothing where another does not. A vulnerability is also found by another of its names, because scanners and databases come to
-know the CVE of what they called otherwise before.
+states it and nothing where another does not. A vulnerability is also found by another of its names, because scanners and
+databases come to know the CVE of what they called otherwise before.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from gate.identifiers import names_of, same
 from gate.packages.formats import SYSTEM_TYPES
+from gate.packages.purls import type_of
 from gate.printable import redacted
 
 Key = tuple[str, str, str, str, str]
@@ -21,7 +22,7 @@ Key = tuple[str, str, str, str, str]
 def fingerprint(rule: str, id_: str, package: str | None, path: str | None, message: str) -> Key:
     """Return what recognises a finding."""
     own = _unversioned(package or "")
-    place = "" if own.partition(":")[2].partition("/")[0] in SYSTEM_TYPES else path or ""
+    place = "" if type_of(own) in SYSTEM_TYPES else path or ""
     return (rule, id_, own, place, "" if id_ else redacted(message))
 
 

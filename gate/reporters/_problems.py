@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gate.packages.formats import SYSTEM_TYPES
+from gate.packages.purls import type_of
 from gate.printable import shown
 from gate.reporters._facts import place
 from gate.reporters._vulnerable import Vulnerable, is_vulnerability, vulnerable_of
@@ -217,7 +218,7 @@ def _numbered(found: Sequence[Problem]) -> Iterator[Problem]:
     for problem in found:
         package = problem.package.partition("?")[0]
         name, at, _ = package.rpartition("@")
-        path = "" if package.partition(":")[2].partition("/")[0] in SYSTEM_TYPES else problem.path
+        path = "" if type_of(package) in SYSTEM_TYPES else problem.path
         what = (problem.kind, problem.rule, problem.id, name if at else package, path)
         text = "\n".join((problem.fingerprint, *what))
         seen[text] += 1

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
 from gate.packages.formats import SYSTEM_TYPES
+from gate.packages.purls import type_of
 from gate.scanners import (
     Basis,
     Prepared,
@@ -30,7 +31,6 @@ from gate.scanners.grype_packages import KnownPackages, Packages
 from gate.scanners.grype_renewal import environment, renew
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version
-from gate.scanners.purls import type_of
 from gate.scanners.renewal import Replaced, shared, steady
 
 NAME = "grype"

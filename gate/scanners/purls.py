@@ -43,12 +43,6 @@ def key_of(purl: str, package_type: str, name: str, version: str) -> PackageKey:
     return PackageKey(kind, namespace, own_name, version)
 
 
-def type_of(purl: str) -> str:
-    """Return the type of a purl, empty for what is none."""
-    scheme, _, rest = purl.partition(":")
-    return rest.lstrip("/").partition("/")[0].lower() if scheme == "pkg" else ""
-
-
 @lru_cache(maxsize=_PACKAGES)
 def plain(purl: str, version: str) -> str:
     """Return a purl with this version and without qualifiers and subpath; empty for what is none."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gate.errors import IntegrityError, Unavailable
 from gate.evidence import Opinion, ScannedPackage, ScanRun
 from gate.packages.formats import SYSTEM_TYPES
+from gate.packages.purls import type_of
 from gate.scanners import (
     Basis,
     Prepared,
@@ -23,7 +24,6 @@ from gate.scanners.approval import admit, refusals, started
 from gate.scanners.basis import NO_PLACE, NOWHERE, basis_of, settled
 from gate.scanners.process import Bounds, Command, Finished, Sandbox, run, sandbox
 from gate.scanners.program import Program, Requirement, check_version
-from gate.scanners.purls import type_of
 from gate.scanners.renewal import Replaced, shared, steady
 from gate.scanners.trivy_database import TrivyDatabase
 from gate.scanners.trivy_layers import AnalysedLayers, link_databases

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gate.packages.purls import means_any, parsed
+from gate.packages.purls import means_any, parsed, type_of
 
 LIBSSL = "pkg:deb/debian/libssl3@3.0.9-1?arch=amd64&distro=debian-12"
 
@@ -55,3 +57,23 @@ def test_types_are_normalised_as_they_want_it() -> None:
 
 def test_no_package_url_means_nothing() -> None:
     assert not means_any("pkg:npm/a", [])
+
+
+@pytest.mark.parametrize(
+    ("purl", "expected"),
+    [
+        ("pkg:deb/debian/a@1", "deb"),
+        ("pkg://NPM/a@1", "npm"),
+        ("pkg:golang/golang.org/x/net", "golang"),
+        ("", ""),
+        ("deb/a", ""),
+    ],
+)
+def test_types(purl: str, expected: str) -> None:
+    assert type_of(purl) == expected
+
+
+@given(st.text(max_size=40))
+def test_no_text_is_a_fault(text: str) -> None:
+    for purl in (text, f"pkg:{text}", f"pkg:deb/{text}"):
+        type_of(purl)

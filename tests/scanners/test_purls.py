@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.scanners.purls import PackageKey, key_of, plain, type_of
+from gate.scanners.purls import PackageKey, key_of, plain
 
 
 @pytest.mark.parametrize(
@@ -50,20 +50,6 @@ def test_without_a_purl_the_name_counts(purl: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("purl", "expected"),
-    [
-        ("pkg:deb/debian/a@1", "deb"),
-        ("pkg://NPM/a@1", "npm"),
-        ("pkg:golang/golang.org/x/net", "golang"),
-        ("", ""),
-        ("deb/a", ""),
-    ],
-)
-def test_types(purl: str, expected: str) -> None:
-    assert type_of(purl) == expected
-
-
-@pytest.mark.parametrize(
     ("purl", "version", "expected"),
     [
         (
@@ -85,4 +71,3 @@ def test_no_text_is_a_fault(text: str, version: str) -> None:
     for purl in (text, f"pkg:{text}", f"pkg:deb/{text}"):
         key_of(purl, "deb", "a", version)
         plain(purl, version)
-        type_of(purl)
