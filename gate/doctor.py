@@ -15,8 +15,8 @@ from gate import __version__
 from gate.errors import ImageGateError, Unavailable
 from gate.exploitation import asked_feeds
 from gate.oci.reference import Reference
+from gate.printable import age as passed_since
 from gate.printable import byte_size
-from gate.reporters._facts import age as passed_since
 
 if TYPE_CHECKING:
     from pathlib import Path

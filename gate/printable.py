@@ -3,11 +3,14 @@
 Names, labels, paths and messages come from images, registries, scanners and command lines. Shown as they are, they
 could clear the screen, hide or reorder what follows, forge lines, or give commands to the build system that reads the
 log. So everything that is not plainly visible is written as an escape, and nothing that was visible is lost.
+
+How sizes, counts and ages are told to people stands here as well.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 _LOG_COMMAND = r"(?a):(?=:[A-Za-z][\w-]{0,40}(?:::| ))|(?<=#)#(?=[A-Za-z]{0,40}\[)"
 """The first character to escape so that a build system no longer reads a command.
@@ -22,6 +25,7 @@ _AT_HOST = r"@(?!sha(?:256|512):)"
 _NOT_USERS = frozenset({"oci", "oci-archive", "docker-archive", "pkg"})
 """What stands before a colon in references to files and in package URLs."""
 _HIDDEN = "***"
+_FIRST_YEAR = 2013
 
 
 def printable(text: str, limit: int = 0) -> str:
@@ -94,3 +98,24 @@ def byte_size(number: int) -> str:
         amount /= 1000
         units.pop(0)
     return f"{amount:.1f} {units[0]}" if amount < 10 and units[0] != "B" else f"{amount:.0f} {units[0]}"
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 rule`, `2 rules`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def age(since: object, now: datetime) -> str:
+    """Return how long ago `since` was (a time or its ISO 8601 text): `6 h`, `12 days`.
+
+    Empty for what is no time, lies ahead, or is older than container images are: builds write such dates as placeholders.
+    """
+    try:
+        then = since if isinstance(since, datetime) else datetime.fromisoformat(str(since))
+        seconds = (now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds()
+    except (ValueError, OverflowError):
+        return ""
+    if seconds < 0 or then.year < _FIRST_YEAR:
+        return ""
+    hours = int(seconds // 3600)
+    return f"{hours} h" if hours < 48 else f"{hours // 24:,} days"

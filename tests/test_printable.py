@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.printable import byte_size, printable, redacted, shown
+from gate.printable import age, byte_size, count, printable, redacted, shown
+from tests.kit.reports import NOW
 
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text(
     "\x1b\u202e\n:#[]aerox/ @\udc80", max_size=60
@@ -124,3 +126,28 @@ def test_hostile_texts_take_no_time(piece: str, end: str) -> None:
 )
 def test_a_size_in_bytes_for_people(number: int, expected: str) -> None:
     assert byte_size(number) == expected
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        (NOW - timedelta(minutes=59), "0 h"),
+        (NOW - timedelta(hours=47), "47 h"),
+        (NOW - timedelta(hours=48), "2 days"),
+        ("2026-11-23T06:00:00Z", "6 h"),
+        ("2026-11-23T06:00:00", "6 h"),
+        ("2020-11-23T12:00:00Z", "2,191 days"),
+        ("2199-01-01T00:00:00Z", ""),
+        ("0001-01-01T00:00:00+14:00", ""),
+        ("1980-01-01T00:00:01Z", ""),
+        ("yesterday", ""),
+        (None, ""),
+        (7, ""),
+    ],
+)
+def test_age(since: object, expected: str) -> None:
+    assert age(since, NOW) == expected
+
+
+def test_counts() -> None:
+    assert (count(1, "rule"), count(0, "rule"), count(1234, "rule")) == ("1 rule", "0 rules", "1,234 rules")

@@ -15,8 +15,7 @@ from typing import IO
 import msgspec
 
 from gate.errors import ImageGateError, InvalidInput
-from gate.printable import shown
-from gate.reporters._facts import count
+from gate.printable import count, shown
 from gate.reporters._reading import read_report
 from gate.reporters._restoring import restored
 from gate.verdict import Report, Status

@@ -15,8 +15,7 @@ from gate.errors import InvalidInput
 from gate.limits import LIMITS
 from gate.origins import Doubt, doubts, status_of
 from gate.policy.policy import Policy
-from gate.printable import shown
-from gate.reporters._facts import count
+from gate.printable import count, shown
 from gate.rule import Action
 from gate.verdict import Status
 

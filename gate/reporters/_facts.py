@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 
 from gate import __version__
-from gate.printable import byte_size, shown
+from gate.printable import age, byte_size, count, shown
 from gate.remedies import Remedies
 from gate.reporters._words import items, mapping, word
 from gate.rule import Location, Severity
 from gate.verdict import Outcome, Report, RuleResult, Status, Verdict, Vexed
 
-_FIRST_YEAR = 2013
 _FEW = 3
 PARTIAL = "partial: platforms were left out"
 """Said first, because a verdict on some platforms must not be taken for one on all."""
-
-
-def count(number: int, noun: str) -> str:
-    """Return `1 rule`, `2 rules`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def version_of(report: Report) -> str:
@@ -84,22 +77,6 @@ def place(location: Location) -> str:
         return f"{shown(location.path)} ({facts})" if facts else shown(location.path)
     what = layer or shown((location.package or "").partition("?")[0])
     return ", ".join(fact for fact in (what, whence) if fact)
-
-
-def age(since: object, now: datetime) -> str:
-    """Return how long ago `since` was (a time or its ISO 8601 text): `6 h`, `12 days`.
-
-    Empty for what is no time, lies ahead, or is older than container images are: builds write such dates as placeholders.
-    """
-    try:
-        then = since if isinstance(since, datetime) else datetime.fromisoformat(str(since))
-        seconds = (now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds()
-    except (ValueError, OverflowError):
-        return ""
-    if seconds < 0 or then.year < _FIRST_YEAR:
-        return ""
-    hours = int(seconds // 3600)
-    return f"{hours} h" if hours < 48 else f"{hours // 24:,} days"
 
 
 def facts_of_run(report: Report, *, verbose: bool) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from gate.reporters._facts import count, severity_counts
+from gate.printable import count
+from gate.reporters._facts import severity_counts
 from gate.reporters._problems import Kind, Problem
 from gate.rule import Severity
 

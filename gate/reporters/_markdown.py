@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from gate.printable import age, count
 from gate.remedies import BaseUpgrade, Upgrade, remedies
 from gate.reporters._against import since
 from gate.reporters._facts import (
     PARTIAL,
-    age,
-    count,
     facts_of_reuse,
     notes,
     outcome_counts,

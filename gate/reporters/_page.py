@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from gate.printable import byte_size, shown
+from gate.printable import byte_size, count, shown
 from gate.remedies import Remedies, remedies
 from gate.reporters._against import since
 from gate.reporters._disagreements import agreement, disagreements
 from gate.reporters._facts import (
     PARTIAL,
-    count,
     facts_of_base,
     facts_of_image,
     facts_of_reuse,

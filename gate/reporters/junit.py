@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
+from gate.printable import count
 from gate.reporters import RenderOptions, Reporter
-from gate.reporters._facts import count, passed_as_such
+from gate.reporters._facts import passed_as_such
 from gate.reporters._problems import NOT_JUDGED, Problem, problems, subject_of
 from gate.reporters._words import told
 from gate.verdict import Outcome, Report, Verdict

@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gate.printable import shown
+from gate.printable import count, shown
 from gate.remedies import Remedies, remedies
 from gate.reporters import RenderOptions, Reporter
 from gate.reporters._against import since
 from gate.reporters._disagreements import agreement, disagreements
 from gate.reporters._facts import (
-    count,
     facts_of_base,
     facts_of_image,
     facts_of_reuse,
