@@ -102,9 +102,9 @@ class Gathering:
         from gate.reuse import earlier_verdict  # here, because few runs are let off scanning
 
         assert self._verdict_max_age is not None
+        if anew:
+            return Unavailable(anew), {}
         try:
-            if anew:
-                raise Unavailable(anew)
             attestations = Evidence(found).get(Attestations)
             return earlier_verdict(attestations, policy, subject, self._verdict_max_age)
         except Unavailable as error:

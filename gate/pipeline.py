@@ -193,9 +193,8 @@ class _Run:
         self, policy: Policy, evidence: Evidence, subject: Subject, image: Image, origin: Origin
     ) -> Verdict:
         """Ask the rules, with VEX, as of the day that was asked about."""
-        if (
-            self._settings.as_of is not None
-        ):  # what was collected, and how old the databases are, is of today all the same
+        if self._settings.as_of is not None:
+            # What was collected, and how old the databases are, is of today all the same.
             subject = structs.replace(subject, checked_at=self._asked_about)
             evidence = Evidence({**evidence.values, Subject: subject})
         if documents := (*self._vex, *self._attested_documents(policy, evidence, subject)):

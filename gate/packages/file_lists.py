@@ -8,7 +8,7 @@ PACKAGE_METADATA.md (md5sums beside a record).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 
 from msgspec import Struct
 
@@ -83,7 +83,7 @@ def _names(filesystem: Filesystem, paths: Iterable[str]) -> dict[bytes, str]:
 
 
 def _lists(
-    filesystem: Filesystem, database: PackageDatabase, wanted: Collection[bytes]
+    filesystem: Filesystem, database: PackageDatabase, wanted: Set[bytes]
 ) -> Iterator[Collection[bytes] | None]:
     """Yield the files of a database's packages, without leading slashes; None where they are not told, or not read here.
 
@@ -125,7 +125,7 @@ def _apk(filesystem: Filesystem, database: PackageDatabase) -> Collection[bytes]
     return {path for _, path in listed_files(filesystem.content(f"/{database.path}") or b"")}
 
 
-def _rpm(filesystem: Filesystem, database: PackageDatabase, wanted: Collection[bytes]) -> Collection[bytes]:
+def _rpm(filesystem: Filesystem, database: PackageDatabase, wanted: Set[bytes]) -> Collection[bytes]:
     """Return those of the `wanted` files that rpm's database lists."""
     from gate.packages import rpm_bdb, rpm_ndb, rpm_sqlite  # here, because few images have such databases
     from gate.packages.rpm_header import listed_files as listed_by_rpm

@@ -179,11 +179,11 @@ def _removed_by_word_alone(inventory: Inventory, filesystem: Filesystem) -> Iter
     dpkg removes the files with the package, and takes all but its configuration off its list. What an installed package
     lists now was handed over.
     """
+    if inventory.problems:
+        return
     files: dict[str, str] = {}
     for database in inventory.databases:
-        if database.format != DPKG_STATUS.name or inventory.problems:
-            continue
-        for package in database.inactive:
+        for package in database.inactive if database.format == DPKG_STATUS.name else ():
             for name in listed_by_dpkg(filesystem, package) or ():
                 place = "/" + name.decode("utf-8", "backslashreplace")
                 entry = filesystem.get(place) if is_of_system(place) else None
@@ -194,10 +194,11 @@ def _removed_by_word_alone(inventory: Inventory, filesystem: Filesystem) -> Iter
     kept = owned(filesystem, inventory, files).paths
     if left := sorted({name for path, name in files.items() if path not in kept}):
         example = min(path for path, name in files.items() if path not in kept and name == left[0])
+        more = f" and {len(left) - _EXAMPLES} more" if len(left) > _EXAMPLES else ""
         yield Trace(
             "removed-in-name",
-            f"dpkg's status calls packages removed whose files are there ({', '.join(left[:_EXAMPLES])}"
-            f"{f' and {more} more' if (more := len(left) - _EXAMPLES) > 0 else ''}), so they are not seen",
+            f"dpkg's status calls packages removed whose files are there ({', '.join(left[:_EXAMPLES])}{more}), "
+            "so they are not seen",
             filesystem.get(example),
             unseen=True,
         )

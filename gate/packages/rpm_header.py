@@ -8,7 +8,7 @@ checks of lengths are repeated here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from gate.packages import DatabaseFile, Entries, Package
 
@@ -138,7 +138,7 @@ def parse_headers(file: DatabaseFile, blobs: Iterable[bytes]) -> Entries:
     return Entries(tuple(packages), tuple(keys))
 
 
-def listed_files(file: DatabaseFile, blobs: Iterable[bytes], wanted: Collection[bytes]) -> Iterator[bytes]:
+def listed_files(file: DatabaseFile, blobs: Iterable[bytes], wanted: Set[bytes]) -> Iterator[bytes]:
     """Yield those of the `wanted` paths, without leading slashes, that the packages of a database list.
 
     A path is a folder and a name, each stored once; long ago it was stored whole. Packages list some 100,000 files and few
@@ -148,7 +148,7 @@ def listed_files(file: DatabaseFile, blobs: Iterable[bytes], wanted: Collection[
     for blob in blobs:
         found = {tag: (kind, position, count) for tag, kind, position, count in _tags(file, blob)}
         if _OLD_FILE_NAMES in found:
-            yield from {path[1:] for path in _texts(file, blob, *found[_OLD_FILE_NAMES])} & set(wanted)
+            yield from {path[1:] for path in _texts(file, blob, *found[_OLD_FILE_NAMES])} & wanted
         if _BASE_NAMES not in found:
             continue
         own = _texts(file, blob, *found[_BASE_NAMES])

@@ -74,10 +74,8 @@ class Connections:
         connection = self._take(key) or _Connection(url, lambda seconds: self._open(url, proxy, seconds))
         with self._lock:
             self._used.add(connection)
-        target, headers = (
-            url.target,
-            message.headers,
-        )  # exactly what was checked, and what a storage has signed
+        # The target is exactly what was checked, and what a storage has signed.
+        target, headers = url.target, message.headers
         if proxy and url.scheme == "http":
             target, headers = str(url), {**headers, **_authorization(place_and_login(proxy)[1])}
         try:
@@ -124,9 +122,7 @@ class Connections:
             connected = self._connected(url, self._allowed, seconds)
         else:
             place, login = place_and_login(proxy)
-            connected = self._connected(
-                place, Reach.LOOPBACK, seconds
-            )  # where it is, is its owner's business
+            connected = self._connected(place, Reach.LOOPBACK, seconds)  # where it is, its owner decides
             try:
                 if place.scheme == "https":
                     connected = self._secured(connected, self._trust.proxies(), place.host)

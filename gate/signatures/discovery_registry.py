@@ -81,9 +81,8 @@ def in_repository(
         try:
             for entry in listing(repository, digest):
                 if entry.media_type in MANIFEST_TYPES:
-                    listed.setdefault(
-                        entry.digest, entry
-                    )  # the tag, which is anybody's, does not reword the API
+                    # The tag, which is anybody's, does not reword what the API says.
+                    listed.setdefault(entry.digest, entry)
         except Unavailable as error:
             yield error
     place = f"{repository.name}, attached to {digest.short}"

@@ -130,8 +130,8 @@ def statements_of(
     """Return two statements for each image of a report, of the verdict that this run reached.
 
     `verifier` is the URI under which those who admit know who judges, `scans` what scanners said, packed, by the manifest's
-    digest. Raises `Unavailable` where a part of what was asked
-    for could not be judged, or is missing: then a summary of the other parts would say more than the report does.
+    digest. Raises `Unavailable` where a part of what was asked for could not be judged, or is missing: then a summary of
+    the other parts would say more than the report does.
     """
     if report.undecided or not report.verdicts or report.as_of is not None:
         reasons = "; ".join(
